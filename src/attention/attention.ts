@@ -1,0 +1,166 @@
+/** @file The public attention: a composition of parts, bound to a backend, called on tensors. */
+import { ShapeError, UnsupportedError } from "../base/errors.ts";
+import { requireFinite, type Tensor, tensor } from "../base/tensor.ts";
+import {
+  type AttentionBackend,
+  type AttentionGradients,
+  type AttentionResult,
+  type ExtraOutput,
+  referenceBackend,
+} from "./backend.ts";
+import { calibrate } from "./calibration.ts";
+import { type AttentionSpec, compose, type Composition, parametersOf } from "./composition.ts";
+import { type AttentionInputs, type AttentionSizes, checkInputs } from "./inputs.ts";
+import { resolveParameters } from "./parameters.ts";
+import { printSelector } from "./selector.ts";
+
+/** Inputs beside q, k and v. */
+export interface AttentionCall extends Omit<AttentionInputs<Tensor>, "q" | "k" | "v"> {
+  /** What to return beside `out`. */
+  readonly return?: readonly ExtraOutput[];
+  /** Whether k and v may have fewer heads than q (default false, as in PyTorch). */
+  readonly enableGqa?: boolean;
+  /** A value for the similarity's temperature in place of its own, for every head. */
+  readonly scale?: number;
+}
+
+/** Inputs of a backward call: those of the forward call, what it returned, and the gradient of `out`. */
+export interface BackwardCall extends Omit<AttentionCall, "return"> {
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+  /** What the forward call returned; kernels that keep them need not compute them again. */
+  readonly out?: Tensor;
+  readonly lse?: Tensor;
+  /** Gradient of the output, [B, H, Q, E]. */
+  readonly dOut: Tensor;
+}
+
+/** An attention, ready to be called. */
+export interface Attention {
+  /** [B, H, Q, D], [B, G, S, D], [B, G, S, E] → [B, H, Q, E]. */
+  (q: Tensor, k: Tensor, v: Tensor, call?: AttentionCall): Promise<AttentionResult>;
+  /** Gradients of Σ out·dOut by every input and parameter. */
+  backward(call: BackwardCall): Promise<AttentionGradients>;
+  readonly composition: Composition;
+  /** The attention as a string; `parseSelector` reads it. */
+  readonly selector: string;
+}
+
+/**
+ * Makes an attention from its parts.
+ *
+ * o_i = aggregation_j(normaliser(score(q_i, k_j)), v_j) over the pairs that pattern and selection keep.
+ *
+ * @param spec - similarity and pattern, and any of position, selection, normaliser, aggregation
+ * @param options - `backend`: what computes it (default the f64 reference)
+ * @returns a function on tensors of layout [B, H, N, D], with `backward`
+ * @throws UnsupportedError `clash-…` when parts do not fit together; the calls throw ShapeError, DomainError and
+ *   NumbersError when inputs do not fit
+ * @example
+ * ```ts
+ * import { attention, causal, l2, softmax, tensor } from "qklab";
+ * const attend = attention({ similarity: l2(), pattern: causal(), normaliser: softmax() });
+ * const q = tensor([1, 0, 0, 1], [1, 1, 2, 2]);
+ * const { out, weights } = await attend(q, q, q, { return: ["weights"] });
+ * const { dq } = await attend.backward({ q, k: q, v: q, dOut: out });
+ * ```
+ */
+export function attention(spec: AttentionSpec, options: { readonly backend?: AttentionBackend } = {}): Attention {
+  const composition = compose(spec);
+  const { backend = referenceBackend } = options;
+  requirePositionInside(composition);
+  let calibrated: Readonly<Record<string, Tensor>> | undefined;
+
+  /** Inputs with every parameter filled in; `auto` is calibrated on the first call and kept. */
+  const resolve = (inputs: AttentionInputs<Tensor>, call: Omit<AttentionCall, "return">): AttentionInputs<Tensor> => {
+    const sizes = checkInputs(inputs);
+    requireGqaAllowed(sizes, call.enableGqa ?? false);
+    const isAuto = parametersOf(composition).some(({ mode }) => mode === "auto");
+    if (isAuto) calibrated ??= rounded(calibrate(composition, inputs));
+    const parameters = rounded(
+      resolveParameters(composition, sizes, {
+        ...calibrated,
+        ...temperatureOf(composition, sizes, call.scale),
+        ...inputs.parameters,
+      }),
+    );
+    return { ...inputs, parameters };
+  };
+
+  const attend = async (q: Tensor, k: Tensor, v: Tensor, call: AttentionCall = {}): Promise<AttentionResult> => {
+    const { return: extras = [], enableGqa: _, scale: __, ...rest } = call;
+    const inputs = resolve({ q, k, v, ...rest }, call);
+    const result = await backend.forward(composition, inputs, extras);
+    requireFinite("the output of the attention", result.out);
+    return result;
+  };
+
+  const backward = async (call: BackwardCall): Promise<AttentionGradients> => {
+    const { dOut, out, lse, enableGqa: _, scale: __, ...rest } = call;
+    const inputs = resolve(rest, call);
+    requireGradientShape(dOut, inputs);
+    const gradients = await backend.backward(
+      composition,
+      inputs,
+      { ...(out === undefined ? {} : { out }), ...(lse === undefined ? {} : { lse }) },
+      dOut,
+    );
+    for (const name of ["dq", "dk", "dv"] as const) requireFinite(name, gradients[name]);
+    return gradients;
+  };
+
+  return Object.assign(attend, { backward, composition, selector: printSelector(composition) });
+}
+
+function rounded(parameters: Readonly<Record<string, { data: ArrayLike<number>; shape: readonly number[] }>>): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.entries(parameters).map(([name, { data, shape }]) => [name, tensor(data, shape)]),
+  );
+}
+
+function temperatureOf(
+  { similarity }: Composition,
+  { heads }: AttentionSizes,
+  scale: number | undefined,
+): Record<string, Tensor> {
+  if (scale === undefined) return {};
+  const names = similarity.temperature?.power === 1 ? similarity.temperature.parameters : [];
+  if (names.length === 1) return { [names[0]]: tensor(new Float32Array(heads).fill(scale), [heads]) };
+  throw new UnsupportedError(
+    "scale",
+    `Cannot set the scale of '${similarity.name}' as it has no single factor on its score: scale ${scale}. ` +
+      "Pass its parameters by name in `parameters`",
+  );
+}
+
+function requirePositionInside({ position }: Composition): void {
+  if (position.place !== "embedding") return;
+  throw new UnsupportedError(
+    "position-outside",
+    `Cannot attend with '${position.name}' as it is added to token embeddings, which an attention never sees. ` +
+      "Use it in a model, or use rope, alibi or log-cpb here",
+  );
+}
+
+function requireGqaAllowed({ heads, keyHeads }: AttentionSizes, enableGqa: boolean): void {
+  if (heads === keyHeads || enableGqa) return;
+  throw new ShapeError(
+    "gqa",
+    `Cannot attend as k and v must have as many heads as q: ${keyHeads} and ${heads}. Pass enableGqa: true to share keys ` +
+      "among groups of query heads",
+  );
+}
+
+function requireGradientShape(dOut: Tensor, { q, v }: AttentionInputs<Tensor>): void {
+  const wanted = [...q.shape.slice(0, 3), v.shape[3]];
+  if (dOut.shape.length === 4 && wanted.every((extent, axis) => extent === dOut.shape[axis])) {
+    requireFinite("dOut", dOut);
+    return;
+  }
+  throw new ShapeError(
+    "gradient-shape",
+    `Cannot go backward as dOut must have the shape of the output [${wanted.join(", ")}]: [${dOut.shape.join(", ")}]. ` +
+      "Pass the gradient of the loss by out",
+  );
+}

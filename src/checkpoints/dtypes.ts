@@ -1,0 +1,98 @@
+/**
+ * @file The element types of safetensors: their widths, and their little-endian bytes as typed arrays. Half floats
+ * widen to float32 without loss: F16 is IEEE 754 binary16, BF16 is the upper half of a float32.
+ * Bytes are viewed in the host's order: hosts are taken to be little-endian, as WebAssembly memory is.
+ */
+import { DomainError } from "../base/errors.ts";
+
+/** An array that holds the elements of one tensor. */
+export type SafetensorsArray =
+  | Float64Array
+  | Float32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array;
+
+interface ElementType {
+  readonly width: number;
+  decode(bytes: Uint8Array<ArrayBuffer>): SafetensorsArray;
+}
+
+const elementTypes = {
+  F64: { width: 8, decode: ({ buffer }) => new Float64Array(buffer) },
+  F32: { width: 4, decode: ({ buffer }) => new Float32Array(buffer) },
+  F16: { width: 2, decode: ({ buffer }) => widenHalves(new Uint16Array(buffer), binary16ToFloat32Bits) },
+  BF16: { width: 2, decode: ({ buffer }) => widenHalves(new Uint16Array(buffer), bfloat16ToFloat32Bits) },
+  I64: { width: 8, decode: ({ buffer }) => new BigInt64Array(buffer) },
+  U64: { width: 8, decode: ({ buffer }) => new BigUint64Array(buffer) },
+  I32: { width: 4, decode: ({ buffer }) => new Int32Array(buffer) },
+  U32: { width: 4, decode: ({ buffer }) => new Uint32Array(buffer) },
+  I16: { width: 2, decode: ({ buffer }) => new Int16Array(buffer) },
+  U16: { width: 2, decode: ({ buffer }) => new Uint16Array(buffer) },
+  I8: { width: 1, decode: ({ buffer }) => new Int8Array(buffer) },
+  U8: { width: 1, decode: (bytes) => bytes },
+  BOOL: { width: 1, decode: requireBooleans },
+} as const satisfies Readonly<Record<string, ElementType>>;
+
+/** The name of an element type, as the header of a file spells it. */
+export type SafetensorsDtype = keyof typeof elementTypes;
+
+/** Every element type that can be read. */
+export const safetensorsDtypes: readonly SafetensorsDtype[] = Object.keys(elementTypes) as SafetensorsDtype[];
+
+/** Whether `name` is an element type that can be read. */
+export function isSafetensorsDtype(name: string): name is SafetensorsDtype {
+  return Object.hasOwn(elementTypes, name);
+}
+
+/** Bytes per element. */
+export function widthOf(dtype: SafetensorsDtype): number {
+  return elementTypes[dtype].width;
+}
+
+/**
+ * The elements in `bytes`, which must be whole elements that own their buffer: the result may be a view of it.
+ *
+ * @throws DomainError `safetensors-bool` where a BOOL is neither 0 nor 1
+ */
+export function decodeElements(dtype: SafetensorsDtype, bytes: Uint8Array<ArrayBuffer>): SafetensorsArray {
+  return elementTypes[dtype].decode(bytes);
+}
+
+/** Built from bit patterns, as a float passed by value may lose the payload of a NaN. */
+function widenHalves(halves: Uint16Array, toFloat32Bits: (half: number) => number): Float32Array {
+  const bits = new Uint32Array(halves.length);
+  for (let place = 0; place < halves.length; place++) bits[place] = toFloat32Bits(halves[place]);
+  return new Float32Array(bits.buffer);
+}
+
+function bfloat16ToFloat32Bits(half: number): number {
+  return half << 16;
+}
+
+function binary16ToFloat32Bits(half: number): number {
+  const sign = (half & 0x8000) << 16;
+  const exponent = (half >> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13);
+  if (exponent > 0) return sign | ((exponent + 127 - 15) << 23) | (fraction << 13);
+  if (fraction === 0) return sign;
+  // A subnormal half is an ordinary float32: its leading one becomes the implicit bit.
+  const shift = Math.clz32(fraction) - 21;
+  return sign | ((127 - 14 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
+}
+
+function requireBooleans(bytes: Uint8Array): Uint8Array {
+  const bad = bytes.findIndex((byte) => byte > 1);
+  if (bad === -1) return bytes;
+  throw new DomainError(
+    "safetensors-bool",
+    `Cannot decode a BOOL tensor as its bytes must be 0 or 1: ${bytes[bad]} at element ${bad}. ` +
+      "Store these numbers as U8",
+  );
+}

@@ -1,0 +1,1 @@
+declare function checkPromise(actual: unknown, written: string): void;

@@ -1,0 +1,2 @@
+import { attention, causal, l2, mean } from "qklab";
+const attend = attention({ similarity: l2(), pattern: causal(), aggregation: mean() });

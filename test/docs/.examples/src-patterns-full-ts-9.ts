@@ -1,0 +1,2 @@
+import { attention, dot, full } from "qklab";
+const attend = attention({ similarity: dot(), pattern: full() });

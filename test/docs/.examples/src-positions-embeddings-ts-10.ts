@@ -1,0 +1,2 @@
+import { learned } from "qklab";
+checkPromise(learned().place, "\"embedding\""); // "embedding"

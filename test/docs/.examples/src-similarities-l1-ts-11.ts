@@ -1,0 +1,2 @@
+import { attention, causal, l1 } from "qklab";
+const attend = attention({ similarity: l1(), pattern: causal() });

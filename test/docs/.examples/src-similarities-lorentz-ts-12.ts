@@ -1,0 +1,2 @@
+import { attention, causal, lorentz } from "qklab";
+const attend = attention({ similarity: lorentz({ c: "learned" }), pattern: causal() });

@@ -1,0 +1,2 @@
+import { attention, causal, lorentzDistance } from "qklab";
+const attend = attention({ similarity: lorentzDistance(), pattern: causal() });

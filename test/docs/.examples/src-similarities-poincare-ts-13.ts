@@ -1,0 +1,2 @@
+import { attention, causal, poincare } from "qklab";
+const attend = attention({ similarity: poincare({ c: 0.5 }), pattern: causal() });

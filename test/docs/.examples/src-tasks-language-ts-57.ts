@@ -1,0 +1,2 @@
+import { bytes } from "qklab/tasks";
+bytes().encode("é"); // Int32Array [195, 169]

@@ -1,0 +1,25 @@
+import { defineConfig, type UserConfig } from "tsdown";
+
+/** One entry per subpath of `exports` in package.json, and the command line. */
+const config: UserConfig = defineConfig({
+  entry: {
+    index: "src/index.ts",
+    jax: "src/jax.ts",
+    models: "src/models/index.ts",
+    tasks: "src/tasks/index.ts",
+    train: "src/train/index.ts",
+    checkpoints: "src/checkpoints/index.ts",
+    cli: "src/cli/main.ts",
+  },
+  format: "esm",
+  target: "es2022",
+  // The library runs unchanged in browsers: nothing of Node is assumed, what names it stays an import.
+  platform: "neutral",
+  deps: { neverBundle: /^node:/, skipNodeModulesBundle: true },
+  dts: true,
+  fixedExtension: false,
+  logLevel: "warn",
+  failOnWarn: true,
+});
+
+export default config;

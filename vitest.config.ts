@@ -1,0 +1,25 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig, type ViteUserConfigFnObject } from "vitest/config";
+
+const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, import.meta.url));
+
+/** `vitest run` is everything quick; `vitest run --mode long` is the `*.long.test.ts` files alone. */
+const config: ViteUserConfigFnObject = defineConfig(({ mode }) => ({
+  resolve: {
+    alias: [
+      { find: /^qklab$/, replacement: source("index.ts") },
+      { find: /^qklab\/jax$/, replacement: source("jax.ts") },
+      { find: /^qklab\/(models|tasks|train|checkpoints)$/, replacement: source("$1/index.ts") },
+    ],
+  },
+  test: {
+    include: mode === "long" ? ["{src,test}/**/*.long.test.ts"] : ["{src,test}/**/*.test.ts"],
+    exclude: mode === "long" ? [] : ["**/*.long.test.ts"],
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: mode === "long" ? 1_800_000 : 60_000,
+    hookTimeout: 60_000,
+  },
+}));
+
+export default config;
