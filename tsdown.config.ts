@@ -18,7 +18,6 @@ const config: UserConfig = defineConfig({
   deps: { neverBundle: /^node:/, skipNodeModulesBundle: true },
   dts: true,
   fixedExtension: false,
-  logLevel: "warn",
   failOnWarn: true,
 });
 

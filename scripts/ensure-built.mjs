@@ -33,7 +33,7 @@ if (built !== wanted || process.argv.includes("--force")) {
   );
   try {
     const { build } = await import("tsdown");
-    await build({ cwd: root });
+    await build({ cwd: root, logLevel: "warn" });
     chmodSync(join(root, "dist", "cli.js"), 0o755);
     writeFileSync(stamp, wanted);
   } catch (error) {

@@ -1,6 +1,7 @@
 /** @file The public attention: a composition of parts, bound to a backend, called on tensors. */
-import { ShapeError, UnsupportedError } from "../base/errors.ts";
-import { requireFinite, type Tensor, tensor } from "../base/tensor.ts";
+import { DomainError, ShapeError, UnsupportedError } from "../base/errors.ts";
+import { didYouMean } from "../base/options.ts";
+import { requireFinite, type Tensor, tensor, type Tensor64 } from "../base/tensor.ts";
 import {
   type AttentionBackend,
   type AttentionGradients,
@@ -20,7 +21,7 @@ export interface AttentionCall extends Omit<AttentionInputs<Tensor>, "q" | "k" |
   readonly return?: readonly ExtraOutput[];
   /** Whether k and v may have fewer heads than q (default false, as in PyTorch). */
   readonly enableGqa?: boolean;
-  /** A value for the similarity's temperature in place of its own, for every head. */
+  /** A value for the similarity's temperature in place of its own, for every head; not together with its parameter. */
   readonly scale?: number;
 }
 
@@ -77,19 +78,18 @@ export function attention(spec: AttentionSpec, options: { readonly backend?: Att
     const sizes = checkInputs(inputs);
     requireGqaAllowed(sizes, call.enableGqa ?? false);
     const isAuto = parametersOf(composition).some(({ mode }) => mode === "auto");
-    if (isAuto) calibrated ??= rounded(calibrate(composition, inputs));
+    if (isAuto) calibrated ??= rounded(temperaturesOf(composition, calibrate(composition, inputs)));
+    const scaled = scaledTemperature(composition, sizes, call.scale);
+    requireOneScale(scaled, inputs.parameters);
     const parameters = rounded(
-      resolveParameters(composition, sizes, {
-        ...calibrated,
-        ...temperatureOf(composition, sizes, call.scale),
-        ...inputs.parameters,
-      }),
+      resolveParameters(composition, sizes, { ...calibrated, ...scaled, ...inputs.parameters }),
     );
     return { ...inputs, parameters };
   };
 
   const attend = async (q: Tensor, k: Tensor, v: Tensor, call: AttentionCall = {}): Promise<AttentionResult> => {
     const { return: extras = [], enableGqa: _, scale: __, ...rest } = call;
+    requireKnownExtras(composition, extras);
     const inputs = resolve({ q, k, v, ...rest }, call);
     const result = await backend.forward(composition, inputs, extras);
     requireFinite("the output of the attention", result.out);
@@ -106,7 +106,9 @@ export function attention(spec: AttentionSpec, options: { readonly backend?: Att
       { ...(out === undefined ? {} : { out }), ...(lse === undefined ? {} : { lse }) },
       dOut,
     );
-    for (const name of ["dq", "dk", "dv"] as const) requireFinite(name, gradients[name]);
+    const { dParameters, ...ofInputs } = gradients;
+    for (const [name, gradient] of Object.entries(ofInputs)) requireFinite(name, gradient);
+    for (const [name, gradient] of Object.entries(dParameters)) requireFinite(`the gradient of '${name}'`, gradient);
     return gradients;
   };
 
@@ -119,7 +121,16 @@ function rounded(parameters: Readonly<Record<string, { data: ArrayLike<number>; 
   );
 }
 
-function temperatureOf(
+/** Calibration keeps the temperature alone: what else the first call passed is that call's own. */
+function temperaturesOf(
+  { similarity }: Composition,
+  parameters: Readonly<Record<string, Tensor64>>,
+): Record<string, Tensor64> {
+  const names = similarity.temperature?.parameters ?? [];
+  return Object.fromEntries(names.map((name) => [name, parameters[name]]));
+}
+
+function scaledTemperature(
   { similarity }: Composition,
   { heads }: AttentionSizes,
   scale: number | undefined,
@@ -131,6 +142,36 @@ function temperatureOf(
     "scale",
     `Cannot set the scale of '${similarity.name}' as it has no single factor on its score: scale ${scale}. ` +
       "Pass its parameters by name in `parameters`",
+  );
+}
+
+function requireOneScale(
+  scaled: Readonly<Record<string, Tensor>>,
+  parameters: Readonly<Record<string, Tensor>> = {},
+): void {
+  const twice = Object.keys(scaled).find((name) => Object.hasOwn(parameters, name));
+  if (twice === undefined) return;
+  throw new DomainError(
+    "scale-twice",
+    `Cannot attend as \`scale\` is the parameter '${twice}' for every head: both were given. Leave one out`,
+  );
+}
+
+const extraOutputs: readonly ExtraOutput[] = ["scores", "weights", "lse"];
+
+function requireKnownExtras({ normaliser }: Composition, extras: readonly ExtraOutput[]): void {
+  const unknown = extras.find((extra) => !extraOutputs.includes(extra));
+  if (unknown !== undefined) {
+    throw new DomainError(
+      "unknown-extra",
+      `Cannot return '${unknown}' as an attention returns ${extraOutputs.join(", ")} beside out. ` +
+        didYouMean(unknown, extraOutputs),
+    );
+  }
+  if (!extras.includes("lse") || normaliser.name === "softmax") return;
+  throw new UnsupportedError(
+    "lse",
+    `Cannot return 'lse' as only softmax has a log-sum-exp: the normaliser is '${normaliser.name}'. Ask for scores or weights`,
   );
 }
 

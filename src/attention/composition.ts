@@ -58,7 +58,8 @@ export interface Composition {
 export function compose(spec: AttentionSpec): Composition {
   const { similarity, position = nope(), pattern, selection = all(), aggregation = mean() } = spec;
   const normaliser = spec.normaliser ?? (aggregation.needs === "scores" ? none() : softmax());
-  const patterns = Array.isArray(pattern) ? (pattern as readonly Pattern[]) : [pattern as Pattern];
+  // JavaScript callers, whom no type stops, may leave the pattern out: that is refused below, not passed on.
+  const patterns = [pattern ?? []].flat() as readonly Pattern[];
   const composition = { similarity, position, patterns, selection, normaliser, aggregation };
   if (patterns.length === 0) {
     throw new UnsupportedError(

@@ -1,7 +1,7 @@
 /** @file The inputs of one call of an attention, and the checks that they fit together. */
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { type ParameterSizes } from "../base/parameter.ts";
-import { requireFinite, type Tensor, type Tensor64 } from "../base/tensor.ts";
+import { requireFinite, sizeOf, type Tensor, type Tensor64 } from "../base/tensor.ts";
 
 /** A predicate per pair, 1 where the pair is allowed; broadcast over extents of 1. */
 export interface MaskTensor {
@@ -71,6 +71,7 @@ export function checkInputs(inputs: AttentionInputs): AttentionSizes {
   const sizes = { batch, heads, keyHeads, queries, keys, width, valueWidth };
   if (mask !== undefined) requirePairShape("mask", mask.shape, sizes);
   if (bias !== undefined) requirePairShape("bias", bias.shape, sizes);
+  for (const [name, tensor] of Object.entries({ q, k, v, mask, bias })) requireFilled(name, tensor);
   requireLengths(keyLengths, sizes);
   if (!Number.isSafeInteger(offset)) {
     throw new DomainError("offset", `Cannot place queries as the offset must be a whole number: ${offset}. Round it`);
@@ -99,6 +100,19 @@ function requireFourExtents(name: string, shape: readonly number[]): void {
     "attention-shape",
     `Cannot attend as ${name} must be [B, heads, N, width] without empty extents: [${shape.join(", ")}]. ` +
       "Reshape it, or skip the call when there is nothing to attend to",
+  );
+}
+
+/** A tensor whose data are shorter than its shape would read as undefined, which a mask takes for "allowed". */
+function requireFilled(
+  name: string,
+  tensor: { readonly data: ArrayLike<number>; readonly shape: readonly number[] } | undefined,
+): void {
+  if (tensor === undefined || tensor.data.length === sizeOf(tensor.shape)) return;
+  throw new ShapeError(
+    "tensor-size",
+    `Cannot attend as ${name} must hold exactly the numbers of its shape: shape [${tensor.shape.join(", ")}], ` +
+      `${tensor.data.length} numbers. Pass a shape whose product is the length`,
   );
 }
 

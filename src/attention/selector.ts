@@ -51,11 +51,11 @@ export const partFactories: Readonly<Record<PartKind, readonly AnyPartFactory[]>
 export function parseSelector(selector: string, own: readonly AnyPartFactory[] = []): SelectedParts {
   const [first, ...rest] = selector.split(/\+(?!\d)/);
   const knownSimilarities = [...similarities, ...own];
-  const similarity = readPart(selector, first, knownSimilarities) as Similarity;
+  const similarity = readPart(selector, first, knownSimilarities, "similarity") as Similarity;
   const others = Object.entries(partFactories)
     .filter(([kind]) => kind !== "similarity")
     .flatMap(([, factories]) => factories);
-  const parts = rest.map((text) => readPart(selector, text, others));
+  const parts = rest.map((text) => readPart(selector, text, others, "part"));
   const ofKind = <P extends Part>(kind: PartKind): readonly P[] => parts.filter((part) => part.kind === kind) as P[];
   const single = <P extends Part>(kind: PartKind): P | undefined => {
     const [part, repeated] = ofKind<P>(kind);
@@ -116,10 +116,15 @@ export function printSelector(parts: Composition | SelectedParts): string {
  * ```
  */
 export function splitSelectors(list: string): string[] {
-  return list.split(/,(?![\w-]+=)/).map((selector) => selector.trim());
+  return list.split(/,(?!\s*[\w-]+\s*=)/).map((selector) => selector.trim());
 }
 
-function readPart(selector: string, text: string, factories: readonly AnyPartFactory[]): Part {
+function readPart(
+  selector: string,
+  text: string,
+  factories: readonly AnyPartFactory[],
+  wanted: "similarity" | "part",
+): Part {
   const match = /^([\w-]*)(?::(.*))?$/s.exec(text.trim());
   const name = match?.[1] ?? text;
   const factory = factories.find(({ definition }) => definition.selector === name);
@@ -127,8 +132,9 @@ function readPart(selector: string, text: string, factories: readonly AnyPartFac
     const known = factories.map(({ definition }) => definition.selector);
     throw new DomainError(
       "unknown-part",
-      `Cannot read '${selector}' as '${name}' is not a known ${text === selector.split("+")[0] ? "similarity" : "part"}: ` +
-        `'${text}'. ${didYouMean(name, known)}`,
+      wanted === "similarity"
+        ? `Cannot read '${selector}' as it must begin with a known similarity: '${name}'. ${didYouMean(name, known)}`
+        : `Cannot read '${selector}' as what follows its similarity must be known parts: '${name}'. ${didYouMean(name, known)}`,
     );
   }
   return factory(readOptions(selector, match?.[2]));
@@ -146,6 +152,14 @@ function readOptions(selector: string, text: string | undefined): Record<string,
     }
     return [pair.slice(0, equals).trim(), parseNumberOrWord(pair.slice(equals + 1).trim())] as const;
   });
+  const names = pairs.map(([name]) => name);
+  const repeated = names.find((name, index) => names.indexOf(name) !== index);
+  if (repeated !== undefined) {
+    throw new DomainError(
+      "repeated-option",
+      `Cannot read '${selector}' as an option may be given once: '${repeated}' in '${text}'. Drop one of them`,
+    );
+  }
   return Object.fromEntries(pairs);
 }
 

@@ -46,7 +46,7 @@ export function wordOption(...words: readonly string[]): OptionRule {
 
 /** Text that the part reads itself; `allowed` says in which form. */
 export function textOption(allowed: string, required = false): OptionRule {
-  return { allowed, accepts: (value) => String(value).length > 0, required };
+  return { allowed, accepts: (value) => typeof value === "string" && value.length > 0, required };
 }
 
 /**

@@ -18,12 +18,28 @@ export type SafetensorsArray =
   | Int8Array
   | Uint8Array;
 
+/** The name of an element type, as the header of a file spells it. */
+export type SafetensorsDtype =
+  | "F64"
+  | "F32"
+  | "F16"
+  | "BF16"
+  | "I64"
+  | "U64"
+  | "I32"
+  | "U32"
+  | "I16"
+  | "U16"
+  | "I8"
+  | "U8"
+  | "BOOL";
+
 interface ElementType {
   readonly width: number;
   decode(bytes: Uint8Array<ArrayBuffer>): SafetensorsArray;
 }
 
-const elementTypes = {
+const elementTypes: Readonly<Record<SafetensorsDtype, ElementType>> = {
   F64: { width: 8, decode: ({ buffer }) => new Float64Array(buffer) },
   F32: { width: 4, decode: ({ buffer }) => new Float32Array(buffer) },
   F16: { width: 2, decode: ({ buffer }) => widenHalves(new Uint16Array(buffer), binary16ToFloat32Bits) },
@@ -37,10 +53,7 @@ const elementTypes = {
   I8: { width: 1, decode: ({ buffer }) => new Int8Array(buffer) },
   U8: { width: 1, decode: (bytes) => bytes },
   BOOL: { width: 1, decode: requireBooleans },
-} as const satisfies Readonly<Record<string, ElementType>>;
-
-/** The name of an element type, as the header of a file spells it. */
-export type SafetensorsDtype = keyof typeof elementTypes;
+};
 
 /** Every element type that can be read. */
 export const safetensorsDtypes: readonly SafetensorsDtype[] = Object.keys(elementTypes) as SafetensorsDtype[];

@@ -27,6 +27,10 @@ const longestQuote = 60;
 const quotationMark = 0x22;
 const backslash = 0x5c;
 
+function isWhiteSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+}
+
 /** A word of the file, fit for a message: short, and without control characters for the terminal. */
 export function quoted(word: string): string {
   const start = word.length > longestQuote ? `${word.slice(0, longestQuote)}…` : word;
@@ -49,6 +53,7 @@ export function isWellFormed(word: string): boolean {
  */
 export function readHeaderText(text: string, source: string): HeaderText {
   let place = 0;
+  const numberLike = /[-+.\w]+/y;
 
   function refuse(rule: string): never {
     const seen = place < text.length ? quoted(text.slice(place, place + 20)) : "its end";
@@ -60,7 +65,7 @@ export function readHeaderText(text: string, source: string): HeaderText {
   }
 
   function peek(): string | undefined {
-    while (place < text.length && " \t\n\r".includes(text[place])) place++;
+    while (isWhiteSpace(text.charCodeAt(place))) place++;
     return text[place];
   }
 
@@ -92,10 +97,10 @@ export function readHeaderText(text: string, source: string): HeaderText {
   }
 
   function integer(name: string, field: string): number {
-    if (!/[-+.\w]/.test(peek() ?? "")) refuse("a number here");
-    const start = place;
-    while (place < text.length && /[-+.\w]/.test(text[place])) place++;
-    const literal = text.slice(start, place);
+    peek();
+    numberLike.lastIndex = place;
+    const literal = numberLike.exec(text)?.[0] ?? refuse("a number here");
+    place = numberLike.lastIndex;
     const value = /^(?:0|[1-9]\d{0,15})$/.test(literal) ? Number(literal) : Number.NaN;
     if (Number.isSafeInteger(value)) return value;
     throw new ShapeError(
@@ -115,38 +120,35 @@ export function readHeaderText(text: string, source: string): HeaderText {
     return values;
   }
 
-  function members(owner: string, readValue: (key: string) => void): void {
-    const keys = new Set<string>();
+  function members<Value>(readValue: (key: string) => Value): Map<string, Value> {
+    const found = new Map<string, Value>();
     expect("{");
-    if (accept("}")) return;
+    if (accept("}")) return found;
     do {
       const key = word();
-      if (keys.has(key)) {
+      if (found.has(key)) {
         throw new DomainError(
           "safetensors-duplicate",
-          `Cannot read ${source} as every key of ${owner} must be unique: ${quoted(key)} twice. ` +
+          `Cannot read ${source} as every key of its header must be unique: ${quoted(key)} twice. ` +
             "Save the file again with unique names",
         );
       }
-      keys.add(key);
       expect(":");
-      readValue(key);
+      found.set(key, readValue(key));
     } while (accept(","));
     expect("}");
+    return found;
   }
 
   function record(name: string): HeaderRecord {
     let dtype: string | undefined;
     let shape: number[] | undefined;
     let offsets: number[] | undefined;
-    members(`tensor ${quoted(name)}`, (field) => {
+    members((field) => {
       if (field === "dtype") dtype = word();
       else if (field === "shape") shape = integers(name, field);
       else if (field === "data_offsets") offsets = integers(name, field);
-      else
-        refuse(
-          `no fields but dtype, shape and data_offsets, and tensor ${quoted(name)} has ${quoted(field)}`,
-        );
+      else refuse(`only dtype, shape and data_offsets in tensor ${quoted(name)}, not ${quoted(field)}`);
     });
     if (dtype === undefined || shape === undefined || offsets === undefined) {
       return refuse(`dtype, shape and data_offsets for tensor ${quoted(name)}`);
@@ -154,11 +156,11 @@ export function readHeaderText(text: string, source: string): HeaderText {
     return { name, dtype, shape, offsets };
   }
 
-  const metadata = new Map<string, string>();
+  let metadata = new Map<string, string>();
   const records: HeaderRecord[] = [];
   if (!text.startsWith("{")) refuse("{ as its first character");
-  members("the header", (name) => {
-    if (name === metadataKey) members(metadataKey, (key) => metadata.set(key, word()));
+  members((name) => {
+    if (name === metadataKey) metadata = members(word);
     else records.push(record(name));
   });
   if (peek() !== undefined) refuse("nothing but padding after its closing }");

@@ -143,18 +143,18 @@ function entryOf(
   dataStart: number,
   source: string,
 ): SafetensorsEntry {
-  const act = `Cannot read tensor ${quoted(name)} of ${source} as`;
+  const act = (): string => `Cannot read tensor ${quoted(name)} of ${source} as`;
   if (!isSafetensorsDtype(dtype)) {
     throw new DomainError(
       "safetensors-dtype",
-      `${act} its dtype must be one of ${safetensorsDtypes.join(", ")}: ${quoted(dtype)}. Convert it first`,
+      `${act()} its dtype must be one of ${safetensorsDtypes.join(", ")}: ${quoted(dtype)}. Convert it first`,
     );
   }
   const count = elementCount(shape, widthOf(dtype));
   if (count === undefined) {
     throw new ShapeError(
       "safetensors-shape",
-      `${act} its shape must have a size below 2⁵³ bytes: ${shapeText(shape)} of ${dtype}. ` +
+      `${act()} its shape must have a size below 2⁵³ bytes: ${shapeText(shape)} of ${dtype}. ` +
         "Save the file again with the tensor's own shape",
     );
   }
@@ -162,7 +162,7 @@ function entryOf(
   if (offsets.length !== 2 || begin > end || !Number.isSafeInteger(dataStart + end)) {
     throw new DomainError(
       "safetensors-offsets",
-      `${act} its data_offsets must be [begin, end] with begin ≤ end: ${shapeText(offsets)}. ` +
+      `${act()} its data_offsets must be [begin, end] with begin ≤ end: ${shapeText(offsets)}. ` +
         "Save the file again with a safetensors writer",
     );
   }
@@ -170,7 +170,7 @@ function entryOf(
   if (end - begin !== span) {
     throw new ShapeError(
       "safetensors-span",
-      `${act} its data must be shape × width bytes: ${end - begin} bytes for ${shapeText(shape)} of ${dtype}, ` +
+      `${act()} its data must be shape × width bytes: ${end - begin} bytes for ${shapeText(shape)} of ${dtype}, ` +
         `which needs ${span}. Save the file again with a safetensors writer`,
     );
   }

@@ -103,11 +103,33 @@ export function constant(value: number): Expression {
       `Cannot write a constant into a score as it must be finite: ${value}. Mask a pair by a pattern instead of an infinite score`,
     );
   }
-  return new Expression("constant", [], value);
+  // −0 would print as 0 and share its place with it, so the printed form would differ in the sign of a zero.
+  return new Expression("constant", [], value === 0 ? 0 : value);
 }
 
-/** A named input of the formula: an inner reduction, a squared norm or a parameter. */
+/** Words that a printed formula cannot use as names: JavaScript's own, and those that the printer adds. */
+const reservedNames: ReadonlySet<string> = new Set(
+  (
+    "await break case catch class const continue debugger default delete do else enum export extends false finally for " +
+    "function if import in instanceof let new null return static super switch this throw true try typeof var void while " +
+    "with yield Math out"
+  ).split(" "),
+);
+
+/**
+ * A named input of the formula: an inner reduction, a squared norm or a parameter.
+ *
+ * @param name - a letter, then letters, digits and `_`
+ * @throws DomainError `variable-name` when a printed formula could not use the name
+ */
 export function variable(name: string): Expression {
+  if (!/^[A-Za-z]\w*$/.test(name) || reservedNames.has(name)) {
+    throw new DomainError(
+      "variable-name",
+      `Cannot name a variable of a score as names are a letter, then letters, digits and _, and no word of JavaScript: '${name}'. ` +
+        "Choose another name, such as tau",
+    );
+  }
   return new Expression("variable", [], name);
 }
 

@@ -35,12 +35,12 @@ export function printJavaScript(expressions: readonly Expression[]): string {
   const nameOf = (place: number): string => {
     const { operation, leaf } = instructions[place];
     if (operation === "variable") return String(leaf);
-    return operation === "constant" ? (Number(leaf) < 0 ? `(${leaf})` : String(leaf)) : `t${place}`;
+    return operation === "constant" ? (Number(leaf) < 0 ? `(${leaf})` : String(leaf)) : `_${place}`;
   };
   const line = ({ operation, operands }: Instruction, place: number): string[] => {
     if (operation === "variable" || operation === "constant") return [];
     const [a, b] = operands.map(nameOf);
-    return [`const t${place} = ${javascript[operation](a, b ?? "")};`];
+    return [`const _${place} = ${javascript[operation](a, b ?? "")};`];
   };
   return [
     ...instructions.flatMap(line),

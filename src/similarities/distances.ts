@@ -41,7 +41,9 @@ export const largestRadius = 43;
  *
  * With radii ρ = 2√c‖·‖ and the angle θ between q and k,
  * u = (4/c)·(sinh²((ρ_q−ρ_k)/2) + sinh ρ_q·sinh ρ_k·(1−cos θ)/2): the hyperbolic haversine, without cancellation in the
- * radii. Radii above {@link largestRadius} count as that.
+ * radii. 1−cos θ = (‖q−k‖² − (‖q‖−‖k‖)²)/(2‖q‖‖k‖), which is exactly 0 where q = k; elsewhere the rounding of the inner
+ * product, some 1e-16, is multiplied by sinh ρ_q·sinh ρ_k, so that chords shorter than e^ρ·1e-8 (e^ρ·3e-4 in float32) are
+ * lost. Radii above {@link largestRadius} count as that.
  */
 export function tangentSquaredDistance(
   s: Expression,
@@ -53,8 +55,9 @@ export function tangentSquaredDistance(
   const norm = (squared: Expression): Expression => sqrt(squared.add(guard));
   const radius = (squared: Expression): Expression =>
     min(sqrt(c).mul(2).mul(norm(squared)), largestRadius);
-  const cosine = s.add(guard).div(norm(q2)).div(norm(k2));
-  const halfVersine = max(div(cosine.neg().add(1), 2), 0);
+  const normDifference = q2.sub(k2).div(norm(q2).add(norm(k2)));
+  const angularChord = max(q2.add(k2).sub(s.mul(2)).sub(normDifference.square()), 0);
+  const halfVersine = angularChord.div(norm(q2).mul(norm(k2)).mul(4));
   const radial = sinh(radius(q2).sub(radius(k2)).div(2)).square();
   const angular = sinh(radius(q2)).mul(sinh(radius(k2))).mul(halfVersine);
   return radial.add(angular).mul(4).div(c);

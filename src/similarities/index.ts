@@ -45,15 +45,19 @@ function readMember(selector: string): Similarity {
         didYouMean(name || selector, members.map(({ definition }) => definition.selector)),
     );
   }
-  const pairs = (written ?? "").split(";").filter((pair) => pair !== "");
-  return factory(
-    Object.fromEntries(
-      pairs.map((pair) => {
-        const [option, value = ""] = pair.split("=");
-        return [option, parseNumberOrWord(value)];
-      }),
-    ),
-  );
+  const options = new Map<string, OptionValue>();
+  for (const pair of (written ?? "").split(";").filter((pair) => pair !== "")) {
+    const [, option = "", value = ""] = /^\s*([^=\s]+)\s*=\s*([^=]+?)\s*$/.exec(pair) ?? [];
+    if (option === "" || options.has(option)) {
+      throw new DomainError(
+        "bad-selector",
+        `Cannot put '${selector}' into a product as each of its options must be written once, as name=value: '${pair}'. ` +
+          "Write for example poincare(c=2;beta=1)",
+      );
+    }
+    options.set(option, parseNumberOrWord(value));
+  }
+  return factory(Object.fromEntries(options));
 }
 
 /**

@@ -105,6 +105,14 @@ function requireCombinable(members: readonly Similarity[]): void {
       `Cannot make a product as it needs at least two members: ${members.length}. Write product:members=l2/poincare`,
     );
   }
+  const calibrated = members.find(({ parameters }) => parameters.some(({ mode }) => mode === "auto"));
+  if (calibrated !== undefined) {
+    throw new UnsupportedError(
+      "product-members",
+      `Cannot calibrate '${calibrated.name}' inside a product as a product is calibrated by its weights: a member has an ` +
+        "option auto. Write product:weights=auto",
+    );
+  }
   const unfit = members.find(({ metric, space }) => metric !== undefined || space === "product");
   if (unfit === undefined) return;
   throw new UnsupportedError(

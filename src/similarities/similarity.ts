@@ -121,7 +121,8 @@ export type SimilarityOptions<Names extends string> = Partial<Record<Names, numb
  * @param name - its name in selectors
  * @param definition - inner reduction, score, parameters with their defaults
  * @returns a function that makes the similarity: `mine({ tau: 2 })`, `mine({ tau: "learned" })`
- * @throws DomainError `unknown-variable` when the score uses a name that is neither an input nor a parameter
+ * @throws DomainError `unknown-variable` when the score uses a name that is neither an input nor a parameter,
+ *   `parameter-name` when a parameter has the name of an input
  * @example
  * ```ts
  * import { add, attention, full, log1p, mul, positive, similarity, sub } from "qklab";
@@ -139,6 +140,7 @@ export function similarity<Names extends string = never>(
 ): SimilarityFactory<Names> {
   const params = definition.params ?? ({} as Readonly<Record<Names, ParameterRule>>);
   const parameterNames = Object.keys(params) as Names[];
+  requireFreeNames(name, parameterNames);
   const inputNames = ["s", "q2", "k2", "guard", ...parameterNames] as const;
   const inputs = Object.fromEntries(inputNames.map((input) => [input, variable(input)])) as ScoreInputs<Names>;
   const score = definition.score(inputs);
@@ -176,6 +178,16 @@ export function similarity<Names extends string = never>(
 /** The rule of a parameter's option: a number of its domain, `learned`, and `auto` for a temperature. */
 export function parameterOption({ domain }: ParameterRule, isTemperature: boolean): OptionRule {
   return numberOption(domain, "learned", ...(isTemperature ? ["auto"] : []));
+}
+
+function requireFreeNames(name: string, parameters: readonly string[]): void {
+  const taken = parameters.find((parameter) => /^(s|q2|k2|guard|weight)(_\d+)?$/.test(parameter));
+  if (taken === undefined) return;
+  throw new DomainError(
+    "parameter-name",
+    `Cannot define '${name}' as a parameter must not have the name of an input (s, q2, k2, guard) or of a product's weight: ` +
+      `'${taken}'. Choose another name, such as tau`,
+  );
 }
 
 function requireKnownVariables(name: string, score: Expression, known: readonly string[]): void {

@@ -43,7 +43,7 @@ export const complexSpace: SpaceFactory<[]> = defineSpace(
  * @example
  * ```ts
  * import { hermitianInner } from "qklab";
- * hermitianInner([0, 1], [1, 0]); // { re: 0, im: 1 }
+ * hermitianInner([0, 1], [1, 0]); // { "re": 0, "im": 1 }
  * ```
  */
 export function hermitianInner(x: Vector, y: Vector): { readonly re: number; readonly im: number } {

@@ -32,16 +32,17 @@ export function squareGap(x: Vector, y: Vector): number {
 }
 
 /**
- * ‖x/r − y/s‖ of vectors of lengths r and s, 0 where one is zero. In the near half its square is
- * 2s‖w‖²/(r(rs + x·y)) with w the part of x − y across y, so that near directions keep their digits.
+ * ‖x/r − y/s‖ of vectors of lengths r and s, 0 where one is zero. In the near half it is ‖w‖/s·√(2/(1 + cos)), with
+ * r ≤ s and w the part of y − x across x, so that near directions keep their digits.
  */
 export function directionChord(x: Vector, y: Vector): number {
   const r = norm(x);
   const s = norm(y);
-  if (r === 0 || s === 0) return 0;
+  if (r > s) return directionChord(y, x);
+  if (r === 0) return 0;
   const cosine = dotProduct(x, y) / r / s;
   if (cosine <= 0) return Math.sqrt(2 * (1 - cosine));
-  const difference = combine(1, x, -1, y);
-  const across = combine(1, difference, -dotProduct(difference, y) / s / s, y);
-  return (norm(across) / r) * Math.sqrt(2 / (1 + cosine));
+  const difference = combine(1, y, -1, x);
+  const across = combine(1, difference, -dotProduct(difference, x) / r / r, x);
+  return (norm(across) / s) * Math.sqrt(2 / (1 + cosine));
 }

@@ -20,7 +20,7 @@ import { requireWeights } from "./weights.ts";
  * @example
  * ```ts
  * import { hyperboloidPoint, lorentzCentroid } from "qklab";
- * lorentzCentroid([hyperboloidPoint([1, 0], 1), hyperboloidPoint([-1, 0], 1)], [1, 1], 1); // Float64Array [1, 0, 0]
+ * lorentzCentroid([hyperboloidPoint([1, 0], 1), hyperboloidPoint([-1, 0], 1)], [1, 1], 1); // [1, 0, 0]
  * ```
  */
 export function lorentzCentroid(points: readonly Vector[], weights: Vector, c: number): Float64Array {
@@ -43,7 +43,7 @@ export function lorentzCentroid(points: readonly Vector[], weights: Vector, c: n
  * @example
  * ```ts
  * import { einsteinMidpoint } from "qklab";
- * einsteinMidpoint([[0.5, 0], [-0.5, 0]], [1, 1], 1); // Float64Array [0, 0]
+ * einsteinMidpoint([[0.5, 0], [-0.5, 0]], [1, 1], 1); // [0, 0]
  * ```
  */
 export function einsteinMidpoint(points: readonly Vector[], weights: Vector, c: number): Float64Array {
@@ -69,7 +69,7 @@ export function einsteinMidpoint(points: readonly Vector[], weights: Vector, c: 
  * @example
  * ```ts
  * import { hyperboloidToKlein } from "qklab";
- * hyperboloidToKlein([5 / 4, 3 / 4], 1); // Float64Array [0.6]
+ * hyperboloidToKlein([5 / 4, 3 / 4], 1); // [0.6]
  * ```
  */
 export function hyperboloidToKlein(x: Vector, c: number): Float64Array {
@@ -87,7 +87,7 @@ export function hyperboloidToKlein(x: Vector, c: number): Float64Array {
  * @example
  * ```ts
  * import { kleinToHyperboloid } from "qklab";
- * kleinToHyperboloid([0.6], 1); // Float64Array [1.25, 0.75]
+ * kleinToHyperboloid([0.6], 1); // [1.25, 0.75]
  * ```
  */
 export function kleinToHyperboloid(v: Vector, c: number): Float64Array {

@@ -17,6 +17,7 @@ import {
   stereographicLift,
   stereographicProject,
 } from "./index.ts";
+import { spaceDistance } from "./hyperboloid.ts";
 import { combine, norm } from "./vector.ts";
 
 /** Coordinates here reach 10, inner products 100 of them squared: 1e-16 × 1e2 × some tens of roundings. */
@@ -37,6 +38,26 @@ const nearVector = (value: Float64Array, expected: Float64Array, tolerance: numb
 /** The part of an ambient vector that is tangent at x. */
 function tangent(x: Float64Array, v: ArrayLike<number>, c: number): Float64Array {
   return combine(1, v, c * minkowskiInner(x, v), x);
+}
+
+/** ⌊√n⌋ by Newton's method. */
+function rootOf(n: bigint): bigint {
+  let root = 1n << BigInt(Math.ceil(n.toString(2).length / 2));
+  for (;;) {
+    const next = (root + n / root) >> 1n;
+    if (next >= root) return root;
+    root = next;
+  }
+}
+
+/** Distance of points over whole space coordinates for c = 1, from ½(x₀y₀ − x·y − 1) = sinh²(d/2) to 80 digits. */
+function wholeDistance(s: readonly number[], t: readonly number[]): number {
+  const scaleFactor = 10n ** 80n;
+  const product = (a: readonly number[], b: readonly number[]): bigint =>
+    a.reduce((sum, value, d) => sum + BigInt(value) * BigInt(b[d]), 0n);
+  const times = rootOf((1n + product(s, s)) * (1n + product(t, t)) * scaleFactor ** 2n);
+  const excess = times - (product(s, t) + 1n) * scaleFactor;
+  return 2 * Math.asinh(Math.sqrt(Number(excess) / Number(scaleFactor) / 2));
 }
 
 describe("distance on the hyperboloid", () => {
@@ -63,6 +84,26 @@ describe("distance on the hyperboloid", () => {
       const naive = Math.acosh(Math.max(1, -minkowskiInner(x, y)));
       expect(Math.abs(naive / exact - 1)).toBeGreaterThan(1e-6);
     }
+  });
+
+  test("is right to eight roundings for any whole coordinates, by exact integer arithmetic", () => {
+    const coordinate = fc.integer({ min: -1e7, max: 1e7 });
+    const point = fc.array(coordinate, { minLength: WIDTH, maxLength: WIDTH });
+    const nudge = fc.array(fc.integer({ min: -2, max: 2 }), { minLength: WIDTH, maxLength: WIDTH });
+    const nearOrFar = fc.oneof(
+      fc.tuple(point, point),
+      fc.tuple(point, nudge).map(([s, by]) => [s, s.map((value, d) => value + by[d])] as const),
+      fc
+        .tuple(nudge, fc.integer({ min: -1e6, max: 1e6 }))
+        .map(([s, by]) => [s, s.map((value) => value * by)] as const),
+    );
+    fc.assert(
+      fc.property(nearOrFar, ([s, t]) => {
+        const exact = wholeDistance(s, t);
+        const distance = spaceDistance(s, t, 1);
+        expect(Math.abs(distance - exact)).toBeLessThanOrEqual(8 * Number.EPSILON * exact);
+      }),
+    );
   });
 
   test("along a ray is the difference of the radii", () => {

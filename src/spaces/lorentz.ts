@@ -4,7 +4,7 @@
  */
 import { hyperboloidPoint, spaceDistance } from "./hyperboloid.ts";
 import { defineSpace, requireCurvature, requirePositiveWidth, type SpaceFactory } from "./space.ts";
-import { combine, dotProduct, requireFiniteVector, sinhRatio } from "./vector.ts";
+import { combine, dotProduct, norm, requireFiniteVector, sinhRatio } from "./vector.ts";
 
 /** The curvature of a hyperbolic space is −c. */
 export interface CurvatureOptions {
@@ -46,11 +46,10 @@ export const lorentzSpace: SpaceFactory<[options?: CurvatureOptions]> = defineSp
       distance: (x, y) => spaceDistance(x, y, c),
       riemannianGradient: (x, gradient, out) => combine(1, gradient, c * dotProduct(x, gradient), x, out),
       retract(x, step, out) {
-        const square = dotProduct(x, x);
-        const along = dotProduct(x, step);
-        const across = square === 0 ? step : combine(1, step, -along / square, x);
-        const radial = square === 0 ? 0 : (along * along) / (square * (1 + c * square));
-        const angle = Math.sqrt(c * (dotProduct(across, across) + radial));
+        const length = norm(x);
+        const along = length === 0 ? 0 : dotProduct(x, step) / length;
+        const across = length === 0 ? step : combine(1, step, -along / length, x);
+        const angle = Math.sqrt(c) * Math.hypot(norm(across), along / Math.hypot(1, Math.sqrt(c) * length));
         const end = combine(Math.cosh(angle), x, sinhRatio(angle), step, out);
         return requireFiniteVector(
           "step in 'lorentz'",

@@ -44,9 +44,9 @@ export const poincareSpace: SpaceFactory<[options?: CurvatureOptions]> = defineS
         return polarDistance(rho, sigma, gap, directionChord(v, w)) / root;
       },
       riemannianGradient(v, gradient, out) {
-        const square = dotProduct(v, v);
-        const across = 0.25 / sinhRatio(2 * root * Math.sqrt(square)) ** 2;
-        const along = square === 0 ? 0 : dotProduct(v, gradient) / square;
+        const radius = norm(v);
+        const across = 0.25 / sinhRatio(2 * root * radius) ** 2;
+        const along = radius === 0 ? 0 : dotProduct(v, gradient) / radius ** 2;
         return combine(across, gradient, along * (0.25 - across), v, out);
       },
       retract: (v, step, out) => polarStep(v, step, root, out),
@@ -92,7 +92,7 @@ export function polarLift(
  * @example
  * ```ts
  * import { polarCoordinates } from "qklab";
- * polarCoordinates([Math.cosh(1), Math.sinh(1)], 1); // Float64Array [0.5]
+ * polarCoordinates([Math.cosh(1), Math.sinh(1)], 1); // [0.5]
  * ```
  */
 export function polarCoordinates(x: Vector, c: number): Float64Array {
@@ -108,30 +108,23 @@ export function polarCoordinates(x: Vector, c: number): Float64Array {
  */
 function polarStep(v: Vector, step: Vector, root: number, out?: Float64Array): Float64Array {
   const radius = norm(v);
-  if (radius === 0) return scale(1, step, out);
-  const rho = 2 * root * radius;
-  const ahead = dotProduct(v, step) / radius;
-  const sideways = combine(1, step, -ahead / radius, v);
+  const ahead = radius === 0 ? 0 : dotProduct(v, step) / radius;
+  const sideways = radius === 0 ? step : combine(1, step, -ahead / radius, v);
   const width = norm(sideways);
+  // A geodesic through the origin is a straight line of the chart.
+  if (radius === 0 || width === 0) return combine(1, v, 1, step, out);
+  const rho = 2 * root * radius;
   const forward = 2 * root * ahead;
   const lateral = 2 * root * sinhRatio(rho) * width;
   const length = Math.hypot(forward, lateral);
-  if (length === 0) return scale(1, v, out);
-  const sine = lateral / length;
+  const [sine, cosine] = [lateral / length, forward / length];
   const onAxis =
-    forward >= 0
-      ? Math.sinh(rho) * Math.cosh(length) + Math.cosh(rho) * Math.sinh(length) * (forward / length)
-      : Math.sinh(rho - length) +
-        Math.cosh(rho) * Math.sinh(length) * ((sine * sine) / (1 - forward / length));
+    cosine >= 0
+      ? Math.sinh(rho) * Math.cosh(length) + Math.cosh(rho) * Math.sinh(length) * cosine
+      : Math.sinh(rho - length) + Math.cosh(rho) * Math.sinh(length) * ((sine * sine) / (1 - cosine));
   const offAxis = Math.sinh(length) * sine;
   const height = Math.hypot(onAxis, offAxis);
-  const perHeight = height === 0 ? 0.5 / root : Math.asinh(height) / (2 * root * height);
-  const end = combine(
-    (perHeight * onAxis) / radius,
-    v,
-    width === 0 ? 0 : (perHeight * offAxis) / width,
-    sideways,
-    out,
-  );
+  const perHeight = (height === 0 ? 1 : Math.asinh(height) / height) / (2 * root);
+  const end = combine((perHeight * onAxis) / radius, v, (perHeight * offAxis) / width, sideways, out);
   return requireFiniteVector("step in 'poincare'", end, `The step is ${length / root} long: shorten it`);
 }

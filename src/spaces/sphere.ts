@@ -41,10 +41,10 @@ export const sphereSpace: SpaceFactory<[]> = defineSpace(
       return combine(dotProduct(x, x), gradient, -dotProduct(gradient, x), x, out);
     },
     retract(x, step, out) {
-      const square = dotProduct(x, x);
-      if (square === 0) return scale(1, x, out);
-      const tangent = combine(1, step, -dotProduct(step, x) / square, x);
-      const angle = norm(tangent) / Math.sqrt(square);
+      const length = norm(x);
+      if (length === 0) return scale(1, x, out);
+      const tangent = combine(1, step, -dotProduct(step, x) / length ** 2, x);
+      const angle = norm(tangent) / length;
       return combine(Math.cos(angle), x, angle === 0 ? 1 : Math.sin(angle) / angle, tangent, out);
     },
   }),

@@ -17,7 +17,7 @@ import { requireWeights } from "./weights.ts";
  * @example
  * ```ts
  * import { stereographicLift } from "qklab";
- * stereographicLift([0, 0], -1); // Float64Array [1, 0, 0]
+ * stereographicLift([0, 0], -1); // [1, 0, 0]
  * ```
  */
 export function stereographicLift(x: Vector, kappa: number): Float64Array {
@@ -38,7 +38,7 @@ export function stereographicLift(x: Vector, kappa: number): Float64Array {
  * @example
  * ```ts
  * import { stereographicProject } from "qklab";
- * stereographicProject([5 / 4, 3 / 4], -1); // Float64Array [1/3]
+ * stereographicProject([5 / 4, 3 / 4], -1); // [0.333]
  * ```
  */
 export function stereographicProject(point: Vector, kappa: number): Float64Array {
@@ -66,7 +66,7 @@ export function stereographicProject(point: Vector, kappa: number): Float64Array
  * @example
  * ```ts
  * import { gyromidpoint } from "qklab";
- * gyromidpoint([[0.5, 0], [-0.5, 0]], [1, 1], -1); // Float64Array [0, 0]
+ * gyromidpoint([[0.5, 0], [-0.5, 0]], [1, 1], -1); // [0, 0]
  * ```
  */
 export function gyromidpoint(points: readonly Vector[], weights: Vector, kappa: number): Float64Array {

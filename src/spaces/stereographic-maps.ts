@@ -91,7 +91,7 @@ export function hyperplaneDistance(x: Vector, p: Vector, a: Vector, kappa: numbe
  * ```ts
  * import { stereographicExp, stereographicLog } from "qklab";
  * const y = stereographicExp([0.1, 0.2], [0.3, -0.1], -1);
- * stereographicLog([0.1, 0.2], y, -1); // [0.3, -0.1] again
+ * stereographicLog([0.1, 0.2], y, -1); // [0.3, -0.1]
  * ```
  */
 export function stereographicExp(x: Vector, u: Vector, kappa: number): Float64Array {
@@ -111,7 +111,7 @@ export function stereographicExp(x: Vector, u: Vector, kappa: number): Float64Ar
  * @example
  * ```ts
  * import { stereographicLog } from "qklab";
- * stereographicLog([0, 0], [Math.tanh(0.5), 0], -1); // Float64Array [0.5, 0]
+ * stereographicLog([0, 0], [Math.tanh(0.5), 0], -1); // [0.5, 0]
  * ```
  */
 export function stereographicLog(x: Vector, y: Vector, kappa: number): Float64Array {
@@ -146,7 +146,7 @@ export function stereographicExp0(v: Vector, kappa: number): Float64Array {
  * @example
  * ```ts
  * import { stereographicLog0 } from "qklab";
- * stereographicLog0([0, 0], -1); // Float64Array [0, 0]
+ * stereographicLog0([0, 0], -1); // [0, 0]
  * ```
  */
 export function stereographicLog0(y: Vector, kappa: number): Float64Array {
@@ -186,7 +186,7 @@ export function stereographicInner(x: Vector, u: Vector, v: Vector, kappa: numbe
  * @example
  * ```ts
  * import { stereographicGradient } from "qklab";
- * stereographicGradient([0, 0], [4, 8], -1); // Float64Array [1, 2]
+ * stereographicGradient([0, 0], [4, 8], -1); // [1, 2]
  * ```
  */
 export function stereographicGradient(x: Vector, gradient: Vector, kappa: number): Float64Array {
@@ -207,7 +207,7 @@ export function stereographicGradient(x: Vector, gradient: Vector, kappa: number
  * @example
  * ```ts
  * import { stereographicTransport } from "qklab";
- * stereographicTransport([0.2, 0], [0.2, 0], [1, 3], -1); // Float64Array [1, 3]
+ * stereographicTransport([0.2, 0], [0.2, 0], [1, 3], -1); // [1, 3]
  * ```
  */
 export function stereographicTransport(x: Vector, y: Vector, v: Vector, kappa: number): Float64Array {
@@ -226,7 +226,7 @@ export function stereographicTransport(x: Vector, y: Vector, v: Vector, kappa: n
  * @example
  * ```ts
  * import { stereographicTransport0 } from "qklab";
- * stereographicTransport0([0.5, 0], [4, 8], -1); // Float64Array [3, 6]
+ * stereographicTransport0([0.5, 0], [4, 8], -1); // [3, 6]
  * ```
  */
 export function stereographicTransport0(y: Vector, v: Vector, kappa: number): Float64Array {

@@ -45,7 +45,7 @@ export function conformalFactor(x: Vector, kappa: number): number {
  * @example
  * ```ts
  * import { mobiusAdd } from "qklab";
- * mobiusAdd([0.5], [0.5], -1); // Float64Array [0.8]: velocities of special relativity add so
+ * mobiusAdd([0.5], [0.5], -1); // [0.8]
  * ```
  */
 export function mobiusAdd(x: Vector, y: Vector, kappa: number): Float64Array {
@@ -67,7 +67,7 @@ export function mobiusAdd(x: Vector, y: Vector, kappa: number): Float64Array {
  * @example
  * ```ts
  * import { mobiusScale } from "qklab";
- * mobiusScale(2, [0.5], -1); // Float64Array [0.8], which is [0.5] ⊕ [0.5]
+ * mobiusScale(2, [0.5], -1); // [0.8]
  * ```
  */
 export function mobiusScale(factor: number, x: Vector, kappa: number): Float64Array {
@@ -89,7 +89,7 @@ export function mobiusScale(factor: number, x: Vector, kappa: number): Float64Ar
  * @example
  * ```ts
  * import { mobiusMultiply, tensor64 } from "qklab";
- * mobiusMultiply(tensor64([0, -1, 1, 0], [2, 2]), [0.5, 0], -1); // Float64Array [0, 0.5]
+ * mobiusMultiply(tensor64([0, -1, 1, 0], [2, 2]), [0.5, 0], -1); // [0, 0.5]
  * ```
  */
 export function mobiusMultiply(matrix: Tensor64, x: Vector, kappa: number): Float64Array {
@@ -116,7 +116,7 @@ export function mobiusMultiply(matrix: Tensor64, x: Vector, kappa: number): Floa
  * @example
  * ```ts
  * import { gyration } from "qklab";
- * gyration([0.3, 0], [0.6, 0], [1, 2], -1); // Float64Array [1, 2]: along one line ⊕ is associative
+ * gyration([0.3, 0], [0.6, 0], [1, 2], -1); // [1, 2]
  * ```
  */
 export function gyration(a: Vector, b: Vector, u: Vector, kappa: number): Float64Array {

@@ -12,9 +12,13 @@ export function dotProduct(x: Vector, y: Vector): number {
   return sum;
 }
 
-/** ‖x‖ */
+/** Squares of shorter lengths lose their digits to underflow. */
+const SHORTEST_SQUARE = 1e-300;
+
+/** ‖x‖, where a length below 1e-150 counts as 0, so that x/‖x‖ is a unit vector or does not exist. */
 export function norm(x: Vector): number {
-  return Math.sqrt(dotProduct(x, x));
+  const square = dotProduct(x, x);
+  return square < SHORTEST_SQUARE ? 0 : Math.sqrt(square);
 }
 
 /** ‖x − y‖² */
@@ -57,7 +61,7 @@ export function sinhRatio(x: number): number {
  * @example
  * ```ts
  * import { applyMatrix, tensor64 } from "qklab";
- * applyMatrix(tensor64([0, 1, 1, 0], [2, 2]), [3, 5]); // Float64Array [5, 3]
+ * applyMatrix(tensor64([0, 1, 1, 0], [2, 2]), [3, 5]); // [5, 3]
  * ```
  */
 export function applyMatrix(matrix: Tensor64, x: Vector): Float64Array {

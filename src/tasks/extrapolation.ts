@@ -24,11 +24,12 @@ export interface ExtrapolationWindows extends Windows {
  *
  * * `scoring: "all"` (default): each block is cut into windows side by side, and every place is scored. It is what a user
  *   of that length gets, but mixes contexts: at length L a token has (L − 1)/2 tokens before it on average.
- * * `scoring: "last"`: each block gives one window that ends where the block ends, and its last N places are scored. Every
- *   scored token has at least L − N tokens before it, all at distances that training at N never showed; fewer tokens are
- *   scored, so the spread is wider.
+ * * `scoring: "last"`: each block gives one window that ends where the block ends, and its last N places are scored. From 2N
+ *   on, every prediction is made at a place that training never showed; fewer tokens are scored, so the spread is
+ *   wider.
  *
- * Report both: a method whose loss falls under "all" but rises under "last" gains from early tokens only.
+ * Report both: under "all" a longer window also has a smaller share of places with little context, which lowers the loss of
+ * any method that does not fail; only "last" isolates what distances beyond N do.
  *
  * @param split - usually `corpus.test`
  * @param trainedLength - N

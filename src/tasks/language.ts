@@ -214,7 +214,7 @@ export function bitsPerCharacter(natsPerToken: number, tokensPerCharacter: numbe
 
 /**
  * A text without what belongs to its file: line ends become \n (a \r is always followed by \n and would be a character that
- * costs nothing: 1.8 % of Moby Dick), a byte order mark at the start and DOS end-of-file marks (U+001A) at the end go.
+ * costs nothing: 1.8 % of Moby Dick), a byte order mark at the start and DOS end-of-file marks (U+001A) go.
  * Everything else, case and spacing included, is the text and stays.
  *
  * @example
@@ -227,7 +227,7 @@ export function normaliseText(text: string): string {
   return text
     .replace(/^\uFEFF/, "")
     .replace(/\r\n?/g, "\n")
-    .replace(/\u001A+$/, "");
+    .replaceAll("\u001A", "");
 }
 
 /** `limit` of the numbers 0 … available − 1, evenly spread; all of them where `limit` is not less. */

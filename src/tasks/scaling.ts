@@ -40,7 +40,7 @@ export interface ScalingSettings {
  *
  * @param settings - lengths and fixed sizes
  * @param seed - a length has the same numbers whatever the others are
- * @throws DomainError `bad-setting` or `scaling-range`, when the first case is asked for
+ * @throws DomainError `bad-setting` or `scaling-range`
  * @example
  * ```ts
  * import { scalingCases } from "qklab/tasks";
@@ -48,9 +48,14 @@ export interface ScalingSettings {
  * [...scalingCases(settings, 1)].map(({ length }) => length); // [64, 128, 256]
  * ```
  */
-export function* scalingCases(settings: ScalingSettings, seed: number): Generator<ScalingCase, void> {
-  const { from, to, batch, heads, headWidth, valueWidth = headWidth } = settings;
-  checkSettings({ from, to, batch, heads, headWidth, valueWidth });
+export function scalingCases(settings: ScalingSettings, seed: number): Iterable<ScalingCase> {
+  const complete = { ...settings, valueWidth: settings.valueWidth ?? settings.headWidth };
+  checkSettings(complete);
+  return { [Symbol.iterator]: () => casesOf(complete, seed) };
+}
+
+function* casesOf(settings: Required<ScalingSettings>, seed: number): Generator<ScalingCase, void> {
+  const { from, to, batch, heads, headWidth, valueWidth } = settings;
   for (let power = from; power <= to; power++) {
     const length = 2 ** power;
     const rng = random(seed, "scaling", length);

@@ -3,11 +3,13 @@
  * makes one from a task, an attention, a seed and a learning rate.
  */
 import { type Tensor, type Tensor64 } from "../base/tensor.ts";
+import { type Nouns } from "../tasks/index.ts";
 
 /** What one optimisation step tells. */
 export interface StepReport {
-  readonly loss: number;
-  readonly learningRate: number;
+  /** Absent where a step only measures (scaling). */
+  readonly loss?: number;
+  readonly learningRate?: number;
   /** Global norm of the gradient before clipping, where there is one. */
   readonly gradientNorm?: number;
   /** Tokens, labelled queries or pairs that the step learned from; `unit` of the recipe says which. */
@@ -50,6 +52,14 @@ export interface MetricDefinition {
   readonly better: Better;
 }
 
+/** Where a recipe's data come from: packages and files in Node, a network place in a page. */
+export interface DataSource {
+  /** A text by the name of a book, or by a path that the source understands. */
+  readonly text: (name: string) => Promise<string>;
+  /** The nouns of WordNet 3.0. */
+  readonly nouns: () => Promise<Nouns>;
+}
+
 /** What a recipe is asked to train. */
 export interface RunRequest<Settings> {
   /** Selector of the attention; the recipe adds its default pattern and position where it names none. */
@@ -57,6 +67,7 @@ export interface RunRequest<Settings> {
   readonly seed: number;
   readonly learningRate: number;
   readonly settings: Settings;
+  readonly data: DataSource;
 }
 
 /** A task joined with a model: how a cell of a comparison is trained and measured. */

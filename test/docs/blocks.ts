@@ -1,7 +1,7 @@
 /**
  * @file Finds the code of the documentation: fenced blocks of Markdown pages, and the `@example`s of docstrings.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -35,6 +35,14 @@ export function filesBelow(folder: string, ending: string): string[] {
 export function readSource(file: string): string {
   return readFileSync(join(root, file), "utf8");
 }
+
+/** The pages of the documentation that exist. */
+export const pages: readonly string[] = [
+  "README.md",
+  "README.zh.md",
+  "ARCHITECTURE.md",
+  ...filesBelow("docs", ".md"),
+].filter((page) => existsSync(join(root, page)));
 
 /** The fenced blocks of a page. */
 export function fencedBlocks(file: string, text: string): Block[] {

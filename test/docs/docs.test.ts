@@ -2,16 +2,13 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import ts from "typescript";
-import { describe, expect, test } from "vitest";
-import { exampleBlocks, fencedBlocks, filesBelow, readSource, root } from "./blocks.ts";
+import { expect, test } from "vitest";
+import { exampleBlocks, fencedBlocks, filesBelow, pages, readSource, root } from "./blocks.ts";
 import { checkScripts, runCommands } from "./run-commands.ts";
 import { runExample, writeExample } from "./run-example.ts";
 
 const commandLimitMs = 60_000;
 
-const pages = ["README.md", "README.zh.md", "ARCHITECTURE.md", ...filesBelow("docs", ".md")].filter((page) =>
-  existsSync(join(root, page)),
-);
 const sources = filesBelow("src", ".ts").filter((file) => !file.endsWith(".test.ts"));
 const blocks = pages.flatMap((page) => fencedBlocks(page, readSource(page)));
 const examples = sources.flatMap((file) => exampleBlocks(file, readSource(file)));
@@ -25,9 +22,7 @@ test(`the documentation is ${pages.join(", ") || "docstrings alone"} and ${examp
   ).toEqual([]);
 });
 
-describe("examples run", () => {
-  for (const block of programs) test(block.place, () => runExample(block));
-});
+for (const block of programs) test(`example ${block.place} runs`, () => runExample(block));
 
 test("examples have no type errors", () => {
   const { options } = ts.parseJsonConfigFileContent(
@@ -37,6 +32,7 @@ test("examples have no type errors", () => {
     {
       noEmit: true,
       composite: false,
+      emitDeclarationOnly: false,
       isolatedDeclarations: false,
       noUnusedLocals: false,
       // Readers have no types of Node, and an example must not need them.
@@ -53,24 +49,22 @@ test("examples have no type errors", () => {
   const files = programs.map((block) => writeExample(block));
   const program = ts.createProgram([harness, ...files], options);
   const problems = files.flatMap((file) =>
-    ts.getPreEmitDiagnostics(program, program.getSourceFile(file)).map(({ messageText }) => ({
-      file: file.slice(root.length),
-      message: ts.flattenDiagnosticMessageText(messageText, "\n"),
-    })),
+    ts
+      .getPreEmitDiagnostics(program, program.getSourceFile(file))
+      .map(
+        ({ messageText }) =>
+          `${file.slice(root.length)}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`,
+      ),
   );
   expect(problems).toEqual([]);
 });
 
-describe("commands run", () => {
-  for (const block of blocks.filter(({ tag }) => tag === "sh")) {
-    test(block.place, { timeout: commandLimitMs }, () => runCommands(block, commandLimitMs));
+for (const block of blocks) {
+  if (block.tag === "sh") {
+    test(`${block.place} runs`, { timeout: commandLimitMs }, () => runCommands(block, commandLimitMs));
   }
-  for (const block of blocks.filter(({ tag }) => tag === "sh install"))
-    test(block.place, () => checkScripts(block));
-  test("shell blocks are counted", () => {
-    expect(blocks.filter(({ tag }) => tag.startsWith("sh")).length).toBeGreaterThanOrEqual(0);
-  });
-});
+  if (block.tag === "sh install") test(`${block.place} names scripts that exist`, () => checkScripts(block));
+}
 
 test("links between the pages lead somewhere", () => {
   const broken = pages.flatMap((page) =>

@@ -1,2 +1,2 @@
 import { hermitianInner } from "qklab";
-hermitianInner([0, 1], [1, 0]); // { re: 0, im: 1 }
+checkPromise(hermitianInner([0, 1], [1, 0]), "{ \"re\": 0, \"im\": 1 }"); // { "re": 0, "im": 1 }

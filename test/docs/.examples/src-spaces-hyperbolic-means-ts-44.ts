@@ -1,2 +1,2 @@
 import { einsteinMidpoint } from "qklab";
-einsteinMidpoint([[0.5, 0], [-0.5, 0]], [1, 1], 1); // Float64Array [0, 0]
+checkPromise(einsteinMidpoint([[0.5, 0], [-0.5, 0]], [1, 1], 1), "[0, 0]"); // [0, 0]

@@ -1,2 +1,2 @@
 import { hyperboloidToKlein } from "qklab";
-hyperboloidToKlein([5 / 4, 3 / 4], 1); // Float64Array [0.6]
+checkPromise(hyperboloidToKlein([5 / 4, 3 / 4], 1), "[0.6]"); // [0.6]

@@ -1,2 +1,2 @@
 import { kleinToHyperboloid } from "qklab";
-kleinToHyperboloid([0.6], 1); // Float64Array [1.25, 0.75]
+checkPromise(kleinToHyperboloid([0.6], 1), "[1.25, 0.75]"); // [1.25, 0.75]

@@ -1,2 +1,2 @@
 import { polarCoordinates } from "qklab";
-polarCoordinates([Math.cosh(1), Math.sinh(1)], 1); // Float64Array [0.5]
+checkPromise(polarCoordinates([Math.cosh(1), Math.sinh(1)], 1), "[0.5]"); // [0.5]

@@ -1,2 +1,2 @@
 import { stereographicLift } from "qklab";
-stereographicLift([0, 0], -1); // Float64Array [1, 0, 0]
+checkPromise(stereographicLift([0, 0], -1), "[1, 0, 0]"); // [1, 0, 0]

@@ -1,2 +1,2 @@
 import { stereographicProject } from "qklab";
-stereographicProject([5 / 4, 3 / 4], -1); // Float64Array [1/3]
+checkPromise(stereographicProject([5 / 4, 3 / 4], -1), "[0.333]"); // [0.333]

@@ -1,2 +1,2 @@
 import { stereographicLog } from "qklab";
-stereographicLog([0, 0], [Math.tanh(0.5), 0], -1); // Float64Array [0.5, 0]
+checkPromise(stereographicLog([0, 0], [Math.tanh(0.5), 0], -1), "[0.5, 0]"); // [0.5, 0]

@@ -1,2 +1,2 @@
 import { stereographicTransport0 } from "qklab";
-stereographicTransport0([0.5, 0], [4, 8], -1); // Float64Array [3, 6]
+checkPromise(stereographicTransport0([0.5, 0], [4, 8], -1), "[3, 6]"); // [3, 6]

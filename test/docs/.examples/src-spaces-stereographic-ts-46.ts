@@ -1,2 +1,2 @@
 import { mobiusAdd } from "qklab";
-mobiusAdd([0.5], [0.5], -1); // Float64Array [0.8]: velocities of special relativity add so
+checkPromise(mobiusAdd([0.5], [0.5], -1), "[0.8]"); // [0.8]

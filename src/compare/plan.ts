@@ -1,0 +1,300 @@
+/**
+ * @file From a request (similarities × tasks × learning rates × seeds, on top of a preset) to the runs of a comparison: a
+ * deterministic list with stable ids, grouped in cells and columns.
+ */
+import { compose } from "../attention/composition.ts";
+import { completeSelector, parseSelector, printSelector } from "../attention/selector.ts";
+import { DomainError } from "../base/errors.ts";
+import { didYouMean } from "../base/options.ts";
+import { random } from "../base/random.ts";
+import { causal } from "../patterns/index.ts";
+import { type MetricDefinition, type Recipe } from "../train/trainable.ts";
+import { canonicalJson } from "./canonical-json.ts";
+import { type PresetColumn, type PresetName, presetNames, presets } from "./presets.ts";
+
+/** What planning needs to know of a recipe. */
+export type RecipeFacts = Pick<Recipe, "task" | "metric" | "unit" | "settings" | "learningRates">;
+
+/** What somebody wants compared; everything left out comes from the preset. */
+export interface ComparisonRequest {
+  readonly preset?: PresetName;
+  /** Selectors, compared on every task. */
+  readonly similarities?: readonly string[];
+  readonly tasks?: readonly string[];
+  readonly seeds?: readonly number[];
+  readonly learningRates?: readonly number[];
+  /** Settings by task, or under "*" for every task; a list of values gives one column for each of them. */
+  readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** Everything that decides what a run computes. */
+export interface RunConfig {
+  readonly task: string;
+  readonly selector: string;
+  readonly seed: number;
+  readonly learningRate: number;
+  /** Complete: the recipe's defaults are filled in. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+/** One training of one attention. */
+export interface PlannedRun extends RunConfig {
+  /** Six hexadecimal digits made from the configuration: the same run has the same id in every comparison. */
+  readonly id: string;
+  /** Id of its cell. */
+  readonly cell: string;
+  /** Id of its column. */
+  readonly column: string;
+  /** Name of its folder below `runs/` of the comparison. */
+  readonly folder: string;
+}
+
+/** One attention on one task: learning rates × seeds. */
+export interface PlannedCell {
+  /** `column/selector`. */
+  readonly id: string;
+  readonly column: string;
+  readonly selector: string;
+  /** Ascending. */
+  readonly learningRates: readonly number[];
+  readonly seeds: readonly number[];
+}
+
+/** A task with its settings: what all cells of a column share. */
+export interface PlannedColumn {
+  /** The task's name, with `@setting=value` where the task has several columns. */
+  readonly id: string;
+  readonly task: string;
+  /** The settings in which columns of the same task differ. */
+  readonly variant: Readonly<Record<string, number | string | boolean>>;
+  readonly metric: MetricDefinition;
+  /** What the rate of progress counts, such as "tokens". */
+  readonly unit: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+/** A comparison before it runs. */
+export interface ComparisonPlan {
+  readonly version: 1;
+  readonly preset: PresetName;
+  /** Six hexadecimal digits made from all runs. */
+  readonly id: string;
+  readonly columns: readonly PlannedColumn[];
+  readonly cells: readonly PlannedCell[];
+  /** In the order in which they start: something of every task comes early. */
+  readonly runs: readonly PlannedRun[];
+}
+
+/**
+ * The runs of a comparison.
+ *
+ * @param request - what differs from the preset (default `quick`)
+ * @param recipes - gives the recipe of a task; it is asked only for tasks of the presets
+ * @returns the plan; equal requests give equal plans
+ * @throws DomainError for unknown presets, tasks and settings, malformed selectors, bad seeds and learning rates;
+ *   UnsupportedError for selectors whose parts clash
+ */
+export function planComparison(
+  request: ComparisonRequest,
+  recipes: (task: string) => RecipeFacts,
+): ComparisonPlan {
+  const presetName = request.preset ?? "quick";
+  requireKnown("preset", presetName, presetNames);
+  const preset = presets[presetName];
+  const known = Object.keys(preset.columns);
+  const tasks = [...new Set(request.tasks ?? preset.tasks)];
+  for (const task of tasks) requireKnown("task", task, known);
+  requireSettingsOfPlannedTasks(request.settings ?? {}, tasks, known);
+  requireNumbers(request);
+
+  const selectors = request.similarities?.map(canonicalSelector);
+  const columns: PlannedColumn[] = [];
+  const cells: PlannedCell[] = [];
+  for (const task of tasks) {
+    const recipe = recipes(task);
+    const template = preset.columns[task];
+    const columnsOfTask = planColumns(recipe, template, request);
+    columns.push(...columnsOfTask);
+    for (const column of columnsOfTask) {
+      for (const selector of new Set(selectors ?? template.selectors.map(canonicalSelector))) {
+        cells.push({
+          id: `${column.id}/${selector}`,
+          column: column.id,
+          selector,
+          learningRates: ratesOf(recipe, template, column, selector, request.learningRates),
+          seeds: distinct(request.seeds ?? template.seeds),
+        });
+      }
+    }
+  }
+  requireSomething(cells);
+  const runs = planRuns(columns, cells);
+  const id = hash6(canonicalJson(runs.map(({ id }) => id).sort()));
+  return { version: 1, preset: presetName, id, columns, cells, runs };
+}
+
+/** A run in words: `recall · l2 · lr 0.003 · seed 1`. */
+export function label({ column, selector, learningRate, seed }: PlannedRun): string {
+  return `${column} · ${selector} · lr ${learningRate} · seed ${seed}`;
+}
+
+/** Every combination of the settings that were given as lists, resolved by the recipe. */
+function planColumns(
+  recipe: RecipeFacts,
+  template: PresetColumn,
+  { settings = {} }: ComparisonRequest,
+): PlannedColumn[] {
+  const wanted = { ...template.settings, ...settings["*"], ...settings[recipe.task] };
+  // A setting that is a list by nature, such as lengths to test, stays one value.
+  const natural = recipe.settings({}) as Readonly<Record<string, unknown>>;
+  const varied = Object.entries(wanted).filter(([name, value]) => Array.isArray(value) && !Array.isArray(natural[name]));
+  let combinations: Record<string, unknown>[] = [{}];
+  for (const [name, values] of varied) {
+    combinations = combinations.flatMap((chosen) =>
+      (values as readonly unknown[]).map((value) => ({ ...chosen, [name]: value })),
+    );
+  }
+  const columns = combinations.map((chosen): PlannedColumn => {
+    const variant = chosen as PlannedColumn["variant"];
+    const suffix = Object.entries(variant).map(([name, value]) => `${name}=${value}`);
+    return {
+      id: suffix.length === 0 ? recipe.task : `${recipe.task}@${suffix.join(",")}`,
+      task: recipe.task,
+      variant,
+      metric: recipe.metric,
+      unit: recipe.unit,
+      settings: recipe.settings({ ...wanted, ...chosen }) as Readonly<Record<string, unknown>>,
+    };
+  });
+  return [...new Map(columns.map((column) => [column.id, column])).values()];
+}
+
+function ratesOf(
+  recipe: RecipeFacts,
+  { learningRates: template }: PresetColumn,
+  { settings }: PlannedColumn,
+  selector: string,
+  requested: readonly number[] | undefined,
+): readonly number[] {
+  if (requested !== undefined) return distinct(requested);
+  if (!("count" in template)) return distinct(template);
+  const all = distinct(recipe.learningRates(settings, selector));
+  const count = Math.min(template.count, all.length);
+  // Centres of `count` equal parts of the list: one rate is the middle one, all rates are all.
+  return Array.from({ length: count }, (_, part) => all[Math.floor(((part + 0.5) * all.length) / count)]);
+}
+
+function planRuns(columns: readonly PlannedColumn[], cells: readonly PlannedCell[]): PlannedRun[] {
+  const taken = new Set<string>();
+  const placed: { readonly run: PlannedRun; readonly turn: number }[] = [];
+  for (const { id: column, task, settings } of columns) {
+    const ofColumn = cells.filter((cell) => cell.column === column);
+    const runs = ofColumn
+      .flatMap((cell) =>
+        cell.seeds.flatMap((seed, seedRank) =>
+          cell.learningRates.map((learningRate, place) => ({
+            cell,
+            seed,
+            learningRate,
+            seedRank,
+            // The middle of a list of learning rates is the likeliest to be the best.
+            rateRank: Math.abs(place - (cell.learningRates.length - 1) / 2),
+          })),
+        ),
+      )
+      .sort((a, b) => a.seedRank - b.seedRank || a.rateRank - b.rateRank);
+    runs.forEach(({ cell, seed, learningRate }, place) => {
+      const config = { task, selector: cell.selector, seed, learningRate, settings };
+      const id = freshId(config, taken);
+      const folder = `${slug(column)}-${slug(cell.selector)}-lr${learningRate}-s${seed}-${id}`;
+      placed.push({ run: { id, cell: cell.id, column, ...config, folder }, turn: place / runs.length });
+    });
+  }
+  return placed.sort((a, b) => a.turn - b.turn).map(({ run }) => run);
+}
+
+/** Six digits are few: where two configurations of a plan meet, the later one is hashed again. */
+function freshId(config: RunConfig, taken: Set<string>): string {
+  let text = canonicalJson(config);
+  while (taken.has(hash6(text))) text += " ";
+  taken.add(hash6(text));
+  return hash6(text);
+}
+
+function hash6(text: string): string {
+  return random(text)
+    .integer(16 ** 6)
+    .toString(16)
+    .padStart(6, "0");
+}
+
+const LONGEST_SLUG = 60;
+
+function slug(text: string): string {
+  return text
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9.]+/g, "-")
+    .slice(0, LONGEST_SLUG);
+}
+
+/** Reads a selector, so that spellings of one attention share a row, and refuses parts that clash. */
+function canonicalSelector(selector: string): string {
+  const parts = parseSelector(selector);
+  compose(completeSelector(parts, { patterns: [causal()] }));
+  return printSelector(parts);
+}
+
+function distinct(numbers: readonly number[]): readonly number[] {
+  return [...new Set(numbers)].sort((a, b) => a - b);
+}
+
+function requireKnown(what: string, name: string, known: readonly string[]): void {
+  if (known.includes(name)) return;
+  throw new DomainError(
+    `unknown-${what}`,
+    `Cannot compare as '${name}' is not a known ${what}: ${known.join(", ")}. ${didYouMean(name, known)}`,
+  );
+}
+
+function requireSettingsOfPlannedTasks(
+  settings: NonNullable<ComparisonRequest["settings"]>,
+  tasks: readonly string[],
+  known: readonly string[],
+): void {
+  for (const task of Object.keys(settings)) {
+    if (task === "*" || tasks.includes(task)) continue;
+    requireKnown("task", task, known);
+    throw new DomainError(
+      "unused-setting",
+      `Cannot compare as settings are given for a task that is not compared: '${task}', while the tasks are ` +
+        `${tasks.join(", ")}. Add it to the tasks or drop its settings`,
+    );
+  }
+}
+
+function requireNumbers({ seeds, learningRates }: ComparisonRequest): void {
+  const badSeed = seeds?.find((seed) => !(Number.isSafeInteger(seed) && seed >= 0));
+  if (badSeed !== undefined) {
+    throw new DomainError(
+      "bad-seed",
+      `Cannot compare as a seed must be a whole number ≥ 0: ${badSeed}. Pass for example 0, 1 and 2`,
+    );
+  }
+  const badRate = learningRates?.find((rate) => !(Number.isFinite(rate) && rate > 0));
+  if (badRate !== undefined) {
+    throw new DomainError(
+      "bad-learning-rate",
+      `Cannot compare as a learning rate must be a finite number > 0: ${badRate}. Pass for example 0.001 and 0.003`,
+    );
+  }
+}
+
+function requireSomething(cells: readonly PlannedCell[]): void {
+  const empty = cells.find(({ learningRates, seeds }) => learningRates.length * seeds.length === 0);
+  if (cells.length > 0 && empty === undefined) return;
+  throw new DomainError(
+    "empty-comparison",
+    "Cannot compare as there must be at least one task, similarity, learning rate and seed: " +
+      `${empty === undefined ? "no cells" : `no runs in ${empty.id}`}. Leave the empty list out to take the preset's`,
+  );
+}

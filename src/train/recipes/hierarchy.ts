@@ -1,0 +1,118 @@
+/**
+ * @file Hierarchy: embed a taxonomy so that every node's ancestors are nearer to it than anything else (Nickel & Kiela
+ * 2017), with any similarity of the algebra as the measure, by Riemannian gradient descent in the similarity's own space.
+ * It is attention with the child as the query and all nodes as the keys.
+ */
+import * as v from "valibot";
+import { parseSelector } from "../../attention/index.ts";
+import { DomainError } from "../../base/errors.ts";
+import { random } from "../../base/random.ts";
+import { tensor64 } from "../../base/tensor.ts";
+import { completeTree, type Hierarchy, hierarchySampler, mammalHierarchy, rankNeighbours } from "../../tasks/index.ts";
+import { embeddingTrainer } from "../embedding-trainer.ts";
+import { readSettings } from "../settings.ts";
+import { type DataSource, type Metrics, type Recipe, type Trainable } from "../trainable.ts";
+
+const whole = (minimum: number): v.GenericSchema<number> =>
+  v.pipe(v.number(), v.integer(), v.minValue(minimum)) as v.GenericSchema<number>;
+
+const schema = v.strictObject({
+  /** `mammals` (WordNet 3.0) or `tree`, a complete tree. */
+  source: v.optional(v.picklist(["mammals", "tree"]), "mammals"),
+  branching: v.optional(whole(2), 3),
+  depth: v.optional(whole(1), 5),
+  /** D, coordinates of an embedding. */
+  width: v.optional(whole(1), 5),
+  epochs: v.optional(whole(1), 50),
+  /** Epochs at a tenth of the learning rate, in which the points find their directions. */
+  burnIn: v.optional(whole(0), 10),
+  /** Wrong candidates per pair. */
+  negatives: v.optional(whole(1), 50),
+  /** Embeddings begin uniform in ±this. */
+  initialScale: v.optional(v.pipe(v.number(), v.gtValue(0)), 1e-3),
+});
+
+/** Settings of the hierarchy recipe. */
+export type HierarchySettings = v.InferOutput<typeof schema>;
+
+const metric = { name: "meanAveragePrecision", unit: "mAP", better: "higher" } as const;
+
+/** One step is one epoch: every pair once, in random order. */
+export const hierarchyRecipe: Recipe<HierarchySettings> = {
+  task: "hierarchy",
+  metric,
+  unit: "pairs",
+  settings: (overrides) => readSettings("hierarchy", schema, overrides),
+  learningRates: () => [0.1, 0.3, 1],
+  async create({ selector, seed, learningRate, settings, data }): Promise<Trainable> {
+    const parts = parseSelector(selector);
+    requireSimilarityOnly(selector, parts);
+    const hierarchy = await readHierarchy(settings, data);
+    const { width } = settings;
+    const trainer = embeddingTrainer({
+      similarity: parts.similarity,
+      count: hierarchy.names.length,
+      width,
+      initialScale: settings.initialScale,
+      seed,
+    });
+    const sampler = hierarchySampler(hierarchy);
+    const pairCount = hierarchy.pairs.length / 2;
+
+    /** The reconstruction has no held-out part: it measures what a space of that width can hold. */
+    const measure = (): Metrics => {
+      const { meanRank, meanAveragePrecision } = rankNeighbours(hierarchy, trainer.scoreRow);
+      return { meanRank, meanAveragePrecision, ...trainer.measure() };
+    };
+
+    return {
+      steps: settings.epochs,
+      step(step) {
+        const draws = random(seed, "hierarchy", "train", step);
+        const rate = learningRate * (step < settings.burnIn ? 0.1 : 1);
+        const order = draws.distinct(pairCount, pairCount);
+        let loss = 0;
+        for (const pair of order) {
+          const node = hierarchy.pairs[2 * pair];
+          const ancestor = hierarchy.pairs[2 * pair + 1];
+          loss += trainer.descend(node, ancestor, sampler.negatives(node, settings.negatives, draws), rate);
+        }
+        return Promise.resolve({ loss: loss / pairCount, learningRate: rate, items: pairCount });
+      },
+      validate: () => Promise.resolve(measure()),
+      test: () => Promise.resolve(measure()),
+      snapshot: () =>
+        Promise.resolve({
+          model: {
+            embeddings: tensor64(trainer.table.slice(), [hierarchy.names.length, width]),
+            parameters: tensor64(trainer.parameters.slice(), [trainer.parameters.length]),
+          },
+          optimiser: {},
+          state: {},
+        }),
+      restore({ model }) {
+        trainer.restore(model["embeddings"].data, model["parameters"].data);
+        return Promise.resolve();
+      },
+      dispose: () => undefined,
+    };
+  },
+};
+
+async function readHierarchy(settings: HierarchySettings, data: DataSource): Promise<Hierarchy> {
+  return settings.source === "tree"
+    ? completeTree(settings.branching, settings.depth)
+    : mammalHierarchy(await data.nouns());
+}
+
+/** Other parts would have no effect on the distance of two embeddings, so they are refused. */
+function requireSimilarityOnly(selector: string, parts: ReturnType<typeof parseSelector>): void {
+  const { similarity: _, patterns, ...others } = parts;
+  const extra = [...patterns, ...Object.values(others)].map(({ name }) => name);
+  if (extra.length === 0) return;
+  throw new DomainError(
+    "hierarchy-selector",
+    `Cannot embed a hierarchy with '${selector}' as only the similarity compares embeddings: ${extra.join(", ")} would have no ` +
+      "effect. Name the similarity alone",
+  );
+}
