@@ -3,7 +3,7 @@
  * `--force` builds always. dist/.sources holds a hash of what the build read: content, as a checkout changes all times.
  */
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -32,6 +32,8 @@ if (built !== wanted || process.argv.includes("--force")) {
     `qklab: ${built === undefined ? "dist is absent" : "the sources changed"}; building\n`,
   );
   try {
+    // A build that fails half-way must not look like one that was made.
+    rmSync(stamp, { force: true });
     const { build } = await import("tsdown");
     await build({ cwd: root, logLevel: "warn" });
     chmodSync(join(root, "dist", "cli.js"), 0o755);

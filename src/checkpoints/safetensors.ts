@@ -30,6 +30,14 @@ export interface SafetensorsContents {
  * @param bytes - exactly the bytes of this tensor; they are copied
  * @throws DomainError `safetensors-bool` where a BOOL is neither 0 nor 1
  * @throws ShapeError `safetensors-span` where `bytes` are not the tensor's
+ * @example
+ * ```ts
+ * import { decodeTensor, encodeSafetensors, parseSafetensorsHeader } from "qklab/checkpoints";
+ * const bytes = encodeSafetensors({ ids: { data: Int32Array.of(7, 8), shape: [2] } });
+ * for (const entry of parseSafetensorsHeader(bytes).entries.values()) {
+ *   decodeTensor(entry, bytes.subarray(entry.begin, entry.end)).data; // Int32Array [7, 8]
+ * }
+ * ```
  */
 export function decodeTensor(entry: SafetensorsEntry, bytes: Uint8Array): StoredTensor {
   const { name, dtype, shape, begin, end } = entry;
@@ -72,6 +80,11 @@ export function decodeSafetensors(bytes: Uint8Array, source: string = anonymous)
  * @param stored - of any element type; F32, F16, BF16 and integers up to 2²⁴ keep their value
  * @returns a tensor of the same shape; F32 data are shared, not copied
  * @throws NumbersError `float32-overflow` where a finite number would become infinite
+ * @example
+ * ```ts
+ * import { toFloat32 } from "qklab/checkpoints";
+ * toFloat32({ dtype: "I64", shape: [2], data: BigInt64Array.of(1n, -2n) }).data; // Float32Array [1, -2]
+ * ```
  */
 export function toFloat32({ dtype, shape, data }: StoredTensor): Tensor {
   if (data instanceof Float32Array) return { data, shape };

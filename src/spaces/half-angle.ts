@@ -5,7 +5,7 @@
  */
 import { combine, dotProduct, norm, type Vector } from "./vector.ts";
 
-/** Beyond this sum of radii sinh² leaves the range of f64, and d is its logarithm to full precision. */
+/** Beyond this length e^length nears the end of f64, and its logarithm takes its place. */
 const LARGE = 600;
 
 /**
@@ -22,7 +22,14 @@ export function polarDistance(rho: number, sigma: number, gap: number, chord: nu
     return 2 * Math.asinh(Math.hypot(Math.sinh(gap / 2), across));
   }
   if (chord === 0) return gap;
-  const bend = rho + sigma + 2 * Math.log(chord / 2);
+  const bend =
+    rho +
+    sigma +
+    2 * Math.log(chord / 2) +
+    Math.log1p(-Math.exp(-2 * rho)) +
+    Math.log1p(-Math.exp(-2 * sigma));
+  if (Math.max(gap, bend) <= LARGE)
+    return 2 * Math.asinh(Math.hypot(Math.sinh(gap / 2), Math.exp(bend / 2) / 2));
   return Math.max(gap, bend) + Math.log1p(Math.exp(-Math.abs(gap - bend)));
 }
 

@@ -1,3 +1,4 @@
+/** @file Means of points: three formulas for one point, its symmetries, and where it does not exist. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DomainError, ShapeError } from "../base/errors.ts";

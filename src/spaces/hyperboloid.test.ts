@@ -1,3 +1,4 @@
+/** @file The hyperboloid: distances against exact arithmetic, maps against their inverses, everything against boosts. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DomainError, NumbersError, ShapeError } from "../base/errors.ts";

@@ -26,10 +26,10 @@ export {
   minkowskiInner,
 } from "./hyperboloid.ts";
 export { lorentzBoost, randomLorentzBoost } from "./lorentz-boost.ts";
-export { type CurvatureOptions, lorentzSpace } from "./lorentz.ts";
+export { lorentzSpace } from "./lorentz.ts";
 export { poincareSpace, polarCoordinates, polarLift } from "./poincare.ts";
 export { type ProductMember, productSpace } from "./product.ts";
-export type { Space, SpaceDefinition, SpaceFactory, SpaceName } from "./space.ts";
+export type { CurvatureOptions, Space, SpaceDefinition, SpaceFactory } from "./space.ts";
 export { sphereSpace } from "./sphere.ts";
 export { gyromidpoint, stereographicLift, stereographicProject } from "./stereographic-lift.ts";
 export {

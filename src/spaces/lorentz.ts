@@ -3,13 +3,14 @@
  * x₀ = √(1/c + ‖x‖²). Nickel & Kiela 2018; Chen et al. 2022.
  */
 import { hyperboloidPoint, spaceDistance } from "./hyperboloid.ts";
-import { defineSpace, requireCurvature, requirePositiveWidth, type SpaceFactory } from "./space.ts";
+import {
+  type CurvatureOptions,
+  defineSpace,
+  requireCurvature,
+  requirePositiveWidth,
+  type SpaceFactory,
+} from "./space.ts";
 import { combine, dotProduct, norm, requireFiniteVector, sinhRatio } from "./vector.ts";
-
-/** The curvature of a hyperbolic space is −c. */
-export interface CurvatureOptions {
-  readonly c?: number;
-}
 
 /**
  * Hyperbolic space in space coordinates: d(x, y) = (2/√c)·asinh(½√c‖x − y‖_L).
@@ -38,9 +39,7 @@ export const lorentzSpace: SpaceFactory<[options?: CurvatureOptions]> = defineSp
       requireWidth: (width) => requirePositiveWidth("lorentz", width),
       liftedWidth: (width) => width + 1,
       lift(x, out) {
-        const point = hyperboloidPoint(x, c);
-        if (out === undefined) return point;
-        out.set(point);
+        out.set(hyperboloidPoint(x, c));
         return out;
       },
       distance: (x, y) => spaceDistance(x, y, c),
@@ -50,12 +49,10 @@ export const lorentzSpace: SpaceFactory<[options?: CurvatureOptions]> = defineSp
         const along = length === 0 ? 0 : dotProduct(x, step) / length;
         const across = length === 0 ? step : combine(1, step, -along / length, x);
         const angle = Math.sqrt(c) * Math.hypot(norm(across), along / Math.hypot(1, Math.sqrt(c) * length));
-        const end = combine(Math.cosh(angle), x, sinhRatio(angle), step, out);
-        return requireFiniteVector(
-          "step in 'lorentz'",
-          end,
-          `The step is ${angle / Math.sqrt(c)} long: shorten it`,
-        );
+        const end = combine(Math.cosh(angle), x, sinhRatio(angle), step);
+        const cure = `The step is ${angle / Math.sqrt(c)} long: shorten it`;
+        out.set(requireFiniteVector("step in 'lorentz'", end, cure));
+        return out;
       },
     };
   },

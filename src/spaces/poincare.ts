@@ -4,8 +4,13 @@
  * Gulcehre et al. 2018 (pseudo-polar coordinates); Ganea, Bécigneul & Hofmann 2018.
  */
 import { directionChord, polarDistance, squareGap } from "./half-angle.ts";
-import type { CurvatureOptions } from "./lorentz.ts";
-import { defineSpace, requireCurvature, requirePositiveWidth, type SpaceFactory } from "./space.ts";
+import {
+  type CurvatureOptions,
+  defineSpace,
+  requireCurvature,
+  requirePositiveWidth,
+  type SpaceFactory,
+} from "./space.ts";
 import { combine, dotProduct, norm, requireFiniteVector, scale, sinhRatio, type Vector } from "./vector.ts";
 
 /**
@@ -106,7 +111,7 @@ export function polarCoordinates(x: Vector, c: number): Float64Array {
  * The end of the geodesic from v with velocity `step`, by the hyperbolic triangle of origin, v and end: with t its
  * length and φ its angle to v, the end has sinh ρ'·(cos α, sin α) = (sinh ρ cosh t + cosh ρ sinh t cos φ, sinh t sin φ).
  */
-function polarStep(v: Vector, step: Vector, root: number, out?: Float64Array): Float64Array {
+function polarStep(v: Vector, step: Vector, root: number, out: Float64Array): Float64Array {
   const radius = norm(v);
   const ahead = radius === 0 ? 0 : dotProduct(v, step) / radius;
   const sideways = radius === 0 ? step : combine(1, step, -ahead / radius, v);
@@ -125,6 +130,7 @@ function polarStep(v: Vector, step: Vector, root: number, out?: Float64Array): F
   const offAxis = Math.sinh(length) * sine;
   const height = Math.hypot(onAxis, offAxis);
   const perHeight = (height === 0 ? 1 : Math.asinh(height) / height) / (2 * root);
-  const end = combine((perHeight * onAxis) / radius, v, (perHeight * offAxis) / width, sideways, out);
-  return requireFiniteVector("step in 'poincare'", end, `The step is ${length / root} long: shorten it`);
+  const end = combine((perHeight * onAxis) / radius, v, (perHeight * offAxis) / width, sideways);
+  out.set(requireFiniteVector("step in 'poincare'", end, `The step is ${length / root} long: shorten it`));
+  return out;
 }

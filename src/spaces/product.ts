@@ -52,7 +52,7 @@ export const productSpace: SpaceFactory<[members: readonly ProductMember[]]> = d
         );
       },
       liftedWidth: () => liftedWidth,
-      lift(x, out = new Float64Array(liftedWidth)) {
+      lift(x, out) {
         let offset = 0;
         for (const { space, start, stop: end } of blocks) {
           const width = space.liftedWidth(end - start);
@@ -69,7 +69,7 @@ export const productSpace: SpaceFactory<[members: readonly ProductMember[]]> = d
             0,
           ),
         ),
-      riemannianGradient(x, gradient, out = new Float64Array(stop)) {
+      riemannianGradient(x, gradient, out) {
         for (const { space, weight, start, stop: end } of blocks) {
           const own = out.subarray(start, end);
           space.riemannianGradient(part(x, start, end), part(gradient, start, end), own);
@@ -77,7 +77,7 @@ export const productSpace: SpaceFactory<[members: readonly ProductMember[]]> = d
         }
         return out;
       },
-      retract(x, step, out = new Float64Array(stop)) {
+      retract(x, step, out) {
         for (const { space, start, stop: end } of blocks) {
           space.retract(part(x, start, end), part(step, start, end), out.subarray(start, end));
         }

@@ -254,14 +254,22 @@ describe("single spaces", () => {
     expect(space.distance([400, 0], [300, 0])).toBe(200);
     // Two rays at a right angle: d = ρ + σ + 2·ln sin 45° to within e^{−600}.
     expect(space.distance([400, 0], [0, 300])).toBeCloseTo(1400 - Math.log(2), 10);
+    // One point near the origin, at a right angle: cosh d = cosh ρ·cosh σ, and cosh ρ is e^ρ/2.
+    expect(space.distance([350, 0], [0, 0.5])).toBeCloseTo(700 + Math.log(Math.cosh(1)), 10);
+    // Equal radii and a tiny angle: sinh(d/2) = sinh ρ·sin(θ/2).
+    const near = space.distance([160, 0], [160, 160 * 8e-139]);
+    expect(near / (2 * Math.asinh((Math.exp(320) / 2) * 4e-139))).toBeCloseTo(1, 10);
+    // The two formulas meet at ρ + σ = 600.
     const [before, after] = [150 - 1e-9, 150 + 1e-9].map((radius) => space.distance([150, 0], [0, radius]));
     expect(after - before).toBeLessThan(1e-8);
     expect(() => space.lift([400, 0])).toThrow(NumbersError);
   });
 
-  test("hyperbolic steps too long for f64 are refused, not returned as NaN", () => {
+  test("hyperbolic steps too long for f64 are refused and leave the point alone", () => {
     for (const space of [poincareSpace(), lorentzSpace()]) {
-      expect(() => space.retract([0.5, 0.5], [1e4, 0])).toThrow(NumbersError);
+      const place = Float64Array.of(0.5, 0.5);
+      expect(() => space.retract(place, [1e4, 0], place)).toThrow(NumbersError);
+      expect(place).toEqual(Float64Array.of(0.5, 0.5));
     }
   });
 

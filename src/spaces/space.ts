@@ -38,6 +38,18 @@ export interface Space extends SpaceDefinition {
   retract(x: Vector, step: Vector, out?: Float64Array): Float64Array;
 }
 
+/** The curvature of a hyperbolic space is −c. */
+export interface CurvatureOptions {
+  readonly c?: number;
+}
+
+/** The formulas of a space, which get vectors that fit and a place to write. */
+interface SpaceFormulas extends Pick<Space, "requireWidth" | "liftedWidth" | "distance"> {
+  readonly lift: (x: Vector, out: Float64Array) => Float64Array;
+  readonly riemannianGradient: (x: Vector, gradient: Vector, out: Float64Array) => Float64Array;
+  readonly retract: (x: Vector, step: Vector, out: Float64Array) => Float64Array;
+}
+
 /** The function that makes a space, with its definition. */
 export interface SpaceFactory<Arguments extends readonly unknown[]> {
   (...given: Arguments): Space;
@@ -50,7 +62,7 @@ export interface SpaceFactory<Arguments extends readonly unknown[]> {
  */
 export function defineSpace<Arguments extends readonly unknown[]>(
   definition: SpaceDefinition,
-  build: (...given: Arguments) => Omit<Space, keyof SpaceDefinition>,
+  build: (...given: Arguments) => SpaceFormulas,
 ): SpaceFactory<Arguments> {
   const { name } = definition;
   const make = (...given: Arguments): Space => {

@@ -1,3 +1,4 @@
+/** @file The κ-stereographic model: laws of gyrovector spaces in curvatures of every sign. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { DomainError, ShapeError } from "../base/errors.ts";

@@ -8,5 +8,6 @@ export function nodeDataSource(): DataSource {
   return {
     text: (name) => Promise.resolve(readText(name).text),
     nouns: () => Promise.resolve(readNouns()),
+    residentBytes: () => process.memoryUsage().rss,
   };
 }

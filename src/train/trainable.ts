@@ -52,12 +52,14 @@ export interface MetricDefinition {
   readonly better: Better;
 }
 
-/** Where a recipe's data come from: packages and files in Node, a network place in a page. */
+/** What a recipe needs from outside: texts and word lists from packages, files or a network place, and the process's memory. */
 export interface DataSource {
   /** A text by the name of a book, or by a path that the source understands. */
   readonly text: (name: string) => Promise<string>;
   /** The nouns of WordNet 3.0. */
   readonly nouns: () => Promise<Nouns>;
+  /** Bytes of memory that the process holds now; absent where nothing tells. */
+  readonly residentBytes?: () => number;
 }
 
 /** What a recipe is asked to train. */

@@ -1,0 +1,147 @@
+/** @file Random calls of an attention: inputs, parameters away from their defaults, masks, biases, gradients of the output. */
+import {
+  type AttentionInputs,
+  type AttentionSizes,
+  type Composition,
+  type MaskTensor,
+  parametersOf,
+  type Random,
+  random,
+  referenceForward,
+  sizeOf,
+  type Tensor,
+} from "../../src/index.ts";
+
+/** One call, forward and backward. */
+export interface Problem {
+  readonly composition: Composition;
+  readonly inputs: AttentionInputs<Tensor>;
+  /** Gradient of the output. */
+  readonly dOut: Tensor;
+}
+
+/** Uneven in every extent, so that no two can be mistaken for each other; shared by most laws so that compilers reuse it. */
+export const commonSizes: AttentionSizes = {
+  batch: 2,
+  heads: 4,
+  keyHeads: 2,
+  queries: 5,
+  keys: 7,
+  width: 8,
+  valueWidth: 6,
+};
+
+/** As many queries as keys: for causality and decoding. */
+export const squareSizes: AttentionSizes = { ...commonSizes, queries: 7 };
+
+/** A tensor of N(0, deviation²). */
+export function normals(stream: Random, shape: readonly number[], deviation = 1): Tensor {
+  return { data: stream.normals(sizeOf(shape), deviation), shape };
+}
+
+/**
+ * A random call. Every optional input is there: a mask that forbids a tenth of the pairs, a bias, parameters that
+ * differ from head to head. Queries are the last ones: offset = S − Q.
+ *
+ * Under top-k, calls are drawn until no row's k-th and next score are nearer than rounding could exchange.
+ */
+export function makeProblem(composition: Composition, sizes: AttentionSizes, ...keys: readonly (number | string)[]): Problem {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const problem = draw(composition, sizes, random("problem", attempt, ...keys));
+    if (selectsClearly(problem)) return problem;
+  }
+  throw new Error(`no call without near-ties found for sizes ${JSON.stringify(sizes)}`);
+}
+
+function draw(composition: Composition, sizes: AttentionSizes, stream: Random): Problem {
+  const { batch, heads, keyHeads, queries, keys, width, valueWidth } = sizes;
+  return {
+    composition,
+    inputs: {
+      q: normals(stream, [batch, heads, queries, width]),
+      k: normals(stream, [batch, keyHeads, keys, width]),
+      v: normals(stream, [batch, keyHeads, keys, valueWidth]),
+      offset: keys - queries,
+      mask: sparseMask(stream, [batch, 1, queries, keys]),
+      bias: normals(stream, [1, heads, queries, keys]),
+      parameters: variedParameters(composition, sizes, stream),
+    },
+    dOut: normals(stream, [batch, heads, queries, valueWidth]),
+  };
+}
+
+/** Parameters around their initial values, different in every head and coordinate. */
+export function variedParameters(
+  composition: Composition,
+  sizes: AttentionSizes,
+  stream: Random,
+): Record<string, Tensor> {
+  return Object.fromEntries(
+    parametersOf(composition).map((parameter) => {
+      const shape = parameter.shape(sizes);
+      const data = Float32Array.from(parameter.initial(sizes, stream), (value) =>
+        parameter.domain === "positive"
+          ? value * Math.exp(0.3 * stream.normal())
+          : value + 0.5 * stream.normal(),
+      );
+      return [parameter.name, { data, shape }];
+    }),
+  );
+}
+
+function sparseMask(stream: Random, shape: readonly number[]): MaskTensor {
+  return { data: Uint8Array.from({ length: sizeOf(shape) }, () => (stream.uniform() < 0.1 ? 0 : 1)), shape };
+}
+
+/** Ten times what float32 scores of these sizes differ by from float64 ones. */
+const clearGap = 1e-4;
+
+function selectsClearly({ composition, inputs }: Problem): boolean {
+  const { limit } = composition.selection;
+  if (limit === undefined) return true;
+  const keepAll = { ...composition.selection, keep: (scores: Float64Array) => [...scores.keys()] };
+  const { scores } = referenceForward({ ...composition, selection: keepAll }, inputs);
+  const count = scores.shape[3];
+  return Array.from({ length: scores.data.length / count }, (_, row) =>
+    [...scores.data.subarray(row * count, (row + 1) * count)].sort((a, b) => b - a),
+  ).every((sorted) => !(sorted[limit - 1] - sorted[limit] < clearGap * Math.max(1, Math.abs(sorted[limit - 1]))));
+}
+
+/** A copy of a tensor with some numbers replaced; `change` returns the number to keep or a new one. */
+export function edited<T extends { readonly data: Float32Array | Uint8Array; readonly shape: readonly number[] }>(
+  tensor: T,
+  change: (value: number, place: readonly number[]) => number,
+): T {
+  const { shape } = tensor;
+  const data = tensor.data.slice();
+  data.forEach((value, flat) => {
+    let rest = flat;
+    const place = shape.map(() => 0);
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      place[axis] = rest % shape[axis];
+      rest = Math.floor(rest / shape[axis]);
+    }
+    data[flat] = change(value, place);
+  });
+  return { ...tensor, data };
+}
+
+/** Rows taken along an axis, in the order of `places`. */
+export function taken<T extends { readonly data: Float32Array | Uint8Array; readonly shape: readonly number[] }>(
+  tensor: T,
+  axis: number,
+  places: readonly number[],
+): T {
+  const { shape, data } = tensor;
+  const inner = sizeOf(shape.slice(axis + 1));
+  const outer = sizeOf(shape.slice(0, axis));
+  const result = tensor.data.slice(0, 0).constructor as new (length: number) => T["data"];
+  const out = new result(outer * places.length * inner);
+  for (let block = 0; block < outer; block++) {
+    places.forEach((place, index) => {
+      const from = (block * shape[axis] + place) * inner;
+      out.set(data.subarray(from, from + inner), (block * places.length + index) * inner);
+    });
+  }
+  return { ...tensor, data: out, shape: shape.map((extent, a) => (a === axis ? places.length : extent)) };
+}
