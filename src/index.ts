@@ -8,3 +8,4 @@ export * from "./positions/index.ts";
 export * from "./score/index.ts";
 export * from "./selections/index.ts";
 export * from "./similarities/index.ts";
+export * from "./spaces/index.ts";

@@ -1,7 +1,8 @@
 /**
- * @file Seeded random numbers: xoshiro128** (Blackman & Vigna 2018), seeded by splitmix32 over any mix of numbers and
- * words, so that `random(seed, "recall", step)` is the same stream in every process: data need no saved position.
+ * @file Seeded random numbers: xoshiro128** (Blackman & Vigna 2018), seeded by any mix of numbers and words, so that
+ * `random(seed, "recall", step)` is the same stream in every process: data need no saved position.
  */
+import { DomainError } from "./errors.ts";
 
 /** A stream of random numbers with the draws that the project needs. */
 export interface Random {
@@ -46,6 +47,7 @@ export function random(...keys: readonly (number | string)[]): Random {
   const uniform = (): number => next() / 2 ** 32;
 
   function integer(bound: number): number {
+    requireBound("draw an integer", bound, 1, 2 ** 32);
     const limit = Math.floor(2 ** 32 / bound) * bound;
     let draw = next();
     while (draw >= limit) draw = next();
@@ -66,6 +68,7 @@ export function random(...keys: readonly (number | string)[]): Random {
 
   /** Floyd's algorithm would need a shuffle as well; a sparse Fisher–Yates does both in O(count). */
   function distinct(count: number, bound: number): Int32Array {
+    requireBound(`draw distinct integers below ${bound}`, count, 0, bound);
     const moved = new Map<number, number>();
     return Int32Array.from({ length: count }, (_, place) => {
       const other = place + integer(bound - place);
@@ -84,23 +87,34 @@ export function random(...keys: readonly (number | string)[]): Random {
   };
 }
 
+function requireBound(act: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new DomainError(
+    "random-bound",
+    `Cannot ${act} as the number must be whole and of [${least}, ${most}]: ${value}. Pass one that is`,
+  );
+}
+
 function rotateLeft(word: number, bits: number): number {
   return (word << bits) | (word >>> (32 - bits));
 }
 
+/** Four words from the keys: cyrb128 (bryc 2018), whose 128 bits keep streams of different keys apart. */
 function seedState(keys: readonly (number | string)[]): [number, number, number, number] {
-  let hash = 0x9e3779b9;
-  for (const key of keys) {
-    for (const character of `${typeof key}:${key};`) {
-      hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193);
-      hash = (hash ^ (hash >>> 15)) >>> 0;
-    }
+  let [a, b, c, d] = [1779033703, 3144134277, 1013904242, 2773480762];
+  for (const character of keys.map((key) => `${typeof key}:${key};`).join("")) {
+    const code = character.codePointAt(0) ?? 0;
+    [a, b, c, d] = [
+      b ^ Math.imul(a ^ code, 597399067),
+      c ^ Math.imul(b ^ code, 2869860233),
+      d ^ Math.imul(c ^ code, 951274213),
+      a ^ Math.imul(d ^ code, 2716044179),
+    ];
   }
-  const splitmix = (): number => {
-    hash = (hash + 0x9e3779b9) | 0;
-    let mixed = Math.imul(hash ^ (hash >>> 16), 0x21f0aaad);
-    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
-    return mixed ^ (mixed >>> 15);
-  };
-  return [splitmix(), splitmix(), splitmix(), splitmix() | 1];
+  a = Math.imul(c ^ (a >>> 18), 597399067);
+  b = Math.imul(d ^ (b >>> 22), 2869860233);
+  c = Math.imul(a ^ (c >>> 17), 951274213);
+  d = Math.imul(b ^ (d >>> 19), 2716044179);
+  const mixed = a ^ b ^ c ^ d;
+  return [mixed, b ^ mixed, c ^ mixed, d ^ mixed || 1];
 }

@@ -75,8 +75,8 @@ export function requireFinite(name: string, { data, shape }: Tensor | Tensor64):
 function placeOf(flat: number, shape: readonly number[]): number[] {
   const place: number[] = [];
   for (let axis = shape.length - 1; axis >= 0; axis--) {
-    place.unshift(flat % shape[axis]!);
-    flat = Math.floor(flat / shape[axis]!);
+    place.unshift(flat % shape[axis]);
+    flat = Math.floor(flat / shape[axis]);
   }
   return place;
 }

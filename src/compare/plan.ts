@@ -2,12 +2,12 @@
  * @file From a request (similarities × tasks × learning rates × seeds, on top of a preset) to the runs of a comparison: a
  * deterministic list with stable ids, grouped in cells and columns.
  */
-import { compose } from "../attention/composition.ts";
-import { completeSelector, parseSelector, printSelector } from "../attention/selector.ts";
+import { completeSelector, compose, parseSelector, printSelector } from "../attention/index.ts";
 import { DomainError } from "../base/errors.ts";
 import { didYouMean } from "../base/options.ts";
 import { random } from "../base/random.ts";
 import { causal } from "../patterns/index.ts";
+import { type RunIdentity } from "../train/run-storage.ts";
 import { type MetricDefinition, type Recipe } from "../train/trainable.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { type PresetColumn, type PresetName, presetNames, presets } from "./presets.ts";
@@ -27,18 +27,8 @@ export interface ComparisonRequest {
   readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
-/** Everything that decides what a run computes. */
-export interface RunConfig {
-  readonly task: string;
-  readonly selector: string;
-  readonly seed: number;
-  readonly learningRate: number;
-  /** Complete: the recipe's defaults are filled in. */
-  readonly settings: Readonly<Record<string, unknown>>;
-}
-
 /** One training of one attention. */
-export interface PlannedRun extends RunConfig {
+export interface PlannedRun extends RunIdentity {
   /** Six hexadecimal digits made from the configuration: the same run has the same id in every comparison. */
   readonly id: string;
   /** Id of its cell. */
@@ -214,7 +204,7 @@ function planRuns(columns: readonly PlannedColumn[], cells: readonly PlannedCell
 }
 
 /** Six digits are few: where two configurations of a plan meet, the later one is hashed again. */
-function freshId(config: RunConfig, taken: Set<string>): string {
+function freshId(config: RunIdentity, taken: Set<string>): string {
   let text = canonicalJson(config);
   while (taken.has(hash6(text))) text += " ";
   taken.add(hash6(text));

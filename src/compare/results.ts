@@ -32,6 +32,12 @@ export interface RunFailure {
   readonly message: string;
 }
 
+/** A failure that one or more runs of a cell share. */
+export interface CellFailure extends RunFailure {
+  readonly diverged: boolean;
+  readonly runs: number;
+}
+
 /** How a run ended: `diverged` when its numbers failed, which is an answer; `failed` when it could not be computed. */
 export type RunEnd =
   | { readonly status: "finished"; readonly measurements: RunMeasurements }
@@ -72,8 +78,8 @@ export interface CellResult extends PlannedCell {
   readonly best: boolean;
   /** Selectors of the cells whose difference to this one is inside the spread. */
   readonly tiedWith: readonly string[];
-  /** One line for each different failure of its runs. */
-  readonly failures: readonly RunFailure[];
+  /** The different ways in which its runs failed. */
+  readonly failures: readonly CellFailure[];
 }
 
 /** A comparison's numbers. */
@@ -93,7 +99,9 @@ export function comparisonResults(
   plan: ComparisonPlan,
   ends: ReadonlyMap<string, RunEnd>,
 ): ComparisonResults {
-  const runs = plan.runs.map((run): RunResult => ({ ...run, ...(ends.get(run.id) ?? { status: "left" }) }));
+  const runs = plan.runs.map(
+    (run): RunResult => ({ ...run, ...checkedEnd(ends.get(run.id) ?? { status: "left" }, columnOf(plan, run)) }),
+  );
   const unranked = plan.cells.map((cell) => cellResult(cell, columnOf(plan, cell), runs));
   const cells = unranked.map((cell) =>
     withRank(
@@ -121,6 +129,21 @@ export function finishedRuns(
     (run): run is RunResult & { readonly status: "finished" } =>
       run.cell === cell && run.learningRate === learningRate && run.status === "finished",
   );
+}
+
+/** A run that finished with a metric that is no number has diverged all the same. */
+function checkedEnd(end: RunEnd, { metric: { name } }: PlannedColumn): RunEnd {
+  if (end.status !== "finished") return end;
+  const { validation, test } = end.measurements;
+  const bad = [validation, test].find((metrics) => !Number.isFinite(metrics[name]));
+  if (bad === undefined) return end;
+  return {
+    status: "diverged",
+    failure: {
+      code: "metric-not-finite",
+      message: `Cannot compare the run as its ${name} must be a finite number: ${bad[name]}. Use a lower learning rate`,
+    },
+  };
 }
 
 type Unranked = Omit<CellResult, "rank" | "best" | "tiedWith">;
@@ -156,7 +179,7 @@ function rateResult(learningRate: number, metric: string, cellRuns: readonly Run
   const spread = (part: "validation" | "test"): Spread | null =>
     finished.length === 0
       ? null
-      : spreadOf(finished.map(({ measurements }) => measurements[part][metric] ?? Number.NaN));
+      : spreadOf(finished.map(({ measurements }) => measurements[part][metric]));
   return {
     learningRate,
     validation: spread("validation"),
@@ -176,7 +199,7 @@ function chooseRate(rates: readonly RateResult[], better: Better): RateResult | 
   const most = Math.max(...rates.map(({ finished }) => finished));
   let best: RateResult | undefined;
   for (const rate of rates) {
-    if (rate.validation === null || rate.finished < most || Number.isNaN(rate.validation.mean)) continue;
+    if (rate.validation === null || rate.finished < most) continue;
     const sign = better === "higher" ? 1 : -1;
     const gain = best?.validation ? sign * (rate.validation.mean - best.validation.mean) : Infinity;
     if (gain > 0) best = rate;
@@ -205,9 +228,17 @@ function measuredOf(runs: readonly (RunResult & { readonly status: "finished" })
   return measured;
 }
 
-function distinctFailures(runs: readonly RunResult[]): RunFailure[] {
-  const failures = runs.flatMap((run) => ("failure" in run ? [run.failure] : []));
-  return [...new Map(failures.map((failure) => [`${failure.code}\n${failure.message}`, failure])).values()];
+/** Divergences differ in their numbers only, so the first of a cell speaks for all. */
+function distinctFailures(runs: readonly RunResult[]): CellFailure[] {
+  const failures = new Map<string, CellFailure>();
+  for (const run of runs) {
+    if (!("failure" in run)) continue;
+    const diverged = run.status === "diverged";
+    const key = diverged ? run.failure.code : `${run.failure.code}\n${run.failure.message}`;
+    const { code, message } = failures.get(key) ?? run.failure;
+    failures.set(key, { code, message, diverged, runs: 1 + (failures.get(key)?.runs ?? 0) });
+  }
+  return [...failures.values()];
 }
 
 function withRank(cell: Unranked, others: readonly Unranked[], better: Better): CellResult {

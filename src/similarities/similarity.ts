@@ -6,7 +6,7 @@ import { DomainError, ShapeError } from "../base/errors.ts";
 import { numberOption, type OptionRule } from "../base/options.ts";
 import { headParameter, type Parameter, type ParameterRule } from "../base/parameter.ts";
 import { definePart, type Part, type PartFactory } from "../base/part.ts";
-import { Expression, variable, variablesOf } from "../score/index.ts";
+import { type Expression, variable, variablesOf } from "../score/index.ts";
 import { type Block, type InnerName, inners } from "./inners.ts";
 
 /** Where queries and keys live; the records are in `src/spaces/`. */

@@ -29,8 +29,10 @@ export interface EmbeddingTrainer {
   readonly parameters: Float64Array;
   /** Goes on from a saved table and its parameters. */
   readonly restore: (table: ArrayLike<number>, parameters: ArrayLike<number>) => void;
-  /** One step on −log softmax of the right candidate's score among all; returns the loss. */
-  readonly descend: (node: number, right: number, wrong: Int32Array, learningRate: number) => number;
+  /** Adds the gradient of −log softmax of the right candidate's score among all; returns the loss. */
+  readonly learn: (node: number, right: number, wrong: Int32Array) => number;
+  /** Moves every point that has a gradient, and the learned parameters; then there is none. */
+  readonly move: (learningRate: number) => void;
   /** Scores of one node against all, its own included. */
   readonly scoreRow: (node: number, scores: Float64Array) => void;
   /** Common metrics: parameters, largest score, entropy of rows, largest radius. */
@@ -62,35 +64,52 @@ export function embeddingTrainer(options: EmbeddingOptions): EmbeddingTrainer {
   let space = spaceOf(similarity, parameters);
   const gradient = new Float64Array(table.length);
   const parameterGradient = new Float64Array(parameters.length);
+  const touched = new Set<number>();
+  let scores = new Float64Array(0);
+  let slopes = new Float64Array(0);
   const [point, slope, direction] = [0, 1, 2].map(() => new Float64Array(width));
 
-  function descend(node: number, right: number, wrong: Int32Array, learningRate: number): number {
-    const scores = Float64Array.from({ length: wrong.length + 1 }, (_, place) =>
-      kernel.score(table, node, place === 0 ? right : wrong[place - 1], parameters),
-    );
-    const largest = scores.reduce((a, b) => Math.max(a, b));
-    const mass = scores.reduce((sum, score) => sum + Math.exp(score - largest), 0);
-    parameterGradient.fill(0);
-    scores.forEach((score, place) => {
-      const cotangent = Math.exp(score - largest) / mass - (place === 0 ? 1 : 0);
-      const other = place === 0 ? right : wrong[place - 1];
-      kernel.accumulate(cotangent, table, node, other, parameters, gradient, parameterGradient);
-    });
-    move(node, learningRate);
-    move(right, learningRate);
-    for (const other of wrong) move(other, learningRate);
-    turn(learningRate);
+  function learn(node: number, right: number, wrong: Int32Array): number {
+    const count = wrong.length + 1;
+    if (scores.length !== count) {
+      scores = new Float64Array(count);
+      slopes = new Float64Array(count * kernel.slopeCount);
+    }
+    const candidate = (place: number): number => (place === 0 ? right : wrong[place - 1]);
+    let largest = -Infinity;
+    for (let place = 0; place < count; place++) {
+      const at = place * kernel.slopeCount;
+      scores[place] = kernel.scoreWithSlopes(table, node, candidate(place), parameters, slopes, at);
+      largest = Math.max(largest, scores[place]);
+    }
+    let mass = 0;
+    for (let place = 0; place < count; place++) mass += Math.exp(scores[place] - largest);
+    for (let place = 0; place < count; place++) {
+      const cotangent = Math.exp(scores[place] - largest) / mass - (place === 0 ? 1 : 0);
+      const [other, at] = [candidate(place), place * kernel.slopeCount];
+      kernel.accumulate(cotangent, table, node, other, slopes, at, gradient, parameterGradient);
+      touched.add(other);
+    }
+    touched.add(node);
     return largest + Math.log(mass) - scores[0];
   }
 
-  /** Moves one point along the geodesic against its gradient, and clears the gradient; a second call does nothing. */
-  function move(row: number, learningRate: number): void {
-    const at = row * width;
-    point.set(table.subarray(at, at + width));
-    slope.set(gradient.subarray(at, at + width));
-    gradient.fill(0, at, at + width);
+  function move(learningRate: number): void {
+    for (const row of touched) movePoint(row * width, learningRate);
+    touched.clear();
+    turn(learningRate);
+  }
+
+  /** Moves one point along the geodesic against its gradient, and clears the gradient. */
+  function movePoint(at: number, learningRate: number): void {
+    for (let d = 0; d < width; d++) {
+      point[d] = table[at + d];
+      slope[d] = gradient[at + d];
+      gradient[at + d] = 0;
+    }
     space.riemannianGradient(point, slope, direction);
-    const squared = slope.reduce((sum, value, d) => sum + value * direction[d], 0);
+    let squared = 0;
+    for (let d = 0; d < width; d++) squared += slope[d] * direction[d];
     if (!(squared > 0)) return;
     const length = learningRate * Math.sqrt(squared);
     const factor = -learningRate * Math.min(1, longestStep / length);
@@ -107,6 +126,7 @@ export function embeddingTrainer(options: EmbeddingOptions): EmbeddingTrainer {
       const turned = parameters[index] * Math.exp(-learningRate * parameterRate * value * parameters[index]);
       parameters[index] = Math.min(turned, maximum);
     });
+    parameterGradient.fill(0);
     if (learned.some((isLearned, index) => isLearned && similarity.parameters[index].name === "c")) {
       space = spaceOf(similarity, parameters);
     }
@@ -146,7 +166,7 @@ export function embeddingTrainer(options: EmbeddingOptions): EmbeddingTrainer {
     };
   }
 
-  return { table, parameters, restore, descend, scoreRow, measure };
+  return { table, parameters, restore, learn, move, scoreRow, measure };
 }
 
 const isTemperature = ({ temperature }: Similarity, name: string): boolean =>

@@ -81,8 +81,19 @@ export const values = {
 } as const;
 
 type Kind = keyof typeof values;
-type Choice = Readonly<Record<Kind, string>>;
+/** A value for every kind of part. */
+export type Choice = Readonly<Record<Kind, string>>;
 const kinds = Object.keys(values) as Kind[];
+
+/** The choice that clashes with nothing. */
+const plain: Choice = {
+  similarity: "dot:scale=learned",
+  position: "nope",
+  pattern: "full",
+  selection: "all",
+  normaliser: "softmax",
+  aggregation: "mean",
+};
 
 /** Similarities of which a rotation of q and k together, or of complex coordinates together, changes the score. */
 const notInvariant = /^(l1|tropical|mahalanobis|product)/;
@@ -123,68 +134,71 @@ export function read(selector: string): Composition {
   return compose({ ...parts, pattern: patterns } as unknown as AttentionSpec);
 }
 
-/** Every combination of the values, legal or not. */
-export function* everyChoice(): Generator<Choice> {
-  const visit = function* (chosen: Partial<Choice>, rest: readonly Kind[]): Generator<Choice> {
-    const [kind, ...others] = rest;
-    if (kind === undefined) yield chosen as Choice;
-    else for (const value of values[kind]) yield* visit({ ...chosen, [kind]: value }, others);
-  };
-  yield* visit({}, kinds);
+/** Every combination of the kinds that can clash, legal or not. */
+export function everyCombination(): readonly Choice[] {
+  return values.similarity.flatMap((similarity) =>
+    values.position.flatMap((position) =>
+      values.normaliser.flatMap((normaliser) =>
+        values.aggregation.map((aggregation) => ({
+          ...plain,
+          similarity,
+          position,
+          normaliser,
+          aggregation,
+        })),
+      ),
+    ),
+  );
+}
+
+/** Two kinds with a value each, for all that fit together. */
+export function legalPairs(): readonly Partial<Choice>[] {
+  const pairs = kinds.flatMap((a, i) =>
+    kinds.slice(i + 1).flatMap((b) => values[a].flatMap((x) => values[b].map((y) => ({ [a]: x, [b]: y })))),
+  ) as readonly Partial<Choice>[];
+  return pairs.filter((pair) =>
+    values.normaliser.some((normaliser) => expectedClash({ ...plain, normaliser, ...pair }) === undefined),
+  );
 }
 
 /** How many completions of an uncovered pair compete for the most newly covered pairs. */
 const competitors = 24;
 
-/** Legal selectors in which every legal pair of values occurs, about a hundred and fifty; the same in every process. */
-export const legalSelectors: readonly string[] = coverPairs();
+/** Choices in which every legal pair of values occurs, some hundred and sixty; the same in every process. */
+export const legalChoices: readonly Choice[] = coverPairs();
+
+/** Their selectors, every part written. */
+export const legalSelectors: readonly string[] = legalChoices.map(selectorOf);
 
 /** One selector for each similarity, with parts that differ from one to the next: for slow backends and quick looks. */
-export const oneSelectorEach: readonly string[] = values.similarity.map(
-  (compared) => legalSelectors.find((selector) => selector.startsWith(`${compared}+`))!,
+export const oneSelectorEach: readonly string[] = values.similarity.map((similarity) =>
+  selectorOf(legalChoices.find((choice) => choice.similarity === similarity)!),
 );
 
-function coverPairs(): readonly string[] {
+function coverPairs(): readonly Choice[] {
   const stream = random("pairwise");
-  const pick = <T>(from: readonly T[]): T => from[stream.integer(from.length)];
-  const uncovered = new Set<string>();
-  const pairsOf = (choice: Choice): string[] =>
-    kinds.flatMap((a, i) => kinds.slice(i + 1).map((b) => `${a}=${choice[a]} ${b}=${choice[b]}`));
-  const complete = (fixed: Partial<Choice>): Choice | undefined => {
-    const choice = Object.fromEntries(kinds.map((kind) => [kind, fixed[kind] ?? pick(values[kind])])) as Choice;
-    return expectedClash(choice) === undefined ? choice : undefined;
-  };
-  const targets = kinds.flatMap((a, i) =>
-    kinds.slice(i + 1).flatMap((b) => values[a].flatMap((x) => values[b].map((y) => ({ [a]: x, [b]: y })))),
-  ) as Partial<Choice>[];
-  const neutral: Choice = {
-    similarity: "dot:scale=learned",
-    position: "nope",
-    pattern: "full",
-    selection: "all",
-    normaliser: "softmax",
-    aggregation: "mean",
-  };
-  const isLegalPair = (pair: Partial<Choice>): boolean =>
-    values.normaliser.some((normaliser) => expectedClash({ ...neutral, normaliser, ...pair }) === undefined);
-  const legalTargets = targets.filter(isLegalPair);
+  const complete = (pair: Partial<Choice>): Choice =>
+    Object.fromEntries(
+      kinds.map((kind) => [kind, pair[kind] ?? values[kind][stream.integer(values[kind].length)]]),
+    ) as Choice;
   const keyOf = (pair: Partial<Choice>): string =>
-    Object.entries(pair)
-      .map(([kind, value]) => `${kind}=${value}`)
-      .join(" ");
-  for (const pair of legalTargets) uncovered.add(keyOf(pair));
-  const selectors: string[] = [];
-  for (const pair of legalTargets) {
+    kinds.flatMap((kind) => (pair[kind] === undefined ? [] : [`${kind}=${pair[kind]}`])).join(" ");
+  const keysOf = (choice: Choice): readonly string[] =>
+    kinds.flatMap((a, i) => kinds.slice(i + 1).map((b) => keyOf({ [a]: choice[a], [b]: choice[b] })));
+  const pairs = legalPairs();
+  const uncovered = new Set(pairs.map(keyOf));
+  const gainOf = (choice: Choice): number => keysOf(choice).filter((key) => uncovered.has(key)).length;
+  const chosen: Choice[] = [];
+  for (const pair of pairs) {
     if (!uncovered.has(keyOf(pair))) continue;
-    let best: { choice: Choice; gain: number } | undefined;
-    for (let tried = 0; tried < competitors || best === undefined; tried++) {
+    const candidates: Choice[] = [];
+    while (candidates.length < competitors) {
       const choice = complete(pair);
-      if (choice === undefined) continue;
-      const gain = pairsOf(choice).filter((key) => uncovered.has(key)).length;
-      if (best === undefined || gain > best.gain) best = { choice, gain };
+      if (expectedClash(choice) === undefined) candidates.push(choice);
     }
-    for (const key of pairsOf(best.choice)) uncovered.delete(key);
-    selectors.push(selectorOf(best.choice));
+    const best = candidates.reduce((a, b) => (gainOf(b) > gainOf(a) ? b : a));
+    for (const key of keysOf(best)) uncovered.delete(key);
+    chosen.push(best);
   }
-  return selectors;
+  return chosen;
 }

@@ -32,7 +32,9 @@ test.each(selectors)("%s: the emitted kernel equals the reference's pair score a
     reference.accumulate(1.5, head, 2, 0, parameters, wanted, wantedParameters);
     const gradient = new Float64Array(table.length);
     const parameterGradient = new Float64Array(parameters.length);
-    kernel.accumulate(1.5, table, 2, 0, parameters, gradient, parameterGradient);
+    const slopes = new Float64Array(1 + kernel.slopeCount);
+    expect(kernel.scoreWithSlopes(table, 2, 0, parameters, slopes, 1)).toBe(kernel.score(table, 2, 0, parameters));
+    kernel.accumulate(1.5, table, 2, 0, slopes, 1, gradient, parameterGradient);
     gradient.forEach((value, flat) => {
       const sum = wanted.queries[flat] + wanted.keys[flat];
       expect(Math.abs(value - sum)).toBeLessThanOrEqual(f64Reordering * (1 + Math.abs(sum)));

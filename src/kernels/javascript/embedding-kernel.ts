@@ -9,15 +9,27 @@ import { guards, type InnerName, type Similarity, type Term, termVariables } fro
 /** The emitted functions. Rows are numbers of vectors in the table; `parameters` in the order of `parameterNames`. */
 export interface EmbeddingKernel {
   readonly parameterNames: readonly string[];
+  /** How many numbers `slopes` holds for one pair. */
+  readonly slopeCount: number;
   /** s of rows u and v. */
   score(table: Float64Array, u: number, v: number, parameters: Float64Array): number;
+  /** s of rows u and v; also writes its derivatives to `slopes` from place `at`, for `accumulate`. */
+  scoreWithSlopes(
+    table: Float64Array,
+    u: number,
+    v: number,
+    parameters: Float64Array,
+    slopes: Float64Array,
+    at: number,
+  ): number;
   /** Adds `cotangent` × ∂s to `gradient` (laid out as the table) and to `parameterGradient`. */
   accumulate(
     cotangent: number,
     table: Float64Array,
     u: number,
     v: number,
-    parameters: Float64Array,
+    slopes: Float64Array,
+    at: number,
     gradient: Float64Array,
     parameterGradient: Float64Array,
   ): void;
@@ -43,38 +55,49 @@ export function embeddingKernel(similarity: Similarity, width: number): Embeddin
   }
   const terms = similarity.terms(width);
   const parameterNames = similarity.parameters.map(({ name }) => name);
-  const prologue = [
-    `const guard = ${guards.f64};`,
+  const rows = [
     `const a = u * ${width}, b = v * ${width};`,
     ...coordinates(width).flatMap((d) => [`const x${d} = table[a + ${d}];`, `const y${d} = table[b + ${d}];`]),
+  ];
+  const prologue = [
+    `const guard = ${guards.f64};`,
+    ...rows,
     ...parameterNames.map((name, index) => `const ${name} = parameters[${index}];`),
     ...terms.flatMap(reduction),
   ];
-  const forward = [...prologue, assign("score", [similarity.score]), "return score[0];"];
-  const derivativeNames = [
-    ...terms.flatMap((_, index) => Object.values(termVariables(index))),
-    ...parameterNames,
+  const slopeNames = [...terms.flatMap((_, index) => Object.values(termVariables(index))), ...parameterNames];
+  const slopes = slopeNames.map((name) => derivative(similarity.score, name));
+  const slope = (index: number): string => `slopes[at + ${index}]`;
+  const finish = (formulas: readonly Expression[]): readonly string[] => [
+    printJavaScript(formulas),
+    ...slopes.slice(0, formulas.length - 1).map((_, index) => `${slope(index)} = out[${index + 1}];`),
+    "return out[0];",
   ];
-  const backward = [
-    ...prologue,
-    assign(
-      "slope",
-      derivativeNames.map((name) => derivative(similarity.score, name)),
-    ),
-    ...terms.flatMap((term, index) => pullBack(term, index)),
-    ...parameterNames.map(
-      (_, index) => `parameterGradient[${index}] += cotangent * slope[${3 * terms.length + index}];`,
-    ),
-  ];
-  const scratch = new Float64Array(Math.max(1, derivativeNames.length));
+  const pullBacksOfTerms = terms.flatMap((term, index) => [
+    ...(term.inner === "range" ? reductions.range(blockOf(term), termVariables(index).inner) : []),
+    ...pullBack(term, index, slope),
+  ]);
+  const out = new Float64Array(slopes.length + 1);
   const compile = (names: readonly string[], body: readonly string[]): ((...given: unknown[]) => number) =>
-    new Function("score", "slope", ...names, body.join("\n")).bind(undefined, scratch, scratch);
+    new Function("out", ...names, body.join("\n")).bind(undefined, out) as (...given: unknown[]) => number;
+  const pair = ["table", "u", "v", "parameters"];
   return {
     parameterNames,
-    score: compile(["table", "u", "v", "parameters"], forward),
+    slopeCount: slopes.length,
+    score: compile(pair, [...prologue, ...finish([similarity.score])]),
+    scoreWithSlopes: compile(
+      [...pair, "slopes", "at"],
+      [...prologue, ...finish([similarity.score, ...slopes])],
+    ),
     accumulate: compile(
-      ["cotangent", "table", "u", "v", "parameters", "gradient", "parameterGradient"],
-      backward,
+      ["cotangent", "table", "u", "v", "slopes", "at", "gradient", "parameterGradient"],
+      [
+        ...rows,
+        ...pullBacksOfTerms,
+        ...parameterNames.map(
+          (_, index) => `parameterGradient[${index}] += cotangent * ${slope(3 * terms.length + index)};`,
+        ),
+      ],
     ),
   };
 }
@@ -82,11 +105,6 @@ export function embeddingKernel(similarity: Similarity, width: number): Embeddin
 const coordinates = (width: number): readonly number[] => Array.from({ length: width }, (_, d) => d);
 
 const blockOf = ({ start, stop }: Term): readonly number[] => coordinates(stop).slice(start);
-
-/** The formulas' values as a block of their own, so that its temporary names do not meet others. */
-function assign(target: string, expressions: readonly Expression[]): string {
-  return `{ const out = ${target};\n${printJavaScript(expressions)}\n}`;
-}
 
 const sum = (parts: readonly string[]): string => parts.join(" + ");
 
@@ -118,8 +136,8 @@ const reductions: Readonly<Record<InnerName, (block: readonly number[], name: st
 const evens = (block: readonly number[]): readonly number[] => block.filter((_, index) => index % 2 === 0);
 
 /** Adds the gradient of one term to the rows. */
-function pullBack(term: Term, index: number): readonly string[] {
-  const [byInner, byU2, byV2] = [0, 1, 2].map((offset) => `cotangent * slope[${3 * index + offset}]`);
+function pullBack(term: Term, index: number, slope: (index: number) => string): readonly string[] {
+  const [byInner, byU2, byV2] = [0, 1, 2].map((offset) => `cotangent * ${slope(3 * index + offset)}`);
   const block = blockOf(term);
   const names = { s: `g${index}s`, u: `g${index}u`, v: `g${index}v` };
   return [
@@ -152,11 +170,10 @@ const pullBacks: Readonly<
       `gradient[a + ${d}] += ${slope} * Math.sign(x${d} - y${d});`,
       `gradient[b + ${d}] -= ${slope} * Math.sign(x${d} - y${d});`,
     ]),
-  range: (block, slope, name) => [
-    ...["high", "low"].flatMap((end) => [
+  range: (block, slope, name) =>
+    ["high", "low"].flatMap((end) => [
       `const ${name}_at_${end} = ${block.map((d) => `${name}_d${d} === ${name}_${end} ? ${d} : `).join("")}0;`,
       `gradient[a + ${name}_at_${end}] ${end === "high" ? "+" : "-"}= ${slope};`,
       `gradient[b + ${name}_at_${end}] ${end === "high" ? "-" : "+"}= ${slope};`,
     ]),
-  ],
 };

@@ -13,8 +13,7 @@ import { embeddingTrainer } from "../embedding-trainer.ts";
 import { readSettings } from "../settings.ts";
 import { type DataSource, type Metrics, type Recipe, type Trainable } from "../trainable.ts";
 
-const whole = (minimum: number): v.GenericSchema<number> =>
-  v.pipe(v.number(), v.integer(), v.minValue(minimum)) as v.GenericSchema<number>;
+const whole = (minimum: number): v.GenericSchema<number> => v.pipe(v.number(), v.integer(), v.minValue(minimum));
 
 const schema = v.strictObject({
   /** `mammals` (WordNet 3.0) or `tree`, a complete tree. */
@@ -28,6 +27,8 @@ const schema = v.strictObject({
   burnIn: v.optional(whole(0), 10),
   /** Wrong candidates per pair. */
   negatives: v.optional(whole(1), 50),
+  /** Pairs whose gradients are added before the points move. */
+  batch: v.optional(whole(1), 10),
   /** Embeddings begin uniform in ±this. */
   initialScale: v.optional(v.pipe(v.number(), v.gtValue(0)), 1e-3),
 });
@@ -72,11 +73,12 @@ export const hierarchyRecipe: Recipe<HierarchySettings> = {
         const rate = learningRate * (step < settings.burnIn ? 0.1 : 1);
         const order = draws.distinct(pairCount, pairCount);
         let loss = 0;
-        for (const pair of order) {
+        order.forEach((pair, place) => {
           const node = hierarchy.pairs[2 * pair];
           const ancestor = hierarchy.pairs[2 * pair + 1];
-          loss += trainer.descend(node, ancestor, sampler.negatives(node, settings.negatives, draws), rate);
-        }
+          loss += trainer.learn(node, ancestor, sampler.negatives(node, settings.negatives, draws));
+          if ((place + 1) % settings.batch === 0 || place + 1 === pairCount) trainer.move(rate);
+        });
         return Promise.resolve({ loss: loss / pairCount, learningRate: rate, items: pairCount });
       },
       validate: () => Promise.resolve(measure()),

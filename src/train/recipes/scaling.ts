@@ -13,8 +13,7 @@ import { median } from "../metrics.ts";
 import { readSettings } from "../settings.ts";
 import { type Metrics, type Recipe, type Snapshot, type Trainable } from "../trainable.ts";
 
-const whole = (minimum: number): v.GenericSchema<number> =>
-  v.pipe(v.number(), v.integer(), v.minValue(minimum)) as v.GenericSchema<number>;
+const whole = (minimum: number): v.GenericSchema<number> => v.pipe(v.number(), v.integer(), v.minValue(minimum));
 
 const schema = v.strictObject({
   /** Lengths are 2^from … 2^to. */

@@ -1,0 +1,92 @@
+/**
+ * @file What a command talks to: data to stdout; messages, in the person's language, to stderr; how much of them, and how
+ * the terminal is. One session is one run of the program.
+ */
+import { basename, relative } from "node:path";
+import { texts } from "./dictionary/common.ts";
+import { type Bilingual, type Language } from "./language.ts";
+
+/** How the place that stderr goes to may be used. */
+export interface Terminal {
+  /** Whether lines can be redrawn in place. */
+  readonly isLive: boolean;
+  readonly hasColour: boolean;
+  /** Columns of stdout where that is a terminal: tables are wrapped to it. */
+  readonly tableColumns: number | undefined;
+}
+
+export interface Session {
+  readonly language: Language;
+  readonly terminal: Terminal;
+  verbosity: "quiet" | "normal" | "verbose";
+  /** What the process ends with when nothing is thrown. */
+  exitCode: number;
+  /** The text in the session's language. */
+  say(text: Bilingual): string;
+  /** Data, to stdout as it is. */
+  print(data: string): Promise<void>;
+  /** A message to stderr; silent when quiet. */
+  tell(text: Bilingual): void;
+  /** A message to stderr with -v only. */
+  detail(text: Bilingual): void;
+  /** The last line of a command: what is useful next; written as `qklab …`. */
+  next(command: string): void;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** How the terminal may be used: NO_COLOR, TERM=dumb and CI are honoured. */
+export function terminalOf(environment: Environment): Terminal {
+  const isPlain = isSet(environment["CI"]) || environment["TERM"] === "dumb";
+  const isLive = process.stderr.isTTY === true && !isPlain;
+  return {
+    isLive,
+    hasColour: isLive && !isSet(environment["NO_COLOR"]),
+    tableColumns: process.stdout.isTTY === true ? process.stdout.columns : undefined,
+  };
+}
+
+/** The session of this process. */
+export function openSession(language: Language, environment: Environment): Session {
+  const terminal = terminalOf(environment);
+  const program = programName(process.argv[1] ?? "qklab", environment);
+  const session: Session = {
+    language,
+    terminal,
+    verbosity: "normal",
+    exitCode: 0,
+    say: (text) => text[language],
+    print: (data) =>
+      new Promise((resolve) => {
+        process.stdout.write(data, () => resolve());
+      }),
+    tell(text) {
+      if (session.verbosity !== "quiet") process.stderr.write(`${text[language]}\n`);
+    },
+    detail(text) {
+      if (session.verbosity === "verbose") process.stderr.write(`${dim(terminal, text[language])}\n`);
+    },
+    next(command) {
+      session.tell(texts.next(command.replace(/^qklab\b/, program)));
+    },
+  };
+  return session;
+}
+
+/** A text for stderr in a paler colour. */
+export function dim(terminal: Terminal, text: string): string {
+  return terminal.hasColour ? `\u001b[2m${text}\u001b[0m` : text;
+}
+
+/** An empty variable counts as absent, as https://no-color.org says. */
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== "";
+}
+
+/** The program as the person can call it again: by its name where it is installed, else by node and its path. */
+function programName(script: string, environment: Environment): string {
+  if (environment["npm_command"] === "exec") return "npx qklab";
+  if (basename(script) === "qklab") return "qklab";
+  const place = relative(process.cwd(), script);
+  return `node ${place.startsWith("..") ? script : place}`;
+}

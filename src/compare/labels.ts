@@ -1,0 +1,76 @@
+/** @file What tasks, columns and measurements are called in reports and tables. */
+import { type Bilingual, same } from "./bilingual.ts";
+import { decimalsFor, formatBytes, formatDuration, formatNumber } from "./format.ts";
+import { type PlannedColumn } from "./plan.ts";
+
+const taskTitles: Readonly<Record<string, Bilingual>> = {
+  recall: { en: "recall", zh: "联想回忆" },
+  "recall-tokens": { en: "recall of tokens", zh: "词元回忆" },
+  language: { en: "language", zh: "语言模型" },
+  hierarchy: { en: "hierarchy", zh: "层级结构" },
+  extrapolation: { en: "longer than trained", zh: "超出训练长度" },
+  scaling: { en: "cost against length", zh: "成本与长度" },
+};
+
+/** A task's title; its name where it has none here. */
+export function taskTitle(task: string): Bilingual {
+  return taskTitles[task] ?? same(task);
+}
+
+/** How a measurement is called, counted and printed. */
+export interface Measurement {
+  readonly title: Bilingual;
+  readonly format: (value: number) => string;
+}
+
+const plain = (value: number): string => formatNumber(value, decimalsFor([value]));
+const whole = (value: number): string => formatNumber(value, 0);
+
+const measurements: Readonly<Record<string, Measurement>> = {
+  accuracy: { title: { en: "accuracy", zh: "准确率" }, format: plain },
+  loss: { title: { en: "loss", zh: "损失" }, format: plain },
+  bitsPerCharacter: { title: { en: "bits per character", zh: "每字符比特数" }, format: plain },
+  meanAveragePrecision: { title: { en: "mean average precision", zh: "平均精度均值" }, format: plain },
+  meanRank: { title: { en: "mean rank", zh: "平均排名" }, format: plain },
+  timeExponent: { title: { en: "exponent of time", zh: "时间指数" }, format: plain },
+  stepMs: { title: { en: "time per step", zh: "每步时间" }, format: formatDuration },
+  trainMs: { title: { en: "training time", zh: "训练时间" }, format: formatDuration },
+  peakMemoryBytes: { title: { en: "peak memory", zh: "峰值内存" }, format: formatBytes },
+  stateBytes: { title: { en: "state at inference", zh: "推理状态" }, format: formatBytes },
+  largestLogit: { title: { en: "largest score", zh: "最大分数" }, format: plain },
+  entropy: { title: { en: "attention entropy (nats)", zh: "注意力熵（纳特）" }, format: plain },
+  parameters: { title: { en: "parameters", zh: "参数量" }, format: whole },
+};
+
+/** How to show a measurement; one that is not listed keeps its name, spaced into words. */
+export function measurement(name: string): Measurement {
+  const words = name.replaceAll(/(?<=[a-z])(?=[A-Z0-9])/g, " ").toLowerCase();
+  return measurements[name] ?? { title: same(words), format: plain };
+}
+
+const unitTitles: Readonly<Record<string, string>> = {
+  accuracy: "准确率",
+  "bits per character": "比特/字符",
+  "share of right answers": "正确率",
+};
+
+/** The unit of a column's metric with the direction that is better: `mAP ↑`. */
+export function unitTitle({ metric }: Pick<PlannedColumn, "metric">): Bilingual {
+  const arrow = metric.better === "higher" ? "↑" : "↓";
+  return { en: `${metric.unit} ${arrow}`, zh: `${unitTitles[metric.unit] ?? metric.unit} ${arrow}` };
+}
+
+/** The settings in which a column differs from its siblings: `width 2`; empty where it has none. */
+export function variantTitle({ variant }: Pick<PlannedColumn, "variant">): Bilingual {
+  const settings = Object.entries(variant);
+  const list = (name: (setting: string) => string): string =>
+    settings.map(([setting, value]) => `${name(setting)} ${value}`).join(", ");
+  return { en: list((setting) => setting), zh: list((setting) => (setting === "width" ? "宽度" : setting)) };
+}
+
+/** A column's title in one line: `hierarchy, width 2`. */
+export function columnTitle(column: Pick<PlannedColumn, "task" | "variant">): Bilingual {
+  const [task, variant] = [taskTitle(column.task), variantTitle(column)];
+  if (variant.en === "") return task;
+  return { en: `${task.en}, ${variant.en}`, zh: `${task.zh}，${variant.zh}` };
+}

@@ -1,0 +1,75 @@
+/** @file The f64 reference under the contract: what it rounds to float32 at its surface keeps every law. */
+import { describe, expect, test } from "vitest";
+import { guards, referenceBackend } from "../../src/index.ts";
+import { attentionContract } from "./attention-contract.ts";
+import { checkCoordinates, checkDirections } from "./central-differences.ts";
+import {
+  type Choice,
+  everyCombination,
+  expectedClash,
+  legalChoices,
+  legalPairs,
+  legalSelectors,
+  oneSelectorEach,
+  read,
+  selectorOf,
+  values,
+} from "./legal-selectors.ts";
+import { makeProblem } from "./problem.ts";
+
+/** One rounding to float32, 2^-24 = 6e-8, of numbers as large as the largest; sums of two such in the laws of values. */
+const ROUNDING = 2 ** -23;
+
+attentionContract(referenceBackend, {
+  tolerances: { forward: ROUNDING, gradient: ROUNDING },
+  guard: guards.f64,
+  sampledSizes: 12,
+});
+
+/** Small enough for some fifty forward passes a selector, uneven, with shared keys. */
+const smallSizes = { batch: 1, heads: 2, keyHeads: 1, queries: 3, keys: 4, width: 8, valueWidth: 3 };
+
+describe("gradients of the reference are central differences", () => {
+  test.each(legalSelectors)("%s", (selector) => {
+    checkDirections(makeProblem(read(selector), smallSizes, "directions", selector), 1, selector);
+  });
+
+  test.each(oneSelectorEach)("coordinate by coordinate: %s", (selector) => {
+    const sizes = { ...smallSizes, heads: 1, queries: 2, keys: 3, valueWidth: 2 };
+    checkCoordinates(makeProblem(read(selector), sizes, "coordinates", selector));
+  });
+});
+
+/** The code of what `act` throws, nothing when it returns. */
+function codeOf(act: () => unknown): string | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error);
+  }
+}
+
+describe("combinations", () => {
+  test("every clash of the algebra is refused with its code, and nothing else is", () => {
+    const wrong = everyCombination()
+      .map((choice) => ({
+        selector: selectorOf(choice),
+        expected: expectedClash(choice),
+        actual: codeOf(() => read(selectorOf(choice))),
+      }))
+      .filter(({ expected, actual }) => expected !== actual);
+    expect(wrong).toEqual([]);
+  });
+
+  test("every legal pair of values occurs in one of the selectors", () => {
+    const missing = legalPairs().filter(
+      (pair) =>
+        !legalChoices.some((choice) =>
+          Object.entries(pair).every(([kind, value]) => choice[kind as keyof Choice] === value),
+        ),
+    );
+    expect(missing).toEqual([]);
+    expect(legalPairs().length).toBeGreaterThan(500);
+  });
+});

@@ -1,1 +1,0 @@
-declare function checkPromise(actual: unknown, written: string): void;

@@ -1,2 +1,0 @@
-import { attention, causal, centroid, lorentz } from "qklab";
-const attend = attention({ similarity: lorentz(), pattern: causal(), aggregation: centroid() });

@@ -1,2 +1,0 @@
-import { parseSelector } from "qklab";
-checkPromise(parseSelector("lorentz:c=1+causal").similarity.name, "\"lorentz\""); // "lorentz"

@@ -1,2 +1,0 @@
-import { nearestNames } from "qklab";
-checkPromise(nearestNames("cosin", ["dot", "cosine", "l2"], 1), "[\"cosine\"]"); // ["cosine"]

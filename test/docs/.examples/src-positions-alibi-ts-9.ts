@@ -1,2 +1,0 @@
-import { alibi, attention, causal, dot } from "qklab";
-const attend = attention({ similarity: dot(), position: alibi(), pattern: causal() });

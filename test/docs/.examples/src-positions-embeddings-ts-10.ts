@@ -1,2 +1,0 @@
-import { learned } from "qklab";
-checkPromise(learned().place, "\"embedding\""); // "embedding"

@@ -1,2 +1,0 @@
-import { attention, causal, dot, nope } from "qklab";
-const attend = attention({ similarity: dot(), position: nope(), pattern: causal() });

@@ -1,2 +1,0 @@
-import { attention, causal, dot, topk } from "qklab";
-const attend = attention({ similarity: dot(), pattern: causal(), selection: topk({ k: 32 }) });

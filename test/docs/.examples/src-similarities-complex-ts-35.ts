@@ -1,2 +1,0 @@
-import { attention, complex, full } from "qklab";
-const attend = attention({ similarity: complex({ part: "im" }), pattern: full() });

@@ -1,2 +1,0 @@
-import { attention, causal, dot } from "qklab";
-const attend = attention({ similarity: dot(), pattern: causal() });

@@ -1,2 +1,0 @@
-import { attention, causal, l1 } from "qklab";
-const attend = attention({ similarity: l1(), pattern: causal() });

@@ -1,2 +1,0 @@
-import { attention, causal, lorentz } from "qklab";
-const attend = attention({ similarity: lorentz({ c: "learned" }), pattern: causal() });

@@ -1,2 +1,0 @@
-import { attention, causal, lorentzDistance } from "qklab";
-const attend = attention({ similarity: lorentzDistance(), pattern: causal() });

@@ -1,2 +1,0 @@
-import { attention, causal, poincare } from "qklab";
-const attend = attention({ similarity: poincare({ c: 0.5 }), pattern: causal() });

@@ -1,2 +1,0 @@
-import { conformalFactor } from "qklab";
-checkPromise(conformalFactor([0, 0], -1), "2"); // 2

@@ -1,2 +1,0 @@
-import { bytes } from "qklab/tasks";
-bytes().encode("é"); // Int32Array [195, 169]
