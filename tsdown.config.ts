@@ -10,6 +10,7 @@ const config: UserConfig = defineConfig({
     train: "src/train/index.ts",
     checkpoints: "src/checkpoints/index.ts",
     cli: "src/cli/main.ts",
+    "run-process": "src/train/run-process.node.ts",
   },
   format: "esm",
   target: "es2022",

@@ -130,7 +130,8 @@ function temperaturesOf(
   return Object.fromEntries(names.map((name) => [name, parameters[name]]));
 }
 
-function scaledTemperature(
+/** The temperature's parameter at one value for every head; nothing without a scale. */
+export function scaledTemperature(
   { similarity }: Composition,
   { heads }: AttentionSizes,
   scale: number | undefined,
@@ -145,9 +146,10 @@ function scaledTemperature(
   );
 }
 
-function requireOneScale(
-  scaled: Readonly<Record<string, Tensor>>,
-  parameters: Readonly<Record<string, Tensor>> = {},
+/** Refuses a scale beside the parameter that it sets. */
+export function requireOneScale(
+  scaled: Readonly<Record<string, unknown>>,
+  parameters: Readonly<Record<string, unknown>> = {},
 ): void {
   const twice = Object.keys(scaled).find((name) => Object.hasOwn(parameters, name));
   if (twice === undefined) return;
@@ -193,7 +195,8 @@ function requireGqaAllowed({ heads, keyHeads }: AttentionSizes, enableGqa: boole
   );
 }
 
-function requireGradientShape(dOut: Tensor, { q, v }: AttentionInputs<Tensor>): void {
+/** Refuses a gradient that is not of the output's shape, or not finite. */
+export function requireGradientShape(dOut: Tensor | Tensor64, { q, v }: AttentionInputs): void {
   const wanted = [...q.shape.slice(0, 3), v.shape[3]];
   if (dOut.shape.length === 4 && wanted.every((extent, axis) => extent === dOut.shape[axis])) {
     requireFinite("dOut", dOut);

@@ -104,12 +104,12 @@ function seedState(keys: readonly (number | string)[]): [number, number, number,
   let [a, b, c, d] = [1779033703, 3144134277, 1013904242, 2773480762];
   for (const character of keys.map((key) => `${typeof key}:${key};`).join("")) {
     const code = character.codePointAt(0) ?? 0;
-    [a, b, c, d] = [
-      b ^ Math.imul(a ^ code, 597399067),
-      c ^ Math.imul(b ^ code, 2869860233),
-      d ^ Math.imul(c ^ code, 951274213),
-      a ^ Math.imul(d ^ code, 2716044179),
-    ];
+    // One after the other: with the old `a` in the last line the lowest bits would cancel within four characters, and
+    // everything within 128, so that streams differing in an early key only would be one stream.
+    a = b ^ Math.imul(a ^ code, 597399067);
+    b = c ^ Math.imul(b ^ code, 2869860233);
+    c = d ^ Math.imul(c ^ code, 951274213);
+    d = a ^ Math.imul(d ^ code, 2716044179);
   }
   a = Math.imul(c ^ (a >>> 18), 597399067);
   b = Math.imul(d ^ (b >>> 22), 2869860233);

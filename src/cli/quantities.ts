@@ -37,6 +37,16 @@ export function durationMs(option: string, text: string): number {
   throw new CommandError("bad-value", texts.duration(option, text));
 }
 
+/** A time in two units at most, for lines that are short of room: `12s`, `3m05s`, `1h20m`. */
+export function printDuration(timeMs: number): string {
+  const seconds = Math.round(timeMs / 1000);
+  if (seconds < 60) return `${seconds}s`;
+  const two = (value: number): string => String(value).padStart(2, "0");
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m${two(seconds % 60)}s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)}h${two(minutes % 60)}m`;
+}
+
 /** A rate or a count in three digits: `987`, `12.3k`, `4.56M`. */
 export function printQuantity(value: number): string {
   for (const [suffix, factor] of [["G", 1e9], ["M", 1e6], ["k", 1e3]] as const) {

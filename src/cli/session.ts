@@ -29,8 +29,8 @@ export interface Session {
   tell(text: Bilingual): void;
   /** A message to stderr with -v only. */
   detail(text: Bilingual): void;
-  /** The last line of a command: what is useful next; written as `qklab …`. */
-  next(command: string): void;
+  /** The last line of a command: what is useful next, as the words after the program's name. */
+  next(...words: readonly string[]): void;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -66,11 +66,22 @@ export function openSession(language: Language, environment: Environment): Sessi
     detail(text) {
       if (session.verbosity === "verbose") process.stderr.write(`${dim(terminal, text[language])}\n`);
     },
-    next(command) {
-      session.tell(texts.next(command.replace(/^qklab\b/, program)));
+    next(...words) {
+      session.tell(texts.next([program, ...words.map(quoteForShell)].join(" ")));
     },
   };
   return session;
+}
+
+/** A path as a person here would write it. */
+export function shownPath(path: string): string {
+  const place = relative(process.cwd(), path);
+  return place.startsWith("..") ? path : place || ".";
+}
+
+/** A word that a shell takes as one, whatever is in it. */
+export function quoteForShell(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** A text for stderr in a paler colour. */
@@ -87,6 +98,5 @@ function isSet(value: string | undefined): boolean {
 function programName(script: string, environment: Environment): string {
   if (environment["npm_command"] === "exec") return "npx qklab";
   if (basename(script) === "qklab") return "qklab";
-  const place = relative(process.cwd(), script);
-  return `node ${place.startsWith("..") ? script : place}`;
+  return `node ${quoteForShell(shownPath(script))}`;
 }

@@ -94,8 +94,10 @@ function escapeCsv(cell: string): string {
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 
+/** Names may come from hostile files: their control characters are shown, not obeyed. */
 function shown(cell: Cell | undefined): string {
-  return typeof cell === "number" ? printNumber(cell) : (cell ?? "");
+  if (typeof cell === "number") return printNumber(cell);
+  return (cell ?? "").replaceAll(/(?!\n)\p{Cc}/gu, (mark) => `\\u{${mark.codePointAt(0)?.toString(16)}}`);
 }
 
 function isNumeric({ columns, rows }: Table): boolean[] {

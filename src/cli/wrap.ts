@@ -36,10 +36,23 @@ export function padTo(text: string, columns: number, align: "left" | "right" = "
 /** The text, or as much of its start as fits with an ellipsis. */
 export function cutTo(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
-  let start = "";
-  for (const character of text) {
-    if (widthOf(start + character) > columns - 1) break;
-    start += character;
+  return columns < 1 ? "" : `${startOf([...text], columns - 1).join("")}…`;
+}
+
+/** The text, or its start and its end around an ellipsis: lists of settings often differ in their last word only. */
+export function cutMiddle(text: string, columns: number): string {
+  if (widthOf(text) <= columns || columns < 4) return cutTo(text, columns);
+  const end = startOf([...text].reverse(), Math.floor((columns - 1) / 2)).reverse().join("");
+  return `${startOf([...text], columns - 1 - widthOf(end)).join("")}…${end}`;
+}
+
+/** As many of the characters as fit. */
+function startOf(characters: readonly string[], columns: number): string[] {
+  let [count, width] = [0, 0];
+  for (const character of characters) {
+    width += widthOf(character);
+    if (width > columns) break;
+    count++;
   }
-  return columns < 1 ? "" : `${start}…`;
+  return characters.slice(0, count);
 }

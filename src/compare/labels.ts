@@ -28,6 +28,15 @@ const whole = (value: number): string => formatNumber(value, 0);
 
 const measurements: Readonly<Record<string, Measurement>> = {
   accuracy: { title: { en: "accuracy", zh: "准确率" }, format: plain },
+  lastBitsPerCharacter: {
+    title: { en: "bits per character, last places of each block", zh: "每字符比特数（各块末尾）" },
+    format: plain,
+  },
+  bitsIncrease: { title: { en: "increase of bits beyond the trained length", zh: "超出训练长度的比特增量" }, format: plain },
+  timeMs: { title: { en: "time", zh: "时间" }, format: formatDuration },
+  bytes: { title: { en: "memory", zh: "内存" }, format: formatBytes },
+  memoryExponent: { title: { en: "exponent of memory", zh: "内存指数" }, format: plain },
+  timeExponentError: { title: { en: "its standard error", zh: "其标准误差" }, format: plain },
   loss: { title: { en: "loss", zh: "损失" }, format: plain },
   bitsPerCharacter: { title: { en: "bits per character", zh: "每字符比特数" }, format: plain },
   meanAveragePrecision: { title: { en: "mean average precision", zh: "平均精度均值" }, format: plain },
@@ -51,7 +60,8 @@ export function measurement(name: string): Measurement {
 const unitTitles: Readonly<Record<string, string>> = {
   accuracy: "准确率",
   "bits per character": "比特/字符",
-  "share of right answers": "正确率",
+  "bits per character at the longest length": "最长长度处的比特/字符",
+  "share of queries": "答对比例",
 };
 
 /** The unit of a column's metric with the direction that is better: `mAP ↑`. */

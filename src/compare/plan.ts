@@ -2,15 +2,16 @@
  * @file From a request (similarities × tasks × learning rates × seeds, on top of a preset) to the runs of a comparison: a
  * deterministic list with stable ids, grouped in cells and columns.
  */
-import { completeSelector, compose, parseSelector, printSelector } from "../attention/index.ts";
+import { completeSelector, compose, parseSelector } from "../attention/index.ts";
 import { DomainError } from "../base/errors.ts";
 import { didYouMean } from "../base/options.ts";
+import { printPart } from "../base/part.ts";
 import { random } from "../base/random.ts";
 import { causal } from "../patterns/index.ts";
 import { type RunIdentity } from "../train/run-storage.ts";
 import { type MetricDefinition, type Recipe } from "../train/trainable.ts";
 import { canonicalJson } from "./canonical-json.ts";
-import { type PresetColumn, type PresetName, presetNames, presets } from "./presets.ts";
+import { type Preset, type PresetColumn, type PresetName, presetNames, presets } from "./presets.ts";
 
 /** What planning needs to know of a recipe. */
 export type RecipeFacts = Pick<Recipe, "task" | "metric" | "unit" | "settings" | "learningRates">;
@@ -80,6 +81,7 @@ export interface ComparisonPlan {
  *
  * @param request - what differs from the preset (default `quick`)
  * @param recipes - gives the recipe of a task; it is asked only for tasks of the presets
+ * @param from - the presets, where they are not the built-in ones
  * @returns the plan; equal requests give equal plans
  * @throws DomainError for unknown presets, tasks and settings, malformed selectors, bad seeds and learning rates;
  *   UnsupportedError for selectors whose parts clash
@@ -87,10 +89,11 @@ export interface ComparisonPlan {
 export function planComparison(
   request: ComparisonRequest,
   recipes: (task: string) => RecipeFacts,
+  from: Readonly<Record<PresetName, Preset>> = presets,
 ): ComparisonPlan {
   const presetName = request.preset ?? "quick";
   requireKnown("preset", presetName, presetNames);
-  const preset = presets[presetName];
+  const preset = from[presetName];
   const known = Object.keys(preset.columns);
   const tasks = [...new Set(request.tasks ?? preset.tasks)];
   for (const task of tasks) requireKnown("task", task, known);
@@ -137,7 +140,9 @@ function planColumns(
   const wanted = { ...template.settings, ...settings["*"], ...settings[recipe.task] };
   // A setting that is a list by nature, such as lengths to test, stays one value.
   const natural = recipe.settings({}) as Readonly<Record<string, unknown>>;
-  const varied = Object.entries(wanted).filter(([name, value]) => Array.isArray(value) && !Array.isArray(natural[name]));
+  const varied = Object.entries(wanted).filter(
+    ([name, value]) => Array.isArray(value) && !Array.isArray(natural[name]),
+  );
   let combinations: Record<string, unknown>[] = [{}];
   for (const [name, values] of varied) {
     combinations = combinations.flatMap((chosen) =>
@@ -170,8 +175,8 @@ function ratesOf(
   if (!("count" in template)) return distinct(template);
   const all = distinct(recipe.learningRates(settings, selector));
   const count = Math.min(template.count, all.length);
-  // Centres of `count` equal parts of the list: one rate is the middle one, all rates are all.
-  return Array.from({ length: count }, (_, part) => all[Math.floor(((part + 0.5) * all.length) / count)]);
+  // The middle of each of `count` equal parts of the list, the lower one of two: a lower rate diverges less.
+  return Array.from({ length: count }, (_, part) => all[Math.ceil(((part + 0.5) * all.length) / count - 1)]);
 }
 
 function planRuns(columns: readonly PlannedColumn[], cells: readonly PlannedCell[]): PlannedRun[] {
@@ -227,11 +232,18 @@ function slug(text: string): string {
     .slice(0, LONGEST_SLUG);
 }
 
-/** Reads a selector, so that spellings of one attention share a row, and refuses parts that clash. */
+/**
+ * Reads a selector, so that spellings of one attention share a row, and refuses parts that clash. What is written stays
+ * written: `dot+nope` has no position even where a task's default is one.
+ */
 function canonicalSelector(selector: string): string {
   const parts = parseSelector(selector);
   compose(completeSelector(parts, { patterns: [causal()] }));
-  return printSelector(parts);
+  const { similarity, position, patterns, selection, normaliser, aggregation } = parts;
+  return [similarity, position, ...patterns, selection, normaliser, aggregation]
+    .filter((part) => part !== undefined)
+    .map(printPart)
+    .join("+");
 }
 
 function distinct(numbers: readonly number[]): readonly number[] {

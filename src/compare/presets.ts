@@ -134,7 +134,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
         learningRates: { count: 4 },
       },
       language: {
-        selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "mahalanobis"],
+        selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare"],
         settings: {},
         seeds: [0, 1, 2],
         learningRates: { count: 4 },
@@ -144,7 +144,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
           "dot+rope",
           "dot+rope:scaling=pi,factor=16",
           "dot+rope:scaling=ntk,factor=16",
-          "dot+rope:scaling=yarn,factor=16",
+          "dot+rope:scaling=yarn,factor=16,original=64",
           "dot+rope:scaling=xpos",
           "dot+alibi",
           "dot+log-cpb",

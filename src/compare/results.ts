@@ -20,8 +20,11 @@ export interface RunMeasurements {
   readonly test: Metrics;
   /** Median time of a step. */
   readonly stepMs: number;
-  readonly peakMemoryBytes: number;
   readonly trainMs: number;
+  /** Of the run's own process; absent where it could not be known. */
+  readonly peakMemoryBytes?: number;
+  /** What a reader must know beside the numbers. */
+  readonly notes: readonly string[];
   /** Training loss, thinned out. */
   readonly curve: readonly CurvePoint[];
 }
@@ -66,7 +69,7 @@ export interface CellResult extends PlannedCell {
   readonly rates: readonly RateResult[];
   /** The rate chosen on validation data; null without any finished run. */
   readonly learningRate: number | null;
-  /** Whether the chosen rate is the first or last of several tried, so that a better one may lie outside. */
+  /** Whether the chosen rate is the first or last of three or more, so that a better one may lie outside. */
   readonly atEdge: "lowest" | "highest" | null;
   /** The column's metric on test data at the chosen rate. */
   readonly metric: Spread | null;
@@ -99,9 +102,10 @@ export function comparisonResults(
   plan: ComparisonPlan,
   ends: ReadonlyMap<string, RunEnd>,
 ): ComparisonResults {
-  const runs = plan.runs.map(
-    (run): RunResult => ({ ...run, ...checkedEnd(ends.get(run.id) ?? { status: "left" }, columnOf(plan, run)) }),
-  );
+  const runs = plan.runs.map((run): RunResult => ({
+    ...run,
+    ...checkedEnd(ends.get(run.id) ?? { status: "left" }, columnOf(plan, run)),
+  }));
   const unranked = plan.cells.map((cell) => cellResult(cell, columnOf(plan, cell), runs));
   const cells = unranked.map((cell) =>
     withRank(
@@ -114,7 +118,10 @@ export function comparisonResults(
 }
 
 /** The column of a cell. */
-export function columnOf({ columns }: ComparisonPlan, { column }: { readonly column: string }): PlannedColumn {
+export function columnOf(
+  { columns }: ComparisonPlan,
+  { column }: { readonly column: string },
+): PlannedColumn {
   // A plan is made with its columns: every cell has one.
   return columns.find(({ id }) => id === column) as PlannedColumn;
 }
@@ -131,12 +138,16 @@ export function finishedRuns(
   );
 }
 
-/** A run that finished with a metric that is no number has diverged all the same. */
+/** A run that finished without the metric cannot be compared, and one whose metric is no number has diverged all the same. */
 function checkedEnd(end: RunEnd, { metric: { name } }: PlannedColumn): RunEnd {
   if (end.status !== "finished") return end;
-  const { validation, test } = end.measurements;
+  const { validation, test, notes } = end.measurements;
   const bad = [validation, test].find((metrics) => !Number.isFinite(metrics[name]));
   if (bad === undefined) return end;
+  if (bad[name] === undefined) {
+    const message = [`Cannot compare the run as it must measure ${name}: it does not.`, ...notes].join(" ");
+    return { status: "failed", failure: { code: "metric-missing", message } };
+  }
   return {
     status: "diverged",
     failure: {
@@ -153,14 +164,13 @@ function cellResult(cell: PlannedCell, { metric }: PlannedColumn, allRuns: reado
   const rates = cell.learningRates.map((rate) => rateResult(rate, metric.name, runs));
   const chosen = chooseRate(rates, metric.better);
   const learningRate = chosen?.learningRate ?? null;
-  const several = cell.learningRates.length > 1;
   const complete = runs.every(({ status }) => status === "finished" || status === "diverged");
   return {
     ...cell,
     status: statusOf(chosen !== undefined, complete && chosen?.finished === cell.seeds.length, runs),
     rates,
     learningRate,
-    atEdge: !several ? null : edgeOf(cell.learningRates, learningRate),
+    atEdge: edgeOf(cell.learningRates, learningRate),
     metric: chosen?.test ?? null,
     measured: measuredOf(finishedRuns({ runs }, cell.id, learningRate)),
     failures: distinctFailures(runs),
@@ -177,9 +187,7 @@ function rateResult(learningRate: number, metric: string, cellRuns: readonly Run
   const finished = runs.filter((run) => run.status === "finished");
   const count = (status: RunEnd["status"]): number => runs.filter((run) => run.status === status).length;
   const spread = (part: "validation" | "test"): Spread | null =>
-    finished.length === 0
-      ? null
-      : spreadOf(finished.map(({ measurements }) => measurements[part][metric]));
+    finished.length === 0 ? null : spreadOf(finished.map(({ measurements }) => measurements[part][metric]));
   return {
     learningRate,
     validation: spread("validation"),
@@ -207,7 +215,9 @@ function chooseRate(rates: readonly RateResult[], better: Better): RateResult | 
   return best;
 }
 
+/** Of two rates either is at an edge, which would say nothing. */
 function edgeOf(rates: readonly number[], chosen: number | null): CellResult["atEdge"] {
+  if (rates.length < 3) return null;
   if (chosen === rates[0]) return "lowest";
   return chosen === rates.at(-1) ? "highest" : null;
 }
@@ -216,8 +226,8 @@ function measuredOf(runs: readonly (RunResult & { readonly status: "finished" })
   const records = runs.map(({ measurements: { test, stepMs, peakMemoryBytes, trainMs } }) => ({
     ...test,
     stepMs,
-    peakMemoryBytes,
     trainMs,
+    ...(peakMemoryBytes === undefined ? {} : { peakMemoryBytes }),
   })) as Record<string, number>[];
   const names = new Set(records.flatMap((record) => Object.keys(record)));
   const measured: Record<string, Spread> = {};

@@ -19,7 +19,9 @@ export interface Spread {
  * @param values - one for each seed, at least one
  */
 export function spreadOf(values: readonly number[]): Spread {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  // Shifted by the first value, so that equal values have exactly that mean and no deviation.
+  const [first] = values;
+  const mean = first + values.reduce((sum, value) => sum + (value - first), 0) / values.length;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return { mean, deviation: values.length < 2 ? null : Math.sqrt(squares / (values.length - 1)), values };
 }

@@ -6,7 +6,7 @@ import { type Bilingual, type Language } from "./bilingual.ts";
 import { decimalsFor, formatSpread } from "./format.ts";
 import { columnTitle } from "./labels.ts";
 import { type PlannedColumn } from "./plan.ts";
-import { type CellResult, columnOf, type ComparisonResults } from "./results.ts";
+import { type CellResult, columnOf, type ComparisonResults, finishedRuns } from "./results.ts";
 
 /** Columns side by side, and the attentions that have a cell in at least one of them. */
 export interface TableBlock {
@@ -14,11 +14,11 @@ export interface TableBlock {
   readonly selectors: readonly string[];
 }
 
-/** The least share of a column's attentions that a table must already have for the column to join it. */
-const sharedRows = 0.5;
+/** The least share of a task's attentions that a table must already have for the task to join it. */
+const SHARED_ROWS = 0.5;
 
 /**
- * Divides the matrix into tables, in the order of the plan.
+ * Divides the matrix into tables, in the order of the plan. Columns of one task stay together where they fit.
  *
  * @param fits - whether columns may stand side by side
  */
@@ -27,19 +27,29 @@ export function tableBlocks(
   fits: (columns: readonly PlannedColumn[]) => boolean = () => true,
 ): TableBlock[] {
   const blocks: { columns: PlannedColumn[]; selectors: string[] }[] = [];
-  for (const column of plan.columns) {
-    const selectors = plan.cells.filter((cell) => cell.column === column.id).map(({ selector }) => selector);
+  const join = (columns: readonly PlannedColumn[]): boolean => {
+    const selectors = plan.cells
+      .filter((cell) => columns.some(({ id }) => id === cell.column))
+      .map(({ selector }) => selector);
+    const wanted = [...new Set(selectors)];
     const block = blocks.find(
       (candidate) =>
-        selectors.filter((selector) => candidate.selectors.includes(selector)).length >=
-          sharedRows * selectors.length && fits([...candidate.columns, column]),
+        wanted.filter((selector) => candidate.selectors.includes(selector)).length >=
+          SHARED_ROWS * wanted.length && fits([...candidate.columns, ...columns]),
     );
-    if (block === undefined) {
-      blocks.push({ columns: [column], selectors });
-    } else {
-      block.columns.push(column);
-      block.selectors.push(...selectors.filter((selector) => !block.selectors.includes(selector)));
+    if (block !== undefined) {
+      block.columns.push(...columns);
+      block.selectors.push(...wanted.filter((selector) => !block.selectors.includes(selector)));
+      return true;
     }
+    // A single column has its table even in a terminal that is too narrow for it.
+    if (columns.length > 1 && !fits(columns)) return false;
+    blocks.push({ columns: [...columns], selectors: wanted });
+    return true;
+  };
+  for (const task of new Set(plan.columns.map((column) => column.task))) {
+    const columns = plan.columns.filter((column) => column.task === task);
+    if (!join(columns)) for (const column of columns) join([column]);
   }
   return blocks;
 }
@@ -55,7 +65,9 @@ export function cellAt(
 
 /** The decimals of a column: its means and spreads are printed alike. */
 export function decimalsOfColumn({ cells }: ComparisonResults, column: string): number {
-  return decimalsFor(cells.flatMap((cell) => (cell.column === column && cell.metric ? [cell.metric.mean] : [])));
+  return decimalsFor(
+    cells.flatMap((cell) => (cell.column === column && cell.metric ? [cell.metric.mean] : [])),
+  );
 }
 
 /** A cell's mean and spread; nothing while there is none. */
@@ -78,25 +90,55 @@ export function marksOf(results: ComparisonResults, cell: CellResult): CellMark[
   ];
 }
 
+/** A remark with the cells that it is about. */
+export interface Note {
+  /** Ids of cells. */
+  readonly places: readonly string[];
+  readonly text: Bilingual;
+}
+
 /** Failures with where they happened, each message once. */
-export function failureNotes(results: ComparisonResults): { readonly places: readonly string[]; readonly text: Bilingual }[] {
-  const notes = new Map<string, { places: string[]; text: Bilingual }>();
-  for (const cell of results.cells) {
-    const title = columnTitle(columnOf(results.plan, cell));
-    // A rate that diverges is an answer of the sweep; it needs a note only where it leaves the cell without one.
-    const telling = cell.failures.filter(({ diverged }) => !diverged || cell.status !== "measured");
-    for (const { message } of telling) {
-      const note = notes.get(message) ?? { places: [], text: { en: "", zh: "" } };
-      const place = (language: Language): string => `${cell.selector} (${title[language]})`;
-      const join = (language: Language, comma: string): string =>
-        note.places.length === 0 ? place(language) : `${note.text[language]}${comma}${place(language)}`;
-      note.text = { en: join("en", ", "), zh: join("zh", "、") };
-      note.places.push(cell.id);
-      notes.set(message, note);
-    }
+export function failureNotes(results: ComparisonResults): Note[] {
+  return joinNotes(
+    results,
+    results.cells.flatMap((cell) =>
+      cell.failures
+        // A rate that diverges is an answer of the sweep; it needs a note only where it leaves the cell without one.
+        .filter(({ diverged }) => !diverged || cell.status !== "measured")
+        .map(({ message }) => ({ cell, message })),
+    ),
+  );
+}
+
+/** What runs say about themselves beside their numbers, each remark once. */
+export function runNotes(results: ComparisonResults): Note[] {
+  return joinNotes(
+    results,
+    results.cells.flatMap((cell) =>
+      finishedRuns(results, cell.id, cell.learningRate).flatMap(({ measurements }) =>
+        measurements.notes.map((message) => ({ cell, message })),
+      ),
+    ),
+  );
+}
+
+function joinNotes(
+  { plan }: ComparisonResults,
+  remarks: readonly { readonly cell: CellResult; readonly message: string }[],
+): Note[] {
+  const cellsByMessage = new Map<string, Set<CellResult>>();
+  for (const { cell, message } of remarks) {
+    cellsByMessage.set(message, (cellsByMessage.get(message) ?? new Set()).add(cell));
   }
-  return [...notes].map(([message, { places, text }]) => ({
-    places,
-    text: { en: `${text.en}: ${message}`, zh: `${text.zh}：${message}` },
-  }));
+  return [...cellsByMessage].map(([message, cells]) => {
+    const places = (language: Language): string[] =>
+      [...cells].map((cell) => `${cell.selector} (${columnTitle(columnOf(plan, cell))[language]})`);
+    return {
+      places: [...cells].map(({ id }) => id),
+      text: {
+        en: `${places("en").join(", ")}: ${message}`,
+        zh: `${places("zh").join("、")}：${message}`,
+      },
+    };
+  });
 }

@@ -1,16 +1,17 @@
-/** @file Token embeddings: rows of a table, and products with all its rows. */
+/** @file Rows of a table, and products with all its rows. */
 import { numpy as np } from "@jax-js/jax";
+import { contiguous } from "./contiguous.ts";
 import { linear } from "./linear.ts";
 
 /**
- * Looks rows up.
+ * Looks rows up. The copy is for the way back: jax-js scatters gradients only from an array that is already there.
  *
  * @param table - [V, width]; consumed
- * @param tokens - int32 of any shape; consumed
- * @returns [...tokens, width]
+ * @param rows - int32 [M]; consumed
+ * @returns [M, width]
  */
-export function embed(table: np.Array, tokens: np.Array): np.Array {
-  return np.take(table, tokens, 0);
+export function takeRows(table: np.Array, rows: np.Array): np.Array {
+  return contiguous(np.take(table, rows, 0));
 }
 
 /** Products with a width that 8 does not divide take 3–5 times as long. */

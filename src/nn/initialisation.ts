@@ -6,7 +6,8 @@
 import { random } from "../base/random.ts";
 import { sizeOf, type Tensor, tensor } from "../base/tensor.ts";
 
-const deviation = 0.02;
+/** The deviation of weights and embeddings. */
+export const initialDeviation = 0.02;
 
 /**
  * Draws of N(0, deviation²).
@@ -18,12 +19,12 @@ export function normalWeights(
   seed: number,
   name: string,
   shape: readonly number[],
-  scale: number = deviation,
+  scale: number = initialDeviation,
 ): Tensor {
   return tensor(random(seed, "init", name).normals(sizeOf(shape), scale), shape);
 }
 
 /** The deviation of weights that write into the residual stream: 0.02/√(2L), for two such projections in each of L layers. */
 export function residualDeviation(layers: number): number {
-  return deviation / Math.sqrt(2 * layers);
+  return initialDeviation / Math.sqrt(2 * layers);
 }

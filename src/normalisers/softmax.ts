@@ -53,6 +53,6 @@ function forward(scores: Float64Array, { parameter }: RowContext): { weights: Fl
   const largest = scores.reduce((a, b) => Math.max(a, b), parameter ?? -Infinity);
   const sinkMass = parameter === undefined ? 0 : Math.exp(parameter - largest);
   const mass = scores.reduce((sum, score) => sum + Math.exp(score - largest), sinkMass);
-  const logSumExp = largest + Math.log(mass);
-  return { weights: scores.map((score) => Math.exp(score - logSumExp)), logSumExp };
+  // Not e^{s − lse}: of scores far from zero the log-sum-exp has lost the digits of ln(mass).
+  return { weights: scores.map((score) => Math.exp(score - largest) / mass), logSumExp: largest + Math.log(mass) };
 }

@@ -5,7 +5,8 @@ import { add, constant, cosh, div, type Expression, exp, mul, neg, sign, sinh, s
  * ∂expression/∂name as an expression over the same variables.
  *
  * At a kink (`abs`, `sign`, `step`, `min`, `max`) the result is the subgradient that the forward's own rules give:
- * sign(0) = 0, and `max(a, b)` follows `a` only where a > b.
+ * sign(0) = 0, and `max(a, b)` follows `a` only where a > b. Where a clamp hides an infinite slope the product 0·∞ is NaN
+ * (√max(u, 0) at u = 0): write roots as √(u + guard).
  *
  * @param expression - the formula
  * @param name - the variable to differentiate by

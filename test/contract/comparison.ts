@@ -27,12 +27,18 @@ export function relativeDistance(actual: Numbers, expected: Numbers, floor = 0):
 }
 
 /** Below this, numbers count as noise around zero: sums of cancelling terms of size about one. */
-const zeroFloor = 1e-2;
+export const zeroFloor = 1e-2;
 
-/** Asserts that shapes agree and that numbers agree to `tolerance`, relative to the largest of them. */
-export function expectClose(what: string, actual: Numbers | undefined, expected: Numbers, tolerance: number): void {
+/** Asserts that shapes agree and that numbers agree to `tolerance`, relative to the largest of them or to `floor`. */
+export function expectClose(
+  what: string,
+  actual: Numbers | undefined,
+  expected: Numbers,
+  tolerance: number,
+  floor: number = zeroFloor,
+): void {
   expect(actual?.shape, `shape of ${what}`).toEqual(expected.shape);
-  expect(relativeDistance(actual!, expected, zeroFloor), `relative distance of ${what}`).toBeLessThanOrEqual(tolerance);
+  expect(relativeDistance(actual!, expected, floor), `relative distance of ${what}`).toBeLessThanOrEqual(tolerance);
 }
 
 /** Asserts that two tensors have the same numbers, bit for bit (0 and −0 count as the same). */

@@ -24,9 +24,10 @@ export interface Bench {
   readonly tolerances: Tolerances;
   /** The smallest square under a root that the backend uses, for the reference to use it too. */
   readonly guard: number;
+  /** Without `extras`, what backward needs beside the output. */
   forward(problem: Problem, extras?: readonly ExtraOutput[]): Promise<AttentionResult>;
-  /** Forward, then backward with what forward returned, as `attention()` calls it. */
-  backward(problem: Problem): Promise<AttentionGradients>;
+  /** Backward with what forward returned for the same problem, as `attention()` calls it; forward is run when absent. */
+  backward(problem: Problem, result?: AttentionResult): Promise<AttentionGradients>;
 }
 
 /** One law, checked for one attention at a time. */
@@ -39,17 +40,24 @@ export interface Law {
 
 /** The bench of a backend. */
 export function benchOf(backend: AttentionBackend, tolerances: Tolerances, guard: number): Bench {
+  const forward: Bench["forward"] = ({ composition, inputs }, extras = neededExtras(composition)) =>
+    backend.forward(composition, inputs, extras);
   return {
     backend,
     tolerances,
     guard,
-    forward: ({ composition, inputs }, extras = []) => backend.forward(composition, inputs, extras),
-    async backward({ composition, inputs, dOut }) {
-      const extras: readonly ExtraOutput[] = composition.normaliser.name === "softmax" ? ["lse"] : [];
-      const { out, lse } = await backend.forward(composition, inputs, extras);
+    forward,
+    async backward(problem, result) {
+      const { out, lse } = result ?? (await forward(problem));
+      const { composition, inputs, dOut } = problem;
       return backend.backward(composition, inputs, { out, ...(lse === undefined ? {} : { lse }) }, dOut);
     },
   };
+}
+
+/** What backward takes from forward beside the output. */
+export function neededExtras({ normaliser }: Composition): readonly ExtraOutput[] {
+  return normaliser.name === "softmax" ? ["lse"] : [];
 }
 
 /** The problem with some inputs replaced. */

@@ -23,7 +23,7 @@ export const causality: Law = {
     expectSame("the output before the token", taken(second.out, 2, before), taken(first.out, 2, before));
 
     const dOut = edited(problem.dOut, (value, [, , place]) => (place < token ? value : 0));
-    const { dk, dv } = await bench.backward({ ...problem, dOut });
+    const { dk, dv } = await bench.backward({ ...problem, dOut }, first);
     const after = [3, 4, 5, 6];
     expectZeros("dk of tokens after all queries with a gradient", taken(dk, 2, after));
     expectZeros("dv of tokens after all queries with a gradient", taken(dv, 2, after));
@@ -38,14 +38,15 @@ export const maskedRows: Law = {
     const mask = edited(problem.inputs.mask!, (value, [, , query]) => (query === row ? 0 : value));
     const masked = withInputs(problem, { mask });
     const isSoftmax = composition.normaliser.name === "softmax";
-    const { out, weights, lse } = await bench.forward(masked, isSoftmax ? ["weights", "lse"] : ["weights"]);
+    const result = await bench.forward(masked, isSoftmax ? ["weights", "lse"] : ["weights"]);
+    const { out, weights, lse } = result;
     expectZeros("the output of the row", taken(out, 2, [row]));
     expectZeros("the weights of the row", taken(weights!, 2, [row]));
     if (isSoftmax) expect([...taken(lse!, 2, [row]).data].every((value) => value === -Infinity)).toBe(true);
 
-    const gradients = await bench.backward(masked);
+    const gradients = await bench.backward(masked, result);
     const dOut = edited(problem.dOut, (value, [, , query]) => (query === row ? 1e3 * value + 7 : value));
-    const others = new Map(namedGradients(await bench.backward({ ...masked, dOut })));
+    const others = new Map(namedGradients(await bench.backward({ ...masked, dOut }, result)));
     expectZeros("dq of the row", taken(gradients.dq, 2, [row]));
     for (const [name, gradient] of namedGradients(gradients)) {
       expectSame(`${name} whatever the gradient of the row`, others.get(name)!, gradient);
@@ -66,7 +67,7 @@ export const keyLengths: Law = {
     const first = await bench.forward(problem);
     const second = await bench.forward(withInputs(problem, { k: edit(k), v: edit(v) }));
     expectSame("the output", second.out, first.out);
-    const { dk, dv } = await bench.backward(problem);
+    const { dk, dv } = await bench.backward(problem, first);
     const beyond = [4, 5, 6];
     expectZeros("dk beyond the length", taken(taken(dk, 0, [0]), 2, beyond));
     expectZeros("dv beyond the length", taken(taken(dv, 0, [0]), 2, beyond));

@@ -13,12 +13,11 @@ import {
   oneSelectorEach,
   read,
   selectorOf,
-  values,
 } from "./legal-selectors.ts";
 import { makeProblem } from "./problem.ts";
 
-/** One rounding to float32, 2^-24 = 6e-8, of numbers as large as the largest; sums of two such in the laws of values. */
-const ROUNDING = 2 ** -23;
+/** Four roundings to float32, 2^-24 each, of numbers as large as the largest: two parts, their sum, what it is compared with. */
+const ROUNDING = 2 ** -22;
 
 attentionContract(referenceBackend, {
   tolerances: { forward: ROUNDING, gradient: ROUNDING },

@@ -40,4 +40,8 @@ export const texts = {
     en: `Cannot train as a run has one task, one similarity, one seed and one learning rate: ${seen}. Use qklab compare for several`,
     zh: `无法训练，因为一次运行只有一个任务、一个相似度、一个种子和一个学习率：${seen}。要比较多个请用 qklab compare`,
   }),
+  otherTask: (seen: string, task: string): Bilingual => ({
+    en: `Cannot train '${task}' as settings must be its own: '${seen}' is given settings too. Drop those, or add their task with qklab compare`,
+    zh: `无法训练 '${task}'，因为设置必须属于它：还给出了 '${seen}' 的设置。请去掉，或用 qklab compare 加入该任务`,
+  }),
 } satisfies Record<string, Text>;

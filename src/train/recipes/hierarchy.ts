@@ -10,31 +10,42 @@ import { random } from "../../base/random.ts";
 import { tensor64 } from "../../base/tensor.ts";
 import { completeTree, type Hierarchy, hierarchySampler, mammalHierarchy, rankNeighbours } from "../../tasks/index.ts";
 import { embeddingTrainer } from "../embedding-trainer.ts";
+import { whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
 import { type DataSource, type Metrics, type Recipe, type Trainable } from "../trainable.ts";
 
-const whole = (minimum: number): v.GenericSchema<number> => v.pipe(v.number(), v.integer(), v.minValue(minimum));
+/** Settings of the hierarchy recipe. */
+export interface HierarchySettings {
+  /** `mammals` (WordNet 3.0, the default) or `tree`, a complete tree. */
+  readonly source: "mammals" | "tree";
+  /** Children of a tree's inner node. */
+  readonly branching: number;
+  /** Edges from a tree's root to a leaf. */
+  readonly depth: number;
+  /** D, coordinates of an embedding. */
+  readonly width: number;
+  readonly epochs: number;
+  /** Epochs at a tenth of the learning rate, in which the points find their directions. */
+  readonly burnIn: number;
+  /** Wrong candidates per pair. */
+  readonly negatives: number;
+  /** Pairs whose gradients are added before the points move. */
+  readonly batch: number;
+  /** Embeddings begin uniform in ±this. */
+  readonly initialScale: number;
+}
 
 const schema = v.strictObject({
-  /** `mammals` (WordNet 3.0) or `tree`, a complete tree. */
-  source: v.optional(v.picklist(["mammals", "tree"]), "mammals"),
+  source: v.optional(v.picklist(["mammals", "tree"], "it must be mammals or tree"), "mammals"),
   branching: v.optional(whole(2), 3),
   depth: v.optional(whole(1), 5),
-  /** D, coordinates of an embedding. */
   width: v.optional(whole(1), 5),
   epochs: v.optional(whole(1), 50),
-  /** Epochs at a tenth of the learning rate, in which the points find their directions. */
   burnIn: v.optional(whole(0), 10),
-  /** Wrong candidates per pair. */
   negatives: v.optional(whole(1), 50),
-  /** Pairs whose gradients are added before the points move. */
   batch: v.optional(whole(1), 10),
-  /** Embeddings begin uniform in ±this. */
-  initialScale: v.optional(v.pipe(v.number(), v.gtValue(0)), 1e-3),
+  initialScale: v.optional(v.pipe(v.number(), v.gtValue(0, "it must be a number > 0")), 1e-3),
 });
-
-/** Settings of the hierarchy recipe. */
-export type HierarchySettings = v.InferOutput<typeof schema>;
 
 const metric = { name: "meanAveragePrecision", unit: "mAP", better: "higher" } as const;
 
@@ -81,8 +92,8 @@ export const hierarchyRecipe: Recipe<HierarchySettings> = {
         });
         return Promise.resolve({ loss: loss / pairCount, learningRate: rate, items: pairCount });
       },
-      validate: () => Promise.resolve(measure()),
-      test: () => Promise.resolve(measure()),
+      validate: async () => measure(),
+      test: async () => measure(),
       snapshot: () =>
         Promise.resolve({
           model: {

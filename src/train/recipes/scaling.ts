@@ -10,24 +10,30 @@ import { jaxBackend } from "../../kernels/jax/index.ts";
 import { causal } from "../../patterns/index.ts";
 import { fitExponent, type ScalingCase, scalingCases, type ScalingPoint } from "../../tasks/index.ts";
 import { median } from "../metrics.ts";
+import { whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
 import { type Metrics, type Recipe, type Snapshot, type Trainable } from "../trainable.ts";
 
-const whole = (minimum: number): v.GenericSchema<number> => v.pipe(v.number(), v.integer(), v.minValue(minimum));
+/** Settings of the scaling recipe. */
+export interface ScalingSettings {
+  /** Lengths are 2^from … 2^to. */
+  readonly from: number;
+  readonly to: number;
+  readonly batch: number;
+  readonly heads: number;
+  readonly headWidth: number;
+  /** Passes per length, of which the median counts. */
+  readonly rounds: number;
+}
 
 const schema = v.strictObject({
-  /** Lengths are 2^from … 2^to. */
   from: v.optional(whole(4), 6),
-  to: v.optional(whole(5), 10),
+  to: v.optional(whole(6), 10),
   batch: v.optional(whole(1), 1),
   heads: v.optional(whole(1), 4),
   headWidth: v.optional(whole(1), 32),
-  /** Passes per length, of which the median counts. */
   rounds: v.optional(whole(1), 5),
 });
-
-/** Settings of the scaling recipe. */
-export type ScalingSettings = v.InferOutput<typeof schema>;
 
 const metric = { name: "timeExponent", unit: "p of time ∝ N^p", better: "lower" } as const;
 
@@ -92,8 +98,8 @@ export const scalingRecipe: Recipe<ScalingSettings> = {
         }
         return { items: cases[step].length ** 2 };
       },
-      validate: () => Promise.resolve(results()),
-      test: () => Promise.resolve(results()),
+      validate: async () => results(),
+      test: async () => results(),
       snapshot: (): Promise<Snapshot> =>
         Promise.resolve({ model: {}, optimiser: {}, state: { timesMs: [...timesMs], bytes: [...bytes] } }),
       restore({ state }) {

@@ -1,0 +1,94 @@
+/** @file Attention as an operation of a tape. Models know only this, so that a fused kernel can take the composition's place. */
+import { jit, type numpy as np, type OwnedFunction } from "@jax-js/jax";
+import { type Composition, parametersOf, printSelector } from "../attention/index.ts";
+import {
+  attentionForward,
+  attentionPullback,
+  type ComposedInputs,
+  type DifferentiableInputs,
+  type KnownValues,
+  type PullbackInputs,
+} from "../kernels/jax/index.ts";
+import { type Arrays, type Operation } from "./operation.ts";
+
+/** How an attention of a tape is computed. */
+export interface AttentionOperationOptions {
+  /** The place of the first query (default 0). */
+  readonly offset?: number;
+  /** What computes it: `jax` is the composition of jax-js operations (default). */
+  readonly device?: "jax";
+}
+
+/**
+ * An attention for a tape: inputs `q` [B, H, Q, D], `k` [B, G, S, D], `v` [B, G, S, E], every parameter of
+ * `parametersOf(composition)` under its name, and, where wanted, `bias`, `mask` (bool) and `keyLengths` (int32, [B]);
+ * output `out` [B, H, Q, E]. It is compiled once for every set of shapes.
+ *
+ * @param composition - a complete attention
+ * @param options - see {@link AttentionOperationOptions}
+ * @example
+ * ```ts
+ * import { causal, compose, dot } from "qklab";
+ * import { attentionOperation } from "qklab/jax";
+ * const attend = attentionOperation(compose({ similarity: dot(), pattern: causal() }));
+ * attend.name; // "dot+causal"
+ * ```
+ */
+export function attentionOperation(
+  composition: Composition,
+  options: AttentionOperationOptions = {},
+): Operation<string, "out"> {
+  const { offset = 0 } = options;
+  const names = new Set(parametersOf(composition).map(({ name }) => name));
+  const forward = jit(attentionForward(composition, { offset }) as never) as unknown as OwnedFunction<
+    (inputs: ComposedInputs) => KnownValues
+  >;
+  // One function for all sets of wanted inputs: they are part of its inputs' structure.
+  const pullback = jit(attentionPullback(composition, { offset }) as never) as unknown as OwnedFunction<
+    (inputs: PullbackInputs) => Partial<DifferentiableInputs>
+  >;
+  return {
+    name: printSelector(composition),
+    forward(inputs, wanted) {
+      const { out, statistics } = forward(grouped(inputs, names, () => true) as ComposedInputs);
+      if (wanted.size > 0) return { outputs: { out }, saved: { out: out.ref, ...statistics } };
+      statistics?.maximum.dispose();
+      statistics?.divisor.dispose();
+      return { outputs: { out } };
+    },
+    backward(inputs, saved, { out }, wanted) {
+      const { parameters, ...gradients } = pullback({
+        wanted: grouped(inputs, names, (name) => wanted.has(name)),
+        others: grouped(inputs, names, (name) => !wanted.has(name)),
+        dOut: out!.ref,
+        known: knownFrom(saved!),
+      });
+      return { ...gradients, ...parameters };
+    },
+    dispose() {
+      forward.dispose();
+      pullback.dispose();
+    },
+  };
+}
+
+/** Inputs with one more reference each, parameters under `parameters`. */
+function grouped(
+  inputs: Arrays,
+  parameterNames: ReadonlySet<string>,
+  isChosen: (name: string) => boolean,
+): Partial<ComposedInputs> & { readonly parameters: Readonly<Record<string, np.Array>> } {
+  const chosen = Object.entries(inputs).filter(([name]) => isChosen(name));
+  const pick = (isParameter: boolean): Record<string, np.Array> =>
+    Object.fromEntries(
+      chosen
+        .filter(([name]) => parameterNames.has(name) === isParameter)
+        .map(([name, array]) => [name, array.ref]),
+    );
+  return { ...pick(false), parameters: pick(true) };
+}
+
+function knownFrom({ out, maximum, divisor }: Arrays): KnownValues {
+  const hasStatistics = maximum !== undefined && divisor !== undefined;
+  return { out: out.ref, ...(hasStatistics ? { statistics: { maximum: maximum.ref, divisor: divisor.ref } } : {}) };
+}

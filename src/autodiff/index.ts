@@ -1,0 +1,5 @@
+/** @file The tape and what it runs. */
+export { attentionOperation, type AttentionOperationOptions } from "./attention-operation.ts";
+export { type Arrays, type ForwardResult, type Operation } from "./operation.ts";
+export { lossStage, stage, type StageFunction } from "./stage.ts";
+export { type Numbers, Tape, type TapeOptions, Value } from "./tape.ts";

@@ -1,0 +1,309 @@
+/**
+ * @file The tape: runs operations, remembers what backward needs, and goes backward. It owns all arrays between operations,
+ * so that no reference count shows in a model.
+ */
+import { blockUntilReady, numpy as np, tree } from "@jax-js/jax";
+import { DomainError, ShapeError, UnsupportedError } from "../base/errors.ts";
+import { type Arrays, type Operation } from "./operation.ts";
+
+/** Numbers of an array, in row-major order. */
+export type Numbers = Awaited<ReturnType<np.Array["data"]>>;
+
+/** A value on a tape: an input, or the output of an operation. */
+export class Value {
+  readonly shape: readonly number[];
+  readonly dtype: np.DType;
+  #array: np.Array | undefined;
+
+  /** Made by a tape only. */
+  constructor(array: np.Array) {
+    this.shape = [...array.shape];
+    this.dtype = array.dtype;
+    this.#array = array;
+  }
+
+  /** The tape's array, to look at and not to consume (`.ref` keeps a copy beyond the tape). */
+  get array(): np.Array {
+    if (this.#array !== undefined) return this.#array;
+    throw new UnsupportedError(
+      "freed-value",
+      `Cannot read a value as its tape has freed it: shape [${this.shape.join(", ")}]. ` +
+        "Read it before backward() or release(), which free what no operation needs any more",
+    );
+  }
+
+  /** The numbers, row-major. */
+  read(): Promise<Numbers> {
+    return this.array.ref.data();
+  }
+
+  /** Drops the array; a second call does nothing. */
+  free(): void {
+    this.#array?.dispose();
+    this.#array = undefined;
+  }
+}
+
+/** What the tape knows about a value. */
+interface Entry {
+  /** The parameter's name, for parameters. */
+  readonly parameter: string | undefined;
+  /** Whether a parameter had influence on it. */
+  readonly hasGradient: boolean;
+  /** Recorded operations that read it and have not gone backward. */
+  readers: number;
+  /** Whether nothing will read it any more once `readers` is 0. */
+  released: boolean;
+}
+
+/** One operation that was run. */
+interface Step {
+  readonly operation: Operation;
+  readonly inputs: Readonly<Record<string, Value>>;
+  readonly outputs: Readonly<Record<string, Value>>;
+  readonly saved: Arrays | undefined;
+  readonly wanted: ReadonlySet<string>;
+}
+
+/** How a tape works. */
+export interface TapeOptions {
+  /** Whether backward will be called (default true); without it nothing is kept for it. */
+  readonly gradient?: boolean;
+}
+
+/**
+ * Runs operations one after the other and differentiates the last by the parameters.
+ *
+ * @example
+ * ```ts
+ * import { lossStage, stage, startJax, Tape } from "qklab/jax";
+ * import { numpy as np } from "@jax-js/jax";
+ * await startJax();
+ * const scale = stage("scale", ({ x, w }) => ({ y: x.mul(w) }));
+ * const square = lossStage("square", ({ y }) => ({ loss: y.ref.mul(y).sum() }));
+ * const weight = np.array([2]);
+ *
+ * const tape = new Tape();
+ * const { y } = await tape.run(scale, { x: tape.constant(np.array([3])), w: tape.parameter("w", weight) });
+ * const { loss } = await tape.run(square, { y });
+ * const { w } = await tape.backward(loss);
+ * await w.data(); // [36], the derivative of (3w)² at w = 2
+ * tape.dispose();
+ * ```
+ */
+export class Tape {
+  readonly #entries = new Map<Value, Entry>();
+  readonly #parameters = new Map<string, Value>();
+  readonly #steps: Step[] = [];
+  readonly #keepsSteps: boolean;
+  #state: "running" | "gone backward" | "disposed" = "running";
+
+  constructor({ gradient = true }: TapeOptions = {}) {
+    this.#keepsSteps = gradient;
+  }
+
+  /**
+   * An input without gradient.
+   *
+   * @param array - given to the tape, which frees it
+   */
+  constant(array: np.Array): Value {
+    this.#requireRunning("add a constant");
+    return this.#add(array, undefined, false);
+  }
+
+  /**
+   * An input with gradient. The caller keeps the array, which outlives the tape.
+   *
+   * @param name - its name in the result of {@link backward}
+   * @param array - of float type
+   * @throws DomainError `parameter-name` when the name is taken, ShapeError `parameter-type` for integers
+   */
+  parameter(name: string, array: np.Array): Value {
+    this.#requireRunning("add a parameter");
+    if (this.#parameters.has(name)) {
+      throw new DomainError(
+        "parameter-name",
+        `Cannot add a parameter as every name must be used once: '${name}'. Pass the first one's value to all that use it`,
+      );
+    }
+    if (!isFloat(array.dtype)) {
+      throw new ShapeError(
+        "parameter-type",
+        `Cannot add '${name}' as a parameter as only floats have gradients: ${array.dtype}. Use constant()`,
+      );
+    }
+    const value = this.#add(array.ref, name, this.#keepsSteps);
+    this.#parameters.set(name, value);
+    return value;
+  }
+
+  /**
+   * Runs an operation.
+   *
+   * @param operation - a stage, a loss, an attention…
+   * @param inputs - values of this tape, by the operation's names
+   * @returns its outputs
+   */
+  async run<In extends string, Out extends string>(
+    operation: Operation<In, Out>,
+    inputs: Readonly<Record<In, Value>>,
+  ): Promise<Record<Out, Value>> {
+    this.#requireRunning(`run '${operation.name}'`);
+    const names = Object.keys(inputs) as In[];
+    const wanted = new Set(names.filter((name) => this.#entryOf(operation.name, name, inputs[name]).hasGradient));
+    const arrays = Object.fromEntries(names.map((name) => [name, inputs[name].array])) as Arrays<In>;
+    const { outputs, saved } = await operation.forward(arrays, wanted);
+    // Until a kernel has run, jax-js holds its inputs: running them now lets go of all intermediate arrays.
+    await blockUntilReady([...Object.values(outputs), ...Object.values(saved ?? {})] as np.Array[]);
+    const isRecorded = wanted.size > 0;
+    const values = Object.fromEntries(
+      Object.entries<np.Array>(outputs).map(([name, array]) => [
+        name,
+        this.#add(array, undefined, isRecorded && isFloat(array.dtype)),
+      ]),
+    ) as Record<Out, Value>;
+    if (isRecorded) {
+      for (const name of names) this.#entries.get(inputs[name])!.readers++;
+      this.#steps.push({ operation: operation as unknown as Operation, inputs, outputs: values, saved, wanted });
+    } else if (saved !== undefined) {
+      tree.dispose(saved as Record<string, np.Array>);
+    }
+    return values;
+  }
+
+  /**
+   * Says that no further operation will read these values: each is freed as soon as backward does not need it, which is
+   * now on a tape without gradient.
+   */
+  release(...values: readonly Value[]): void {
+    for (const value of values) {
+      const entry = this.#entries.get(value);
+      if (entry === undefined) continue;
+      entry.released = true;
+      if (entry.readers === 0) value.free();
+    }
+  }
+
+  /**
+   * Gradients of the loss by all parameters. Values that only operations read are freed on the way; those that none has
+   * read (the loss, measurements) stay until {@link dispose}.
+   *
+   * @param loss - a scalar that depends on a parameter
+   * @returns one array per parameter, owned by the caller; zeros for one without influence on the loss
+   * @throws ShapeError `loss-shape`, UnsupportedError `no-gradient`, `tape-state`
+   */
+  async backward(loss: Value): Promise<Record<string, np.Array>> {
+    this.#requireRunning("go backward");
+    this.#requireLoss(loss);
+    this.#state = "gone backward";
+    const gradients = new Map<Value, np.Array>([[loss, np.ones([], { dtype: loss.dtype })]]);
+    try {
+      for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+        await this.#stepBackward(step, gradients);
+      }
+      const results = [...this.#parameters].map(([name, value]) => {
+        const gradient = gradients.get(value) ?? np.zeros([...value.shape], { dtype: value.dtype });
+        gradients.delete(value);
+        return [name, gradient] as const;
+      });
+      return Object.fromEntries(results);
+    } finally {
+      tree.dispose([...gradients.values()]);
+    }
+  }
+
+  /** Frees everything that the tape holds. Parameters stay their owner's. */
+  dispose(): void {
+    this.#state = "disposed";
+    for (const step of this.#steps.splice(0)) dropSaved(step);
+    for (const value of this.#entries.keys()) value.free();
+    this.#entries.clear();
+    this.#parameters.clear();
+  }
+
+  async #stepBackward(step: Step, gradients: Map<Value, np.Array>): Promise<void> {
+    const { operation, inputs, outputs, saved, wanted } = step;
+    const known = Object.entries(outputs).filter(([, value]) => gradients.has(value));
+    const ofOutputs = Object.fromEntries(known.map(([name, value]) => [name, gradients.get(value)!]));
+    try {
+      if (known.length > 0) {
+        const arrays = Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, value.array]));
+        const results = await operation.backward(arrays, saved, ofOutputs, wanted);
+        await blockUntilReady(Object.values(results) as np.Array[]);
+        for (const [name, gradient] of Object.entries(results)) {
+          if (gradient === undefined) continue;
+          const value = inputs[name];
+          const before = gradients.get(value);
+          gradients.set(value, before === undefined ? gradient : before.add(gradient));
+        }
+      }
+    } finally {
+      for (const [, value] of known) {
+        gradients.get(value)?.dispose();
+        gradients.delete(value);
+      }
+      dropSaved(step);
+      for (const value of Object.values(inputs)) this.#hasGoneBackward(value);
+    }
+  }
+
+  #hasGoneBackward(value: Value): void {
+    const entry = this.#entries.get(value);
+    if (entry === undefined) return;
+    entry.readers--;
+    if (entry.readers === 0 && (entry.parameter === undefined || entry.released)) value.free();
+  }
+
+  #add(array: np.Array, parameter: string | undefined, hasGradient: boolean): Value {
+    const value = new Value(array);
+    this.#entries.set(value, { parameter, hasGradient, readers: 0, released: false });
+    return value;
+  }
+
+  #entryOf(operation: string, name: string, value: Value): Entry {
+    const entry = this.#entries.get(value);
+    if (entry !== undefined) return entry;
+    throw new UnsupportedError(
+      "foreign-value",
+      `Cannot run '${operation}' as its input '${name}' must be a value of this tape: ${describe(value)}. ` +
+        "Add it by constant() or parameter()",
+    );
+  }
+
+  #requireRunning(action: string): void {
+    if (this.#state === "running") return;
+    throw new UnsupportedError(
+      "tape-state",
+      `Cannot ${action} as the tape must be running: it is ${this.#state}. Make a new Tape for every step`,
+    );
+  }
+
+  #requireLoss(loss: Value): void {
+    const entry = this.#entryOf("backward", "loss", loss);
+    if (loss.shape.length > 0) {
+      throw new ShapeError(
+        "loss-shape",
+        `Cannot go backward as the loss must be a scalar: shape [${loss.shape.join(", ")}]. Sum or average it in a stage`,
+      );
+    }
+    if (entry.hasGradient) return;
+    throw new UnsupportedError(
+      "no-gradient",
+      "Cannot go backward as the loss must depend on a parameter: " +
+        (this.#keepsSteps ? "it comes from constants alone. Add weights by parameter()" : "the tape was made without gradient. Use new Tape()"),
+    );
+  }
+}
+
+function dropSaved({ saved }: Step): void {
+  if (saved !== undefined) tree.dispose(saved as Record<string, np.Array>);
+}
+
+function isFloat(dtype: np.DType): boolean {
+  return dtype === np.float32 || dtype === np.float64 || dtype === np.float16;
+}
+
+function describe(value: unknown): string {
+  return value instanceof Value ? "it comes from another tape, or its tape is disposed" : String(value);
+}

@@ -1,0 +1,174 @@
+/**
+ * @file The report as one HTML file that needs nothing else: no network, no fonts, no scripts of others; English and
+ * Chinese, light and dark, for screens of any width, for printing, for keyboards and screen readers.
+ */
+import { encodeNumbers } from "../train/json-numbers.ts";
+import { taskTitle } from "./labels.ts";
+import { both, html, type Markup, raw, scriptJson } from "./markup.ts";
+import { type ComparisonReport } from "./report-json.ts";
+import {
+  definitions,
+  matrixSection,
+  scrollable,
+  selectorLabel,
+  taskSection,
+  verdictsSection,
+} from "./report-sections.ts";
+import { script, styleSheet } from "./report-style.ts";
+import { methodText, reportText } from "./report-text.ts";
+import { type Styles } from "./report-plots.ts";
+import { type ComparisonResults, type RunResult, columnOf } from "./results.ts";
+import { seriesStyles } from "./series-style.ts";
+import { printComparison } from "./table.ts";
+
+/**
+ * The report as HTML.
+ *
+ * @param results - a comparison, finished or not
+ * @param report - the same as JSON, which becomes part of the file
+ */
+export function renderReport(results: ComparisonResults, report: ComparisonReport): string {
+  const styles = seriesStyles(results.plan.cells.map(({ selector }) => selector));
+  const tasks = [...new Set(results.plan.columns.map(({ task }) => task))];
+  const page = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="generator" content="qklab" />
+        <title>${reportText.title.en} · ${reportText.title.zh} · qklab</title>
+        <style>
+          ${raw(styleSheet)}
+        </style>
+      </head>
+      <body>
+        ${controls()}
+        <header>
+          <h1>${both(reportText.title)}</h1>
+          <p>${both(reportText.question)}</p>
+          ${facts(results, report)}
+          <nav aria-label="${reportText.matrix.en} / ${reportText.matrix.zh}">
+            <ul>
+              ${[
+                { id: "verdicts", text: reportText.verdicts },
+                { id: "results", text: reportText.matrix },
+                ...tasks.map((task) => ({ id: `task-${task}`, text: taskTitle(task) })),
+                { id: "method", text: reportText.method },
+              ].map(({ id, text }) => html`<li><a href="#${id}">${both(text)}</a></li>`)}
+            </ul>
+          </nav>
+        </header>
+        <main>
+          ${verdictsSection(report.verdicts)} ${matrixSection(results, styles)}
+          ${tasks.map((task) => taskSection(results, task, styles))} ${methodSection(results, report, styles)}
+        </main>
+        <script type="application/json" id="report-json">
+          ${scriptJson(encodeNumbers(report))}
+        </script>
+        <script type="application/json" id="report-csv">
+          ${scriptJson(printComparison(results, { format: "csv", language: "en" }))}
+        </script>
+        <script>
+          ${raw(script)};
+        </script>
+      </body>
+    </html> `;
+  return page.markup;
+}
+
+function controls(): Markup {
+  const choice = (group: string, id: string, isChecked: boolean, text: Markup): Markup =>
+    html`<label
+      ><input type="radio" name="${group}" id="${id}" ${isChecked ? raw(" checked") : undefined} />
+      ${text}</label
+    >`;
+  return html`<div class="controls">
+    <fieldset>
+      <legend>${both(reportText.language)}</legend>
+      ${choice("lang", "lang-en", true, html`English`)}${choice("lang", "lang-zh", false, html`中文`)}
+    </fieldset>
+    <fieldset>
+      <legend>${both(reportText.theme)}</legend>
+      ${choice("theme", "theme-auto", true, both(reportText.themeAuto))}${choice(
+        "theme",
+        "theme-light",
+        false,
+        both(reportText.themeLight),
+      )}${choice("theme", "theme-dark", false, both(reportText.themeDark))}
+    </fieldset>
+  </div>`;
+}
+
+function facts({ runs, plan, cells }: ComparisonResults, { created }: ComparisonReport): Markup {
+  const count = (status: RunResult["status"]): number => runs.filter((run) => run.status === status).length;
+  const seeds = new Set(cells.flatMap((cell) => cell.seeds)).size;
+  const statuses = (["finished", "diverged", "failed", "left"] as const).filter(
+    (status) => count(status) > 0,
+  );
+  return html`<ul class="facts">
+    <li>${created.slice(0, 16).replace("T", " ")} UTC</li>
+    <li>${both(reportText.preset)} <b>${plan.preset}</b> · ${plan.id}</li>
+    ${statuses.map((status) => html`<li><b>${count(status)}</b> ${both(reportText.statuses[status])}</li>`)}
+    <li>${both(reportText.seeds)} <b>${seeds}</b></li>
+  </ul>`;
+}
+
+function methodSection(results: ComparisonResults, report: ComparisonReport, styles: Styles): Markup {
+  return html`<section aria-labelledby="method">
+    <h2 id="method">${both(reportText.method)}</h2>
+    ${methodText.map((text) => html`<p>${both(text)}</p>`)}
+    <details>
+      <summary>${both(reportText.runs)}</summary>
+      ${runsTable(results, styles)}
+    </details>
+    <h3>${both(reportText.environment)}</h3>
+    ${definitions(report.environment)}
+    <h3>${both(reportText.data)}</h3>
+    <p>
+      <button
+        type="button"
+        hidden
+        data-from="report-json"
+        data-json="yes"
+        data-name="report.json"
+        data-type="application/json"
+      >
+        ${both(reportText.downloadJson)}
+      </button>
+      <button type="button" hidden data-from="report-csv" data-name="cells.csv" data-type="text/csv">
+        ${both(reportText.downloadCsv)}
+      </button>
+    </p>
+  </section>`;
+}
+
+function runsTable(results: ComparisonResults, styles: Styles): Markup {
+  const { task, similarity, learningRate, seed, status, value } = reportText;
+  return scrollable(
+    reportText.runsCaption,
+    html`<table>
+      <caption>
+        <span>${both(reportText.runsCaption)}</span>
+      </caption>
+      <thead>
+        <tr>
+          ${[task, similarity, learningRate, seed, status, value].map((text) => html`<th scope="col">${both(text)}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${results.runs.map((run) => {
+          const metric = columnOf(results.plan, run).metric.name;
+          const measured = run.status === "finished" ? run.measurements.test[metric].toPrecision(4) : "–";
+          return html` <tr>
+            <td class="text">${run.column}</td>
+            <th scope="row">${selectorLabel(run.selector, styles)}</th>
+            <td>${String(run.learningRate)}</td>
+            <td>${run.seed}</td>
+            <td class="text">${both(reportText.statuses[run.status])}</td>
+            <td class="number">${measured}</td>
+          </tr>`;
+        })}
+      </tbody>
+    </table>`,
+  );
+}

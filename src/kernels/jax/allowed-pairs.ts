@@ -1,0 +1,78 @@
+/** @file Which pairs take part, as booleans: patterns, key lengths, masks, and the selection among them by score. */
+import { DType, lax, numpy as np } from "@jax-js/jax";
+import { type AttentionSizes, type Composition } from "../../attention/index.ts";
+import { UnsupportedError } from "../../base/errors.ts";
+import { intersect } from "../../patterns/index.ts";
+
+/** What a call says about its pairs beside the pattern. */
+export interface PairLimits {
+  /** bool, [B or 1, H or 1, Q, S] */
+  readonly mask?: np.Array;
+  /** int32, [B] */
+  readonly keyLengths?: np.Array;
+}
+
+/**
+ * The pairs that are allowed before scores are known, broadcast against [B, H, Q, S]; `undefined` when all are.
+ */
+export function allowedPairs(
+  composition: Composition,
+  sizes: AttentionSizes,
+  offset: number,
+  { mask, keyLengths }: PairLimits,
+): np.Array | undefined {
+  const conditions = [
+    patternOf(composition, sizes, offset),
+    mask?.ref,
+    keyLengths === undefined
+      ? undefined
+      : np.less(np.arange(sizes.keys), keyLengths.ref.reshape([sizes.batch, 1, 1, 1])),
+  ].filter((condition) => condition !== undefined);
+  return conditions.length === 0 ? undefined : conditions.reduce((all, condition) => np.logicalAnd(all, condition));
+}
+
+function patternOf(
+  { patterns }: Composition,
+  { queries, keys }: AttentionSizes,
+  offset: number,
+): np.Array | undefined {
+  const { allows, keyRange } = intersect(patterns);
+  const allowed = new Int32Array(queries * keys);
+  let count = 0;
+  for (let query = 0; query < queries; query++) {
+    const [first, stop] = keyRange(query + offset, keys);
+    for (let key = first; key < stop; key++) {
+      if (!allows(query + offset, key)) continue;
+      allowed[query * keys + key] = 1;
+      count++;
+    }
+  }
+  return count === allowed.length ? undefined : np.array(allowed, { shape: [1, 1, queries, keys], dtype: DType.Bool });
+}
+
+/**
+ * The pairs that the selection keeps among the allowed ones: exactly min(k, allowed) of a row, ties to the lower index.
+ *
+ * @param allowed - as from {@link allowedPairs}
+ * @param scores - [B, H, Q, S]
+ */
+export function keptPairs(
+  { selection }: Composition,
+  allowed: np.Array | undefined,
+  scores: np.Array,
+): np.Array | undefined {
+  if (selection.name !== "all" && selection.name !== "topk") {
+    throw new UnsupportedError(
+      "jax-selection",
+      `Cannot select by '${selection.name}' on jax-js as it knows all and topk: '${selection.name}'. Use the reference backend`,
+    );
+  }
+  const [batch, heads, queries, keys] = scores.shape;
+  const { limit = keys } = selection;
+  if (limit >= keys) return allowed;
+  const ranked = allowed === undefined ? scores.ref : np.where(allowed.ref, scores.ref, -Infinity);
+  const [values, places] = lax.topK(ranked, limit);
+  values.dispose();
+  const kept = np.any(np.equal(places.reshape([batch, heads, queries, limit, 1]), np.arange(keys)), -2);
+  return allowed === undefined ? kept : np.logicalAnd(kept, allowed.ref);
+}

@@ -1,0 +1,99 @@
+/**
+ * @file The one memory of an engine: a call takes places from it and gives all of them back at its end, so that the
+ * memory grows to the largest call and no further.
+ */
+import { UnsupportedError } from "../../base/errors.ts";
+import { mostPages } from "./emit-kernel.ts";
+
+const pageBytes = 65_536;
+/** The first bytes belong to the threads: see thread-control.ts. */
+const controlBytes = 256;
+/** Places begin at multiples of a cache line. */
+const lineBytes = 64;
+/** Vector loads at the end of the last place stay inside the memory. */
+const slackBytes = 4 * pageBytes;
+
+/** Takes and gives back places in one WebAssembly memory. */
+export class Arena {
+  readonly memory: WebAssembly.Memory;
+  #next: number = controlBytes;
+  #floats: Float32Array;
+  #integers: Int32Array;
+  #doubles: Float64Array;
+  #bytes: Uint8Array;
+
+  constructor(shared: boolean) {
+    this.memory = new WebAssembly.Memory({ initial: 1, maximum: mostPages, shared });
+    [this.#floats, this.#integers, this.#doubles, this.#bytes] = viewsOf(this.memory.buffer);
+  }
+
+  /** All numbers of the memory; asked for again after every {@link take}, which may have grown it. */
+  get floats(): Float32Array {
+    return this.#floats;
+  }
+  get integers(): Int32Array {
+    return this.#integers;
+  }
+  get doubles(): Float64Array {
+    return this.#doubles;
+  }
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+  get sizeBytes(): number {
+    return this.memory.buffer.byteLength;
+  }
+
+  /** Where the next place will begin: {@link giveBack} returns to it. */
+  get mark(): number {
+    return this.#next;
+  }
+
+  giveBack(mark: number): void {
+    this.#next = mark;
+  }
+
+  /**
+   * The address of `bytes` fresh bytes, whose content is what the last call left there.
+   *
+   * @throws UnsupportedError `memory` when the job would need more than 4 GiB
+   */
+  take(bytes: number): number {
+    const address = this.#next;
+    const end = address + Math.ceil(bytes / lineBytes) * lineBytes;
+    this.reserve(end);
+    this.#next = end;
+    return address;
+  }
+
+  /** Grows the memory to hold the first `bytes` bytes and a margin. */
+  reserve(bytes: number): void {
+    const wanted = Math.ceil((bytes + slackBytes) / pageBytes);
+    const present = this.memory.buffer.byteLength / pageBytes;
+    if (wanted <= present) return;
+    if (wanted > mostPages) throw tooLarge(bytes);
+    try {
+      this.memory.grow(wanted - present);
+    } catch {
+      throw tooLarge(bytes);
+    }
+    [this.#floats, this.#integers, this.#doubles, this.#bytes] = viewsOf(this.memory.buffer);
+  }
+
+  /** Overwrites all memory beyond the mark, so that a test sees what is read before it is written. */
+  poison(): void {
+    this.#floats.fill(Number.NaN, this.#next / 4);
+  }
+}
+
+function tooLarge(bytes: number): UnsupportedError {
+  return new UnsupportedError(
+    "memory",
+    `Cannot attend on wasm as a call must fit into the memory that WebAssembly and this machine give: ` +
+      `${(bytes / 2 ** 30).toFixed(2)} GiB of at most 4 GiB. Split the batch or the heads into several calls`,
+  );
+}
+
+function viewsOf(buffer: ArrayBufferLike): [Float32Array, Int32Array, Float64Array, Uint8Array] {
+  return [new Float32Array(buffer), new Int32Array(buffer), new Float64Array(buffer), new Uint8Array(buffer)];
+}

@@ -1,0 +1,74 @@
+/** @file The whole module of a kernel: preparation, forward, what extras need, backward. */
+import { printScore } from "./print-wat.ts";
+import { type WasmFunction, type WasmModule } from "./assembler.ts";
+import { backwardPass, slopeProgram } from "./backward-kernel.ts";
+import { rowTermFunction, rowTilePass } from "./forward-kernel.ts";
+import { type KernelSpec } from "./kernel-spec.ts";
+import { type Emission } from "./pair-code.ts";
+import { preparationFunctions } from "./preparation-kernel.ts";
+import { type ScoreProgram, scoreProgram } from "./score-program.ts";
+import { scoreTile } from "./score-tile.ts";
+import { type ScratchLayout, scratchLayout } from "./scratch.ts";
+
+/** The tasks that a kernel can run, by the function's name; a record's `task` is the place in this list. */
+export const tasks = [
+  "packKeys",
+  "packValues",
+  "queryNorms",
+  "keyNorms",
+  "select",
+  "forward",
+  "rowTerms",
+  "scores",
+  "delta",
+  "backward",
+  "sumChunks",
+] as const;
+export type Task = (typeof tasks)[number];
+
+/** A kernel before it is encoded: its module and the numbers that its records need. */
+export interface EmittedKernel {
+  readonly module: WasmModule;
+  readonly layout: ScratchLayout;
+  /** The programs whose head tables a record points to. */
+  readonly forward: ScoreProgram;
+  readonly full: ScoreProgram;
+  /** The row's own part, where softmax leaves one out. */
+  readonly rowTerm: ScoreProgram | undefined;
+  readonly slopes: ScoreProgram;
+}
+
+/** Most pages of 64 KiB that a memory may grow to: 4 GiB. */
+export const mostPages = 65_536;
+
+export function emitKernel(spec: KernelSpec): EmittedKernel {
+  const layout = scratchLayout(spec);
+  const emission: Emission = { spec, layout };
+  const scores = scoreTile(spec, layout);
+  const forward = scoreProgram([spec.score]);
+  const full = scoreProgram([spec.score, spec.fullScore]);
+  const rowTerm = spec.rowScore === undefined ? undefined : scoreProgram([spec.rowScore]);
+  const functions: readonly WasmFunction[] = [
+    ...preparationFunctions(spec),
+    ...scores.functions,
+    ...(spec.selects ? rowTilePass("select", "select", forward, scores, emission).functions : []),
+    ...rowTilePass("forward", "weigh", forward, scores, emission).functions,
+    ...(rowTerm === undefined ? [] : [rowTermFunction(rowTerm, emission)]),
+    ...rowTilePass("scores", "store", full, scores, emission).functions,
+    ...backwardPass(scores, emission).functions,
+  ];
+  const names = new Set(functions.map(({ name }) => name));
+  return {
+    module: {
+      header: [`s = ${printScore(spec)}`],
+      functions,
+      exports: tasks.filter((task) => names.has(task)),
+      memory: { minimum: 1, maximum: mostPages, shared: spec.shared },
+    },
+    layout,
+    forward,
+    full,
+    rowTerm,
+    slopes: slopeProgram(spec).program,
+  };
+}

@@ -1,0 +1,129 @@
+/**
+ * @file An engine: one memory, the kernels compiled so far, and the threads that run their tasks. Calls are synchronous;
+ * one thread needs nothing, more threads come from a pool that shares the memory.
+ */
+import { type Composition } from "../../attention/index.ts";
+import { Arena } from "./arena.ts";
+import { defineFunction, f32x4 } from "./assembler.ts";
+import { type EmittedKernel, emitKernel, type Task, tasks } from "./emit-kernel.ts";
+import { encodeWasm } from "./encode-wasm.ts";
+import { type CallShape, kernelSpec, type KernelSpec } from "./kernel-spec.ts";
+import { recordBytes } from "./scratch.ts";
+import { makeRunner } from "./thread-control.ts";
+
+/** Compiled code. */
+interface KernelCode {
+  readonly wasm: WebAssembly.Module;
+  readonly run: TaskRunner;
+  /** Its number within the engine. */
+  readonly number: number;
+}
+
+/** A kernel that can run. */
+export interface CompiledKernel extends EmittedKernel, KernelCode {
+  readonly spec: KernelSpec;
+}
+
+/** Runs the task of one record with one thread's scratch memory. */
+export type TaskRunner = (record: number, scratch: number) => void;
+
+/** The tasks of one phase, which may run at the same time and in any order. */
+export interface Phase {
+  readonly kernel: CompiledKernel;
+  /** Address of the first record; the others follow it. */
+  readonly records: number;
+  readonly count: number;
+  /** Scratch memory of the first thread, and the bytes from one thread's to the next. */
+  readonly scratch: number;
+  readonly scratchBytes: number;
+}
+
+/** Runs the tasks of phases on several threads, this one among them. */
+export interface ThreadPool {
+  readonly threads: number;
+  run(phase: Phase): void;
+  close(): void;
+}
+
+/** What an engine is made of. */
+export interface EngineOptions {
+  /** Multiply and add in one instruction; by default where the machine can. */
+  readonly relaxed?: boolean;
+  /** Makes the threads of an engine whose memory is shared; one thread without it. */
+  readonly pool?: (memory: WebAssembly.Memory) => ThreadPool;
+}
+
+/** Whether this machine's WebAssembly knows relaxed SIMD. */
+export function hasRelaxedSimd(): boolean {
+  const probe = defineFunction("probe", "", [], true, (b) => {
+    const one = b.let("one", f32x4.constant(1));
+    b.set(one, b.madd(one, one, one));
+  });
+  const memory = { minimum: 1, maximum: 1, shared: false };
+  return WebAssembly.validate(encodeWasm({ header: [], functions: [probe], exports: [], memory }));
+}
+
+export class WasmEngine {
+  readonly arena: Arena;
+  readonly relaxed: boolean;
+  readonly #pool: ThreadPool | undefined;
+  readonly #codes = new Map<string, KernelCode>();
+  readonly #ofComposition = new WeakMap<Composition, Map<string, CompiledKernel>>();
+
+  constructor({ relaxed = hasRelaxedSimd(), pool }: EngineOptions = {}) {
+    this.relaxed = relaxed;
+    this.arena = new Arena(pool !== undefined);
+    this.#pool = pool?.(this.arena.memory);
+  }
+
+  get threads(): number {
+    return this.#pool?.threads ?? 1;
+  }
+
+  /** The kernel of a composition at given widths, compiled once. */
+  kernelOf(composition: Composition, shape: CallShape): CompiledKernel {
+    const ofShape = this.#ofComposition.get(composition) ?? new Map<string, CompiledKernel>();
+    this.#ofComposition.set(composition, ofShape);
+    const shapeKey = Object.values(shape).join();
+    const found = ofShape.get(shapeKey) ?? this.#compile(kernelSpec(composition, shape, { relaxed: this.relaxed, shared: this.shared }));
+    ofShape.set(shapeKey, found);
+    return found;
+  }
+
+  get shared(): boolean {
+    return this.#pool !== undefined;
+  }
+
+  #compile(spec: KernelSpec): CompiledKernel {
+    const emitted = emitKernel(spec);
+    const bytes = encodeWasm(emitted.module);
+    // Equal bytes are compiled once, whatever compositions they come from.
+    const key = new TextDecoder("latin1").decode(bytes);
+    let code = this.#codes.get(key);
+    if (code === undefined) {
+      const wasm = new WebAssembly.Module(bytes);
+      code = { wasm, run: makeRunner(wasm, this.arena.memory, tasks), number: this.#codes.size };
+      this.#codes.set(key, code);
+    }
+    return { ...emitted, ...code, spec };
+  }
+
+  /** Runs all tasks of a phase; the next phase may read what they wrote. */
+  run(phase: Phase): void {
+    if (this.#pool !== undefined && phase.count > 1) {
+      this.#pool.run(phase);
+      return;
+    }
+    for (let task = 0; task < phase.count; task++) {
+      phase.kernel.run(phase.records + task * recordBytes, phase.scratch);
+    }
+  }
+
+  /** Ends the threads. The engine must not be used afterwards. */
+  close(): void {
+    this.#pool?.close();
+  }
+}
+
+/** The number that a record's `task` field holds. */
+export const taskNumber = (task: Task): number => tasks.indexOf(task);

@@ -1,0 +1,404 @@
+/**
+ * @file The forward pass of one row tile: over the key tiles that its pattern allows, scores, weights with running
+ * statistics, and the weighted sum of values (flash attention; Dao et al. 2022, algorithm 1).
+ */
+import { defineFunction, f32x4, type FunctionBuilder, i32, i32x4, type Local, type Value, type WasmFunction } from "./assembler.ts";
+import { tileKeys, tileRows } from "./kernel-spec.ts";
+import { tileProduct } from "./micro-kernel.ts";
+import { alwaysMasked, type Emission, forRows, keyValuesFunction, rowValuesFunction, type TileCode } from "./pair-code.ts";
+import { emitProgram, type ScoreProgram } from "./score-program.ts";
+import { type ScoreTile } from "./score-tile.ts";
+import { field } from "./scratch.ts";
+import { expOfNonPositive, vectorOperations } from "./vector-math.ts";
+
+const minusInfinity = (): Value => f32x4.constant(-Infinity);
+
+/** What a tile's code does with its scores. */
+type Purpose = "weigh" | "store" | "select";
+
+/** The functions of a pass over key tiles of one row tile: `name(record, scratch)`. */
+export function rowTilePass(
+  name: string,
+  purpose: Purpose,
+  program: ScoreProgram,
+  scores: ScoreTile,
+  emission: Emission,
+): { readonly entry: WasmFunction; readonly functions: readonly WasmFunction[] } {
+  const { spec, layout } = emission;
+  const rowValues = rowValuesFunction(`${name}Rows`, program, emission);
+  const keyValues = keyValuesFunction(`${name}Keys`, program, emission);
+  const needsMask = alwaysMasked(spec);
+  const whole = needsMask ? undefined : tileFunction(`${name}Whole`, purpose, program, emission, false);
+  const partial = tileFunction(`${name}Partial`, purpose, program, emission, true);
+  const isMaxplus = spec.weighing === "maxplus";
+  const join =
+    purpose === "weigh" && !isMaxplus
+      ? tileProduct(spec.relaxed, {
+          name: "joinValues",
+          comment: "o_i = f_i·o_i + Σ_j p_ij·v_j",
+          a: { row: tileKeys, step: 1 },
+          b: { step: spec.paddedValueWidth, panel: 8 },
+          c: { row: spec.paddedValueWidth },
+          steps: "given",
+          columns: spec.paddedValueWidth,
+          start: spec.weighing === "softmax" ? "scale" : "add",
+          step: "multiply",
+        })
+      : undefined;
+  const win = purpose === "weigh" && isMaxplus ? winFunction(emission) : undefined;
+  const comment =
+    purpose === "weigh"
+      ? `o_i = ${spec.weighing} over the keys of the tiles in the record's list`
+      : purpose === "store"
+        ? "scores of the row tile, for who wants to see them"
+        : "the k-th largest score of every row";
+  const entry = defineFunction(name, comment, ["record", "scratch"], spec.relaxed, (b, record, scratch) => {
+    const rows = b.let("rows", field(record, "rows"));
+    const firstRow = b.let("firstRow", field(record, "firstRow"));
+    const paddedRows = b.let("paddedRows", i32.and(i32.add(rows, 3), -4));
+    const limit = b.let("limit", field(record, "limit"));
+    const query = b.let("query", i32.add(field(record, "query"), i32.mul(firstRow, 4 * spec.rowWidth)));
+    const out = b.local("i32", "out");
+    if (purpose === "weigh") {
+      b.set(out, i32.add(field(record, "out"), i32.mul(firstRow, 4 * spec.paddedValueWidth)));
+      startRows(b, emission, scratch, out, paddedRows);
+      if (isMaxplus) {
+        const winner = b.let("winner", i32.add(field(record, "winner"), i32.mul(firstRow, 4 * spec.paddedValueWidth)));
+        const slot = b.local("i32", "slot");
+        b.for(slot, 0, i32.mul(paddedRows, 4 * spec.paddedValueWidth), 16, () => {
+          b.store(i32.add(winner, slot), f32x4.bits(-1));
+        });
+      }
+    }
+    if (rowValues !== undefined) b.call(rowValues, record, scratch, firstRow, paddedRows);
+    const entryAt = b.let("entryAt", field(record, "tiles"));
+    const end = b.let("end", i32.add(entryAt, i32.mul(field(record, "tileCount"), 8)));
+    const at = b.local("i32", "at");
+    const seen = b.local("i32", "seen");
+    b.set(seen, 0);
+    b.for(at, entryAt, end, 8, () => {
+      const firstKey = b.let("firstKey", i32.mul(i32.load(at), tileKeys));
+      b.if(i32.less(firstKey, limit), () => {
+        const left = b.let("left", i32.sub(limit, firstKey));
+        const columns = b.let("columns", i32.and(i32.add(i32.min(left, tileKeys), 7), -8));
+        const packed = i32.add(field(record, "packedKey"), i32.mul(firstKey, 4 * spec.rowWidth));
+        scores.fill(b, scratch, query, packed, paddedRows, columns);
+        if (keyValues !== undefined) b.call(keyValues, record, scratch, firstKey, columns);
+        const maskNumber = b.let("maskNumber", i32.load(at, 4));
+        const bits = b.let(
+          "bits",
+          i32.add(field(record, "masks"), i32.mul(i32.and(maskNumber, 0x7fffffff), 8 * tileRows)),
+        );
+        const run = (callee: WasmFunction): void =>
+          b.call(callee, record, scratch, firstKey, rows, columns, bits, firstRow, seen);
+        if (whole === undefined) run(partial);
+        else {
+          const isWhole = i32.and(i32.equal(maskNumber, 0), i32.less(tileKeys - 1, left));
+          b.if(isWhole, () => run(whole), () => run(partial));
+        }
+        b.set(seen, i32.add(seen, tileKeys));
+        if (win !== undefined) b.call(win, record, scratch, firstKey, rows, columns, out, firstRow);
+        if (join !== undefined) {
+          const values = i32.add(field(record, "value"), i32.mul(firstKey, 4 * spec.paddedValueWidth));
+          const factors = i32.add(scratch, layout.factor);
+          b.call(join, i32.add(scratch, layout.inner[0]), values, out, paddedRows, 0, columns, factors);
+        }
+      });
+    });
+    if (purpose === "weigh") finishRows(b, emission, program, { record, scratch, out, rows, firstRow });
+    if (purpose === "select") selectRows(b, emission, { record, scratch, rows, firstRow, seen, entryAt });
+  });
+  const functions = [rowValues, keyValues, whole, partial, join, win, entry].filter((one) => one !== undefined);
+  return { entry, functions };
+}
+
+function startRows(b: FunctionBuilder, { spec, layout }: Emission, scratch: Local, out: Local, rows: Local): void {
+  const at = b.local("i32", "at");
+  b.for(at, 0, i32.mul(rows, 4), 16, () => {
+    const place = b.let("place", i32.add(scratch, at));
+    b.store(place, minusInfinity(), layout.maximum);
+    b.store(place, f32x4.constant(0), layout.sum);
+  });
+  b.for(at, 0, i32.mul(rows, 4 * spec.paddedValueWidth), 16, () => {
+    b.store(i32.add(out, at), spec.weighing === "maxplus" ? minusInfinity() : f32x4.constant(0));
+  });
+}
+
+/** `name(record, scratch, firstKey, rows, columns, bits, firstRow, seen)`: scores of one tile, and what the pass makes of them. */
+function tileFunction(
+  name: string,
+  purpose: Purpose,
+  program: ScoreProgram,
+  emission: Emission,
+  masked: boolean,
+): WasmFunction {
+  const { spec, layout } = emission;
+  const own: Emission = purpose === "select" ? { spec: { ...spec, selects: false }, layout } : emission;
+  const parameters = ["record", "scratch", "firstKey", "rows", "columns", "bits", "firstRow", "seen"];
+  const comment = `scores of a tile, ${masked ? "some pairs excluded" : "all pairs allowed"}`;
+  return defineFunction(name, comment, parameters, spec.relaxed, (b, record, scratch, firstKey, rows, columns, bits, firstRow, seen) => {
+    const tile: TileCode = { record, scratch, firstKey, rows, columns, bits, firstRow };
+    forRows(b, own, program, tile, masked, (row) => {
+      const scoreOf = (pair: Parameters<typeof row.biased>[0]): { score: Local; allowed: Value | undefined } => {
+        const score = b.let("score", row.biased(pair, row.evaluate(pair, [program.outputs[0]])[0]));
+        return { score, allowed: row.allowed(pair, score) };
+      };
+      const excluded = (score: Value, allowed: Value | undefined): Value =>
+        allowed === undefined ? score : f32x4.select(score, minusInfinity(), allowed);
+      if (purpose === "store") {
+        const to = b.let(
+          "to",
+          i32.add(
+            i32.add(field(record, "scores"), i32.mul(i32.add(firstRow, row.row), field(record, "scoresStride"))),
+            i32.mul(firstKey, 4),
+          ),
+        );
+        row.forKeys((pair) => {
+          const [own, shown] = row.evaluate(pair, program.outputs).map((value) => b.let("value", value));
+          const allowed = row.allowed(pair, b.let("score", row.biased(pair, own)));
+          b.store(i32.add(to, i32.mul(pair.column, 4)), excluded(row.biased(pair, shown), allowed));
+        });
+        return;
+      }
+      if (purpose === "select") {
+        const stride = i32.mul(field(record, "tileCount"), 4 * tileKeys);
+        const to = b.let(
+          "to",
+          i32.add(i32.add(i32.add(scratch, layout.sortable), i32.mul(row.row, stride)), i32.mul(seen, 4)),
+        );
+        row.forKeys((pair) => {
+          const { score, allowed } = scoreOf(pair);
+          // −0 becomes 0, as they are ties.
+          const plain = b.let("plain", f32x4.add(excluded(score, allowed), f32x4.constant(0)));
+          const flipped = f32x4.and(i32x4.shiftRight(plain, 31), f32x4.bits(0x7fffffff));
+          b.store(i32.add(to, i32.mul(pair.column, 4)), f32x4.xor(plain, flipped));
+        });
+        // Columns beyond the limit of a last tile hold nothing: they rank below every score.
+        const column = b.local("i32", "column");
+        b.for(column, columns, tileKeys, 4, () => {
+          b.store(i32.add(to, i32.mul(column, 4)), f32x4.bits(0x80000000));
+        });
+        return;
+      }
+      weighRow(b, emission, row, scoreOf, excluded, scratch);
+    });
+  });
+}
+
+function weighRow(
+  b: FunctionBuilder,
+  { spec, layout }: Emission,
+  row: Parameters<Parameters<typeof forRows>[5]>[0],
+  scoreOf: (pair: Parameters<typeof row.biased>[0]) => { score: Local; allowed: Value | undefined },
+  excluded: (score: Value, allowed: Value | undefined) => Value,
+  scratch: Local,
+): void {
+  const first = layout.inner[0];
+  const kept = (weight: Value, allowed: Value | undefined): Value =>
+    allowed === undefined ? weight : f32x4.and(weight, allowed);
+  if (spec.weighing !== "softmax") {
+    row.forKeys((pair) => {
+      const { score, allowed } = scoreOf(pair);
+      const { weighing } = spec;
+      if (weighing === "maxplus") b.store(pair.at, excluded(score, allowed), first);
+      else if (weighing === "identity") b.store(pair.at, kept(score, allowed), first);
+      else b.store(pair.at, kept(vectorOperations[weighing === "exp" ? "exp" : "logistic"](b, score, score), allowed), first);
+    });
+    return;
+  }
+  const largest = b.local("v128", "largest");
+  b.set(largest, minusInfinity());
+  row.forKeys((pair) => {
+    const { score, allowed } = scoreOf(pair);
+    const held = b.let("held", excluded(score, allowed));
+    b.store(pair.at, held, first);
+    b.set(largest, f32x4.max(largest, held));
+  });
+  const place = b.let("place", i32.add(scratch, row.rowBytes));
+  const before = b.let("before", f32x4.splatAt(place, layout.maximum));
+  const maximum = b.let("maximum", f32x4.max(before, b.maxLanes(largest)));
+  // A row without keys so far has no maximum to subtract.
+  const shift = b.let("shift", f32x4.andNot(maximum, f32x4.equal(maximum, minusInfinity())));
+  const factor = b.let("factor", expOfNonPositive(b, f32x4.sub(before, shift)));
+  const sum = b.local("v128", "sum");
+  b.set(sum, f32x4.constant(0));
+  row.forKeys((pair) => {
+    const weight = b.let("weight", expOfNonPositive(b, f32x4.sub(f32x4.load(pair.at, first), shift)));
+    b.store(pair.at, weight, first);
+    b.set(sum, f32x4.add(sum, weight));
+  });
+  b.storeLane(place, maximum, 0, layout.maximum);
+  b.storeLane(place, factor, 0, layout.factor);
+  const total = f32x4.add(f32x4.mul(f32x4.splatAt(place, layout.sum), factor), b.sumLanes(sum));
+  b.storeLane(place, total, 0, layout.sum);
+}
+
+/** `win(record, scratch, firstKey, rows, columns, out, firstRow)`: o_i = max_j(s_ij + v_j) and the first j that attains it. */
+function winFunction({ spec, layout }: Emission): WasmFunction {
+  const { paddedValueWidth, relaxed } = spec;
+  const parameters = ["record", "scratch", "firstKey", "rows", "columns", "out", "firstRow"];
+  return defineFunction("win", "o_i = max_j(s_ij + v_j)", parameters, relaxed, (b, record, scratch, firstKey, rows, columns, out, firstRow) => {
+    const [row, at, column] = ["row", "at", "column"].map((name) => b.local("i32", name));
+    const [scoreAt, valueAt] = ["scoreAt", "valueAt"].map((name) => b.local("i32", name));
+    const [best, winner, key] = ["best", "winner", "key"].map((name) => b.local("v128", name));
+    const values = b.let("values", i32.add(field(record, "value"), i32.mul(firstKey, 4 * paddedValueWidth)));
+    const winners = b.let("winners", i32.add(field(record, "winner"), i32.mul(firstRow, 4 * paddedValueWidth)));
+    b.for(row, 0, rows, 1, () => {
+      b.for(at, 0, 4 * paddedValueWidth, 16, () => {
+        const place = b.let("place", i32.add(i32.mul(row, 4 * paddedValueWidth), at));
+        b.set(best, f32x4.load(i32.add(out, place)));
+        b.set(winner, f32x4.load(i32.add(winners, place)));
+        b.set(key, f32x4.splatInteger(firstKey));
+        b.set(scoreAt, i32.add(i32.add(scratch, layout.inner[0]), i32.mul(row, 4 * tileKeys)));
+        b.set(valueAt, i32.add(values, at));
+        b.for(column, 0, columns, 1, () => {
+          const sum = b.let("sum", f32x4.add(f32x4.splatAt(scoreAt), f32x4.load(valueAt)));
+          const isBetter = b.let("isBetter", f32x4.greater(sum, best));
+          b.set(best, f32x4.select(sum, best, isBetter));
+          b.set(winner, f32x4.select(key, winner, isBetter));
+          b.set(key, i32x4.add(key, f32x4.bits(1)));
+          b.set(scoreAt, i32.add(scoreAt, 4));
+          b.set(valueAt, i32.add(valueAt, 4 * paddedValueWidth));
+        });
+        b.store(i32.add(out, place), best);
+        b.store(i32.add(winners, place), winner);
+      });
+    });
+  });
+}
+
+/** o_i /= l_i, lse_i = m_i + ln l_i (with the sink in both), zeros and −∞ for rows without keys. */
+function finishRows(
+  b: FunctionBuilder,
+  { spec, layout }: Emission,
+  program: ScoreProgram,
+  places: { record: Local; scratch: Local; out: Local; rows: Local; firstRow: Local },
+): void {
+  const { record, scratch, out, rows, firstRow } = places;
+  const { weighing, paddedValueWidth } = spec;
+  const row = b.local("i32", "row");
+  const at = b.local("i32", "at");
+  if (weighing === "maxplus") {
+    b.for(at, 0, i32.mul(rows, 4 * paddedValueWidth), 16, () => {
+      const place = b.let("place", i32.add(out, at));
+      const best = b.let("best", f32x4.load(place));
+      b.store(place, f32x4.andNot(best, f32x4.equal(best, minusInfinity())));
+    });
+    return;
+  }
+  if (weighing !== "softmax") return;
+  b.for(row, 0, rows, 4, () => {
+    const place = b.let("place", i32.add(scratch, i32.mul(row, 4)));
+    const maximum = b.let("maximum", f32x4.load(place, layout.maximum));
+    const sum = b.let("sum", f32x4.load(place, layout.sum));
+    const isEmpty = b.let("isEmpty", f32x4.equal(maximum, minusInfinity()));
+    const inverse = b.local("v128", "inverse");
+    if (spec.hasSink) {
+      const sink = b.let("sink", f32x4.splatAt(field(record, "head"), 4 * program.head.length));
+      const top = b.let("top", f32x4.max(maximum, sink));
+      const kept = b.let("kept", expOfNonPositive(b, f32x4.sub(maximum, top)));
+      b.set(sum, f32x4.add(f32x4.mul(sum, kept), expOfNonPositive(b, f32x4.sub(sink, top))));
+      b.set(inverse, f32x4.div(kept, sum));
+      b.set(maximum, top);
+    } else {
+      b.set(inverse, f32x4.div(f32x4.constant(1), sum));
+    }
+    b.store(place, f32x4.andNot(inverse, isEmpty), layout.factor);
+    const logarithm = vectorOperations.log(b, sum, sum);
+    const lse = b.let("lse", f32x4.select(minusInfinity(), f32x4.add(maximum, logarithm), isEmpty));
+    b.store(i32.add(i32.add(field(record, "logSumExp"), i32.mul(firstRow, 4)), i32.mul(row, 4)), lse);
+  });
+  const lane = b.local("i32", "lane");
+  b.for(row, 0, rows, 1, () => {
+    const factor = b.let("factor", f32x4.splatAt(i32.add(scratch, i32.mul(row, 4)), layout.factor));
+    const rowAt = b.let("rowAt", i32.add(out, i32.mul(row, 4 * paddedValueWidth)));
+    b.for(lane, 0, 4 * paddedValueWidth, 16, () => {
+      const place = b.let("place", i32.add(rowAt, lane));
+      b.store(place, f32x4.mul(f32x4.load(place), factor));
+    });
+  });
+}
+
+/**
+ * The k-th largest of a row's sortable scores, bit by bit from the highest: the largest number that at least k scores
+ * reach. Of the scores equal to it, those of the lowest keys are kept until there are k.
+ */
+function selectRows(
+  b: FunctionBuilder,
+  { layout }: Emission,
+  places: { record: Local; scratch: Local; rows: Local; firstRow: Local; seen: Local; entryAt: Local },
+): void {
+  const { record, scratch, rows, firstRow, seen, entryAt } = places;
+  const stride = b.let("stride", i32.mul(field(record, "tileCount"), 4 * tileKeys));
+  const keep = b.let("keep", field(record, "keep"));
+  const [row, bit, at, count] = ["row", "bit", "at", "count"].map((name) => b.local("i32", name));
+  const [found, candidate, ties] = ["found", "candidate", "ties"].map((name) => b.local("i32", name));
+  const counts = b.local("v128", "counts");
+  const countWhere = (from: Local, compare: (four: Value) => Value): void => {
+    b.set(counts, f32x4.bits(0));
+    b.for(at, from, i32.add(from, i32.mul(seen, 4)), 16, () => {
+      b.set(counts, i32x4.sub(counts, compare(f32x4.load(at))));
+    });
+    const lanes = [0, 1, 2, 3].map((lane) => i32x4.lane(counts, lane));
+    b.set(count, lanes.reduce((sum, lane) => i32.add(sum, lane)));
+  };
+  // The sortable form of −∞: excluded pairs rank there.
+  const lowest = 0xff800000 ^ 0x7fffffff;
+  b.for(row, 0, rows, 1, () => {
+    const from = b.let("from", i32.add(i32.add(scratch, layout.sortable), i32.mul(row, stride)));
+    // Offset by 2³¹, so that setting a bit always makes the number larger.
+    b.set(found, 0);
+    b.for(bit, 0, 32, 1, () => {
+      b.set(candidate, i32.or(found, i32.shiftRight(0x80000000 | 0, bit)));
+      const signed = b.let("signed", f32x4.splatInteger(operationXor(candidate)));
+      countWhere(from, (four) => f32x4.xor(i32x4.less(four, signed), f32x4.bits(-1)));
+      b.if(i32.less(count, keep), () => {}, () => b.set(found, candidate));
+    });
+    b.set(found, operationXor(found));
+    b.if(i32.less(found, lowest), () => b.set(found, lowest));
+    const best = b.let("best", f32x4.splatInteger(found));
+    countWhere(from, (four) => i32x4.greater(four, best));
+    // How many of the ties are kept, and the place of the last of them.
+    b.set(ties, i32.sub(keep, count));
+    const lastTie = b.let("lastTie", -1);
+    b.if(i32.notEqual(found, lowest), () => {
+      b.set(at, 0);
+      const place = b.local("i32", "place");
+      b.for(place, 0, seen, 1, () => {
+        b.if(i32.equal(i32.load(i32.add(from, i32.mul(place, 4))), found), () => {
+          b.if(i32.less(0, ties), () => {
+            const tile = i32.load(i32.add(entryAt, i32.mul(i32.shiftRight(place, Math.log2(tileKeys)), 8)));
+            b.set(lastTie, i32.add(i32.mul(tile, tileKeys), i32.and(place, tileKeys - 1)));
+            b.set(ties, i32.sub(ties, 1));
+          });
+        });
+      });
+    });
+    const queryRow = b.let("queryRow", i32.mul(i32.add(firstRow, row), 4));
+    const flipped = f32x4.and(i32x4.shiftRight(best, 31), f32x4.bits(0x7fffffff));
+    b.storeLane(i32.add(field(record, "threshold"), queryRow), f32x4.xor(best, flipped), 0);
+    b.store(i32.add(field(record, "tie"), queryRow), lastTie);
+  });
+}
+
+/** x ⊕ 2³¹ */
+const operationXor = (value: Local): Value => i32.add(value, 0x80000000 | 0);
+
+/** `rowTerms(record, scratch)`: lse with the part of the score that softmax does not see. */
+export function rowTermFunction(program: ScoreProgram, { spec }: Emission): WasmFunction {
+  const comment = "lse_i += the row's own part of its scores";
+  return defineFunction("rowTerms", comment, ["record", "scratch"], spec.relaxed, (b, record) => {
+    const at = b.local("i32", "at");
+    const norms = b.let("norms", field(record, "queryNorm"));
+    const stride = b.let("stride", field(record, "queryNormStride"));
+    const head = b.let("head", field(record, "head"));
+    const [from, to] = ["logSumExp", "fullLogSumExp"].map((name) => b.let(name, field(record, name as "logSumExp")));
+    b.for(at, 0, i32.mul(field(record, "rows"), 4), 16, () => {
+      const [term] = emitProgram(b, program, "row", [program.outputs[0]], {
+        variable: (name) => f32x4.load(i32.add(i32.add(norms, at), i32.mul(stride, Number(/_(\d+)$/.exec(name)?.[1] ?? 0)))),
+        crossing: (_, index) => f32x4.splatAt(head, 4 * index),
+      });
+      b.store(i32.add(to, at), f32x4.add(f32x4.load(i32.add(from, at)), term));
+    });
+  });
+}

@@ -1,0 +1,411 @@
+/**
+ * @file One call of a kernel: where its tensors lie in the engine's memory, the numbers of its heads, its lists of tiles
+ * and the records of its tasks.
+ */
+import {
+  type AttentionInputs,
+  type AttentionSizes,
+  checkInputs,
+  type Composition,
+  resolveParameters,
+} from "../../attention/index.ts";
+import { pairPlace } from "../../attention/inputs.ts";
+import { type Tensor, type Tensor64 } from "../../base/tensor.ts";
+import { type Pattern } from "../../patterns/index.ts";
+import { variablesOf } from "../../score/index.ts";
+import { type CompiledKernel, taskNumber, type WasmEngine } from "./engine.ts";
+import { type Task } from "./emit-kernel.ts";
+import { guard, roundUp, sigmoidBias, tileKeys, tileRows } from "./kernel-spec.ts";
+import { liftRows, type RowLift, rowLift } from "./lift-rows.ts";
+import { headTable, type ScoreProgram } from "./score-program.ts";
+import { recordBytes, type RecordField, recordFields } from "./scratch.ts";
+import { type TilePlan, tilePlan } from "./tile-plan.ts";
+import { liftValues } from "./value-rows.ts";
+
+/** A record before it is written: fields that it leaves out are 0. */
+export type TaskRecord = Partial<Record<Exclude<RecordField, "task">, number>>;
+
+/** One query head of one batch entry, and the key rows and value rows that it reads. */
+export interface HeadRows {
+  readonly batch: number;
+  readonly head: number;
+  readonly keyHead: number;
+  /** Number among query heads of all batch entries. */
+  readonly number: number;
+  /** Number of its rows among lifted keys, and among lifted values. */
+  readonly keyRows: number;
+  readonly valueRows: number;
+}
+
+const mostRowsPerTask = 1024;
+
+export class KernelCall {
+  readonly engine: WasmEngine;
+  readonly composition: Composition;
+  readonly inputs: AttentionInputs<Tensor>;
+  readonly sizes: AttentionSizes;
+  readonly parameters: Readonly<Record<string, Tensor64>>;
+  readonly kernel: CompiledKernel;
+  readonly plan: TilePlan;
+  readonly heads: readonly HeadRows[];
+  readonly lifts: { readonly query: RowLift; readonly key: RowLift };
+  /** Rows of a head, rounded up: queries to 4, keys to 8. */
+  readonly paddedQueries: number;
+  readonly paddedKeys: number;
+  /** Addresses. */
+  readonly query: number;
+  readonly key: number;
+  readonly packedKey: number;
+  readonly value: number;
+  readonly queryNorm: number;
+  readonly keyNorm: number;
+  readonly out: number;
+  readonly logSumExp: number;
+  readonly winner: number;
+  readonly threshold: number;
+  readonly tie: number;
+  readonly #masks: number;
+  readonly #rowEntries: number;
+  readonly #mask: number;
+  readonly #bias: number;
+  readonly #table: number;
+  readonly #scratch: number;
+  readonly #scratchBytes: number;
+  readonly #tables = new Map<ScoreProgram, number>();
+  readonly #start: number;
+
+  constructor(engine: WasmEngine, composition: Composition, inputs: AttentionInputs<Tensor>) {
+    const { arena } = engine;
+    this.engine = engine;
+    this.composition = composition;
+    this.inputs = inputs;
+    this.sizes = checkInputs(inputs);
+    this.parameters = resolveParameters(composition, this.sizes, inputs.parameters);
+    const { batch, heads, keyHeads, queries, keys, width, valueWidth } = this.sizes;
+    const { similarity, position, aggregation, patterns } = composition;
+    const { mask, bias, offset = 0 } = inputs;
+    this.kernel = engine.kernelOf(composition, {
+      width,
+      valueWidth,
+      hasBias: bias !== undefined,
+      hasMask: mask !== undefined,
+    });
+    const { spec, layout } = this.kernel;
+    this.plan = cachedPlan(patterns, queries, keys, offset);
+    const [ownKeys, ownValues] = [similarity.metric !== undefined, aggregation.name === "centroid"];
+    this.heads = Array.from({ length: batch * heads }, (_, number) => {
+      const head = number % heads;
+      const keyHead = Math.floor((head * keyHeads) / heads);
+      const shared = Math.floor(number / heads) * keyHeads + keyHead;
+      return {
+        batch: Math.floor(number / heads),
+        head,
+        keyHead,
+        number,
+        keyRows: ownKeys ? number : shared,
+        valueRows: ownValues ? number : shared,
+      };
+    });
+    const shape = { segments: spec.segments, width, rowWidth: spec.rowWidth };
+    this.lifts = {
+      query: rowLift("query", shape, position, { first: offset, count: queries, length: keys }, ownKeys),
+      key: rowLift("key", shape, position, { first: 0, count: keys, length: keys }, ownKeys),
+    };
+    this.paddedQueries = roundUp(queries, 4);
+    this.paddedKeys = roundUp(keys, 8);
+    this.#start = arena.mark;
+
+    const keyCount = batch * (ownKeys ? heads : keyHeads);
+    const valueCount = batch * (ownValues ? heads : keyHeads);
+    const queryRows = batch * heads * this.paddedQueries;
+    const floats = (count: number): number => arena.take(4 * count);
+    this.query = floats(queryRows * spec.rowWidth);
+    this.key = floats(keyCount * this.paddedKeys * spec.rowWidth);
+    this.packedKey = floats(keyCount * this.paddedKeys * spec.rowWidth);
+    this.value = floats(valueCount * this.paddedKeys * spec.paddedValueWidth);
+    this.queryNorm = floats(queryRows * spec.segments.length);
+    this.keyNorm = floats(keyCount * this.paddedKeys * spec.segments.length);
+    this.out = floats(queryRows * spec.paddedValueWidth);
+    this.logSumExp = floats(queryRows);
+    this.winner = spec.weighing === "maxplus" ? floats(queryRows * spec.paddedValueWidth) : 0;
+    this.threshold = spec.selects ? floats(queryRows) : 0;
+    this.tie = spec.selects ? floats(queryRows) : 0;
+    this.#masks = this.copyIntegers(this.plan.masks);
+    this.#rowEntries = this.copyIntegers(this.plan.rowEntries);
+    this.#bias = bias === undefined ? 0 : floats(bias.data.length + tileKeys);
+    if (bias !== undefined) arena.floats.set(bias.data, this.#bias / 4);
+    this.#mask = mask === undefined ? 0 : arena.take(mask.data.length + tileKeys);
+    if (mask !== undefined) arena.bytes.set(mask.data, this.#mask);
+    this.#table = this.#copyTable();
+    const widestList = Math.max(1, ...rowTileCounts(this.plan));
+    this.#scratchBytes = roundUp(layout.bytes + (spec.selects ? 4 * tileRows * tileKeys * widestList : 0), 64);
+    this.#scratch = arena.take(this.#scratchBytes * engine.threads);
+    this.#copyRows();
+  }
+
+  /** Gives the memory of the call back. */
+  close(): void {
+    this.engine.arena.giveBack(this.#start);
+  }
+
+  /** Floats of a place as a view, valid until memory is taken again. */
+  view(address: number, count: number): Float32Array {
+    return this.engine.arena.floats.subarray(address / 4, address / 4 + count);
+  }
+
+  takeFloats(count: number): number {
+    return this.engine.arena.take(4 * count);
+  }
+
+  copyIntegers(data: Int32Array): number {
+    const address = this.engine.arena.take(4 * Math.max(1, data.length));
+    this.engine.arena.integers.set(data, address / 4);
+    return address;
+  }
+
+  /** The square root of a head's metric. */
+  rootMetric(head: number): Float64Array | undefined {
+    const { metric } = this.composition.similarity;
+    if (metric === undefined) return undefined;
+    const { width } = this.sizes;
+    return this.parameters[metric].data.subarray(head * width, (head + 1) * width).map(Math.sqrt);
+  }
+
+  #copyRows(): void {
+    const { inputs, sizes, heads, lifts, paddedQueries, paddedKeys, composition } = this;
+    const { queries, keys, width, valueWidth } = sizes;
+    const { rowWidth, paddedValueWidth } = this.kernel.spec;
+    const doneKeys = new Set<number>();
+    const doneValues = new Set<number>();
+    for (const { batch, head, keyHead, number, keyRows, valueRows } of heads) {
+      const root = this.rootMetric(head);
+      const source = inputs.q.data.subarray(number * queries * width, (number + 1) * queries * width);
+      const target = this.view(this.query + 4 * number * paddedQueries * rowWidth, paddedQueries * rowWidth);
+      liftRows(lifts.query, source, target, queries, root);
+      const shared = batch * sizes.keyHeads + keyHead;
+      if (!doneKeys.has(keyRows)) {
+        doneKeys.add(keyRows);
+        const keySource = inputs.k.data.subarray(shared * keys * width, (shared + 1) * keys * width);
+        const keyTarget = this.view(this.key + 4 * keyRows * paddedKeys * rowWidth, paddedKeys * rowWidth);
+        liftRows(lifts.key, keySource, keyTarget, keys, root);
+      }
+      if (!doneValues.has(valueRows)) {
+        doneValues.add(valueRows);
+        const valueSource = inputs.v.data.subarray(shared * keys * valueWidth, (shared + 1) * keys * valueWidth);
+        const at = this.value + 4 * valueRows * paddedKeys * paddedValueWidth;
+        const curvature = this.aggregationParameter(head);
+        const isCentroid = composition.aggregation.name === "centroid";
+        liftValues(valueSource, this.view(at, paddedKeys * paddedValueWidth), {
+          width: valueWidth,
+          paddedWidth: paddedValueWidth,
+          ...(isCentroid ? { curvature: curvature ?? 1 } : {}),
+        });
+      }
+    }
+  }
+
+  /** The number of an aggregation's parameter for a head. */
+  aggregationParameter(head: number): number | undefined {
+    const [parameter] = this.composition.aggregation.parameters;
+    return parameter === undefined ? undefined : this.parameters[parameter.name].data[head];
+  }
+
+  normaliserParameter(head: number): number | undefined {
+    const [parameter] = this.composition.normaliser.parameters;
+    return parameter === undefined ? undefined : this.parameters[parameter.name].data[head];
+  }
+
+  /** [H, Q + S − 1 (and a margin)] biases by j − i, ascending. */
+  #copyTable(): number {
+    const { position } = this.composition;
+    if (position.place !== "bias") return 0;
+    const { heads } = this.sizes;
+    const { deltas, length } = this.distances();
+    const table = position.table(heads, deltas, this.flatParameters());
+    const address = this.takeFloats(heads * length);
+    const view = this.view(address, heads * length);
+    view.fill(0);
+    for (let head = 0; head < heads; head++) {
+      for (let x = 0; x < deltas.length; x++) view[head * length + x] = table[(head + 1) * deltas.length - 1 - x];
+    }
+    return address;
+  }
+
+  /** Every Δ that occurs, ascending, and the numbers that a head's table takes. */
+  distances(): { readonly deltas: Int32Array; readonly length: number } {
+    const { queries, keys } = this.sizes;
+    const first = (this.inputs.offset ?? 0) - (keys - 1);
+    const deltas = Int32Array.from({ length: queries + keys - 1 }, (_, index) => first + index);
+    return { deltas, length: roundUp(deltas.length + tileKeys, 16) };
+  }
+
+  flatParameters(): Record<string, Float64Array> {
+    return Object.fromEntries(Object.entries(this.parameters).map(([name, { data }]) => [name, data]));
+  }
+
+  /** Addresses of a program's numbers per head, four bytes each, the sink last. */
+  #tableOf(program: ScoreProgram): { readonly address: number; readonly count: number } {
+    const count = program.head.length + 1;
+    const known = this.#tables.get(program);
+    if (known !== undefined) return { address: known, count };
+    const { heads } = this.sizes;
+    const address = this.takeFloats(heads * count);
+    const view = this.view(address, heads * count);
+    for (let head = 0; head < heads; head++) {
+      view.set([...headTable(program, this.#headNumbers(head)), this.normaliserParameter(head) ?? 0], head * count);
+    }
+    this.#tables.set(program, address);
+    return { address, count };
+  }
+
+  #headNumbers(head: number): Record<string, number> {
+    const { similarity, normaliser } = this.composition;
+    const numbers: Record<string, number> = { guard };
+    for (const { name } of similarity.parameters) {
+      if (name !== similarity.metric) numbers[name] = this.parameters[name].data[head];
+    }
+    if (normaliser.name === "sigmoid") {
+      const own = this.normaliserParameter(head) ?? 0;
+      const isFixed = typeof normaliser.options["bias"] === "number";
+      numbers[sigmoidBias] = isFixed ? own : own - Math.log(this.sizes.keys);
+    }
+    return numbers;
+  }
+
+  /** What all records of a head share, for a program. */
+  headRecord(rows: HeadRows, program: ScoreProgram): TaskRecord {
+    const { inputs, sizes, kernel, paddedQueries, paddedKeys } = this;
+    const { spec } = kernel;
+    const { batch, head, number, keyRows, valueRows } = rows;
+    const { address, count } = this.#tableOf(program);
+    const { mask, bias } = inputs;
+    const queryRow = number * paddedQueries;
+    const keyRow = keyRows * paddedKeys;
+    const segments = spec.segments.length;
+    return {
+      query: this.query + 4 * queryRow * spec.rowWidth,
+      key: this.key + 4 * keyRow * spec.rowWidth,
+      packedKey: this.packedKey + 4 * keyRow * spec.rowWidth,
+      value: this.value + 4 * valueRows * paddedKeys * spec.paddedValueWidth,
+      out: this.out + 4 * queryRow * spec.paddedValueWidth,
+      logSumExp: this.logSumExp + 4 * queryRow,
+      winner: this.winner + 4 * queryRow * spec.paddedValueWidth,
+      queryNorm: this.queryNorm + 4 * queryRow * segments,
+      queryNormStride: 4 * paddedQueries,
+      keyNorm: this.keyNorm + 4 * keyRow * segments,
+      keyNormStride: 4 * paddedKeys,
+      threshold: this.threshold + 4 * queryRow,
+      tie: this.tie + 4 * queryRow,
+      keep: this.composition.selection.limit ?? 0,
+      head: address + 4 * head * count,
+      limit: inputs.keyLengths?.[batch] ?? sizes.keys,
+      masks: this.#masks,
+      mask: mask === undefined ? 0 : this.#mask + pairPlace(mask.shape, batch, head, 0, 0),
+      maskStride: sizes.keys,
+      bias: bias === undefined ? 0 : this.#bias + 4 * pairPlace(bias.shape, batch, head, 0, 0),
+      biasStride: 4 * sizes.keys,
+      table: this.#table === 0 ? 0 : this.#table + 4 * (head * this.distances().length + sizes.queries - 1),
+    };
+  }
+
+  /** Runs a phase of tasks. */
+  run(task: Task, records: readonly TaskRecord[]): void {
+    const { arena } = this.engine;
+    const mark = arena.mark;
+    const start = arena.take(records.length * recordBytes);
+    records.forEach((record, index) => {
+      const at = (start + index * recordBytes) / 4;
+      arena.integers.fill(0, at, at + recordFields.length);
+      arena.integers[at] = taskNumber(task);
+      for (const name in record) {
+        arena.integers[at + fieldPlaces[name as RecordField]] = record[name as keyof TaskRecord]!;
+      }
+    });
+    this.engine.run({
+      kernel: this.kernel,
+      records: start,
+      count: records.length,
+      scratch: this.#scratch,
+      scratchBytes: this.#scratchBytes,
+    });
+    arena.giveBack(mark);
+  }
+
+  /** Packs keys and computes the squared norms that the score asks for. */
+  prepareKeys(): void {
+    const { spec } = this.kernel;
+    const { rowWidth, segments } = spec;
+    const used = variablesOf(spec.rowScore === undefined ? spec.fullScore : spec.fullScore.add(spec.rowScore));
+    const needs = (prefix: string): boolean => [...used].some((name) => name.startsWith(prefix));
+    const keyHeads = new Map(this.heads.map(({ keyRows }) => [keyRows, keyRows]));
+    const blocks = [...keyHeads.keys()].flatMap((keyRows) =>
+      rowBlocks(this.paddedKeys).map(({ first, rows }) => {
+        const row = keyRows * this.paddedKeys + first;
+        return {
+          key: this.key + 4 * row * rowWidth,
+          packedKey: this.packedKey + 4 * row * rowWidth,
+          keyNorm: this.keyNorm + 4 * (keyRows * this.paddedKeys * segments.length + first),
+          keyNormStride: 4 * this.paddedKeys,
+          rows,
+        };
+      }),
+    );
+    this.run("packKeys", blocks);
+    if (needs("k2")) this.run("keyNorms", blocks);
+    if (!needs("q2")) return;
+    this.run(
+      "queryNorms",
+      this.heads.map(({ number }) => ({
+        query: this.query + 4 * number * this.paddedQueries * rowWidth,
+        queryNorm: this.queryNorm + 4 * number * this.paddedQueries * segments.length,
+        queryNormStride: 4 * this.paddedQueries,
+        rows: this.paddedQueries,
+      })),
+    );
+  }
+
+  /** Records of all row tiles of all heads, long lists first within a head. */
+  rowTileRecords(program: ScoreProgram): TaskRecord[] {
+    const { plan, sizes } = this;
+    const counts = rowTileCounts(plan);
+    const order = counts.map((_, tile) => tile).toSorted((a, b) => counts[b] - counts[a] || a - b);
+    return this.heads.flatMap((rows) => {
+      const shared = this.headRecord(rows, program);
+      return order.map((tile) => ({
+        ...shared,
+        firstRow: tile * tileRows,
+        rows: Math.min(tileRows, sizes.queries - tile * tileRows),
+        tiles: this.#rowEntries + 8 * plan.rowStart[tile],
+        tileCount: counts[tile],
+      }));
+    });
+  }
+}
+
+const fieldPlaces = Object.fromEntries(recordFields.map((name, place) => [name, place])) as Record<RecordField, number>;
+
+const rowTileCounts = ({ rowStart }: TilePlan): number[] =>
+  Array.from({ length: rowStart.length - 1 }, (_, tile) => rowStart[tile + 1] - rowStart[tile]);
+
+/** Blocks of rows for tasks that treat every row alike. */
+export function rowBlocks(rows: number): { first: number; rows: number }[] {
+  return Array.from({ length: Math.ceil(rows / mostRowsPerTask) }, (_, block) => ({
+    first: block * mostRowsPerTask,
+    rows: Math.min(mostRowsPerTask, rows - block * mostRowsPerTask),
+  }));
+}
+
+const plans = new WeakMap<readonly Pattern[], Map<string, TilePlan>>();
+
+function cachedPlan(patterns: readonly Pattern[], queries: number, keys: number, offset: number): TilePlan {
+  const ofPatterns = plans.get(patterns) ?? new Map<string, TilePlan>();
+  plans.set(patterns, ofPatterns);
+  const key = `${queries} ${keys} ${offset}`;
+  const found = ofPatterns.get(key) ?? tilePlan(patterns, queries, keys, offset);
+  if (ofPatterns.size >= mostPlans) ofPatterns.clear();
+  ofPatterns.set(key, found);
+  return found;
+}
+
+/** Decoding asks for a new plan at every step: few are kept. */
+const mostPlans = 16;

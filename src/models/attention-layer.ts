@@ -1,0 +1,143 @@
+/**
+ * @file One attention layer between a model's stages: the projections into queries, keys and values of each head group, the
+ * groups' operations on the tape, and the projection of their outputs.
+ */
+import { numpy as np } from "@jax-js/jax";
+import { type Tape, type Value } from "../autodiff/index.ts";
+import { valuesOf } from "../nn/attention-parameters.ts";
+import { mergeHeads, splitHeads } from "../nn/heads.ts";
+import { normalWeights } from "../nn/initialisation.ts";
+import { linear } from "../nn/linear.ts";
+import { type AttentionGroup, attentionGroup, heldParameters, type LayerGroup, operationInputs } from "./attention-group.ts";
+import { type ModelArrays, type ModelParameter } from "./model.ts";
+import { type LayerObserver } from "./observe-scores.ts";
+
+/** What makes an attention layer. */
+export interface AttentionLayerOptions {
+  /** Where its parameters are, such as `model.layers.0.self_attn`. */
+  readonly prefix: string;
+  readonly groups: readonly LayerGroup[];
+  /** Width of the rows that queries and keys are made of. */
+  readonly width: number;
+  /** D */
+  readonly headWidth: number;
+  /** E (default D) */
+  readonly valueWidth?: number;
+  /** Width of the rows that come out (default `width`). */
+  readonly outWidth?: number;
+  /** Deviations of the initial weights into the heads and out of them. */
+  readonly deviations: { readonly into: number; readonly out: number };
+}
+
+/** Values of a layer on the tape, by name. */
+export type LayerValues = Readonly<Record<string, Value>>;
+
+/** One attention layer. */
+export interface AttentionLayer {
+  readonly groups: readonly AttentionGroup[];
+  readonly parameters: readonly ModelParameter[];
+  /** Names of the parameters that {@link AttentionLayer.project} and {@link AttentionLayer.merge} read. */
+  readonly projected: readonly string[];
+  readonly merged: readonly string[];
+  /**
+   * Inside a stage: rows to the queries, keys and values of each group, and the values of its trained parameters.
+   *
+   * @param rows - [B·N, width]; consumed
+   * @param arrays - the parameters that `projected` names; consumed
+   */
+  project(rows: np.Array, batch: number, arrays: ModelArrays): Record<string, np.Array>;
+  /**
+   * On the tape: the outputs of all groups. What was projected is released.
+   *
+   * @param observe - sees the layer first, and may turn parameters
+   */
+  attend(tape: Tape, projected: LayerValues, observe?: LayerObserver): Promise<Record<string, Value>>;
+  /**
+   * Inside a stage: the outputs of all groups to rows [B·N, outWidth].
+   *
+   * @param arrays - the outputs, and the parameters that `merged` names; consumed
+   */
+  merge(arrays: ModelArrays): np.Array;
+  dispose(): void;
+}
+
+/** Makes a layer. */
+export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
+  const { prefix, width, headWidth, valueWidth = headWidth, outWidth = width, deviations } = options;
+  const groups = options.groups.map((group, index) =>
+    attentionGroup(group, index, options.groups.length === 1 ? prefix : `${prefix}.groups.${index}`, headWidth),
+  );
+  const heads = groups.reduce((sum, group) => sum + group.heads, 0);
+  const keyValueHeads = groups.reduce((sum, group) => sum + group.keyValueHeads, 0);
+  const weight = (part: string, shape: readonly [number, number], deviation: number): ModelParameter => {
+    const name = `${prefix}.${part}_proj.weight`;
+    return { name, shape, decays: true, initial: (seed) => normalWeights(seed, name, shape, deviation) };
+  };
+  const into = [
+    weight("q", [heads * headWidth, width], deviations.into),
+    weight("k", [keyValueHeads * headWidth, width], deviations.into),
+    weight("v", [keyValueHeads * valueWidth, width], deviations.into),
+  ] as const;
+  const out = weight("o", [outWidth, heads * valueWidth], deviations.out);
+  const held = groups.flatMap((group) => heldParameters(group, headWidth));
+
+  return {
+    groups,
+    parameters: [...into, out, ...held],
+    projected: [...into, ...held].map(({ name }) => name),
+    merged: [out.name],
+    project(rows, batch, arrays) {
+      const [q, k, v] = into.map(({ name }, index) =>
+        splitHeads(
+          linear(index === 2 ? rows : rows.ref, arrays[name]),
+          batch,
+          index === 0 ? heads : keyValueHeads,
+        ),
+      );
+      const sides = [
+        { part: "q", all: q, own: (group: AttentionGroup) => group.heads },
+        { part: "k", all: k, own: (group: AttentionGroup) => group.keyValueHeads },
+        { part: "v", all: v, own: (group: AttentionGroup) => group.keyValueHeads },
+      ] as const;
+      const outputs: Record<string, np.Array> = {};
+      for (const { part, all, own } of sides) {
+        let start = 0;
+        for (const group of groups) {
+          const stop = start + own(group);
+          outputs[group.names[part]] = all.ref.slice([], [start, stop]);
+          start = stop;
+        }
+        all.dispose();
+      }
+      for (const { trained } of groups) {
+        for (const { parameter, held, output } of trained) outputs[output] = valuesOf(parameter, arrays[held]);
+      }
+      return outputs;
+    },
+    async attend(tape, projected, observe) {
+      const turned = observe === undefined ? {} : await observe(groups, arraysOf(projected));
+      const values: LayerValues = {
+        ...projected,
+        ...Object.fromEntries(Object.entries(turned).map(([name, array]) => [name, tape.constant(array)])),
+      };
+      const outputs: Record<string, Value> = {};
+      for (const group of groups) {
+        const inputs = operationInputs(group, values, (array) => tape.constant(array));
+        const { out } = await tape.run(group.operation, inputs);
+        outputs[group.names.out] = out;
+      }
+      tape.release(...Object.values(values));
+      return outputs;
+    },
+    merge(arrays) {
+      const outputs = groups.map(({ names }) => arrays[names.out]);
+      const all = outputs.length === 1 ? outputs[0] : np.concatenate(outputs, 1);
+      return linear(mergeHeads(all), arrays[out.name]);
+    },
+    dispose: () => groups.forEach(({ operation }) => operation.dispose()),
+  };
+}
+
+function arraysOf(values: LayerValues): ModelArrays {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value.array]));
+}

@@ -1,0 +1,118 @@
+/**
+ * @file The parts of a decoder between its attentions, as pure functions for its stages: embedding, norms, feed-forward and
+ * head, each with the parameters that it reads, under the names of Hugging Face's Llama where it has one.
+ */
+import { type numpy as np } from "@jax-js/jax";
+import { takeRows, unembed } from "../nn/embedding.ts";
+import { geluFeedForward, swiglu } from "../nn/feed-forward.ts";
+import { normalWeights, residualDeviation } from "../nn/initialisation.ts";
+import { layerNorm } from "../nn/layer-norm.ts";
+import { rmsNorm } from "../nn/rms-norm.ts";
+import { type ResolvedDecoderConfig } from "./decoder-config.ts";
+import { type ModelArrays, type ModelParameter } from "./model.ts";
+
+/** Rows to rows, with the parameters that it consumes. */
+export interface Block {
+  readonly parameters: readonly ModelParameter[];
+  readonly apply: (rows: np.Array, arrays: ModelArrays) => np.Array;
+}
+
+const embeddingName = "model.embed_tokens.weight";
+const positionsName = "model.embed_positions.weight";
+const headName = "lm_head.weight";
+
+function matrix(name: string, shape: readonly [number, number], scale?: number): ModelParameter {
+  return { name, shape, decays: true, initial: (seed) => normalWeights(seed, name, shape, scale) };
+}
+
+function filled(name: string, width: number, value: number): ModelParameter {
+  return {
+    name,
+    shape: [width],
+    decays: false,
+    initial: () => ({ data: new Float32Array(width).fill(value), shape: [width] }),
+  };
+}
+
+/** RMSNorm or LayerNorm. */
+export function normBlock({ norm, width }: ResolvedDecoderConfig, name: string): Block {
+  const weight = filled(`${name}.weight`, width, 1);
+  if (norm === "rms") {
+    return { parameters: [weight], apply: (rows, arrays) => rmsNorm(rows, arrays[weight.name]) };
+  }
+  const bias = filled(`${name}.bias`, width, 0);
+  return {
+    parameters: [weight, bias],
+    apply: (rows, arrays) => layerNorm(rows, arrays[weight.name], arrays[bias.name]),
+  };
+}
+
+/** x + feedForward(norm(x)), or x itself in a decoder without feed-forward. */
+export function feedForwardBlock(config: ResolvedDecoderConfig, layer: number): Block {
+  const { feedForward, width, hidden, layers } = config;
+  if (feedForward === "none") return { parameters: [], apply: (rows) => rows };
+  const at = (part: string): string => `model.layers.${layer}.mlp.${part}_proj.weight`;
+  const norm = normBlock(config, `model.layers.${layer}.post_attention_layernorm`);
+  const [gate, up, down] = [at("gate"), at("up"), at("down")];
+  return {
+    parameters: [
+      ...norm.parameters,
+      ...(feedForward === "swiglu" ? [matrix(gate, [hidden, width])] : []),
+      matrix(up, [hidden, width]),
+      matrix(down, [width, hidden], residualDeviation(layers)),
+    ],
+    apply: (rows, arrays) => {
+      const normed = norm.apply(rows.ref, arrays);
+      const weights = { up: arrays[up], down: arrays[down] };
+      return rows.add(
+        feedForward === "swiglu"
+          ? swiglu(normed, { ...weights, gate: arrays[gate] })
+          : geluFeedForward(normed, weights),
+      );
+    },
+  };
+}
+
+/** How a decoder's places enter its embeddings. */
+export interface EmbeddingBlock {
+  readonly parameters: readonly ModelParameter[];
+  /**
+   * Tokens to the residual stream.
+   *
+   * @param tokens - int32 [B, N]
+   * @param arrays - the parameters; and `places` [N, width] where places are sines and cosines
+   * @returns [B·N, width]
+   */
+  readonly apply: (tokens: np.Array, arrays: ModelArrays) => np.Array;
+}
+
+/** Token embeddings, and what places add to them. */
+export function embeddingBlock(
+  { vocabulary, width, maximumLength }: ResolvedDecoderConfig,
+  places: "learned" | "table" | "none",
+): EmbeddingBlock {
+  const tokenTable = matrix(embeddingName, [vocabulary, width]);
+  const placeTable = matrix(positionsName, [maximumLength, width]);
+  return {
+    parameters: places === "learned" ? [tokenTable, placeTable] : [tokenTable],
+    apply: (tokens, arrays) => {
+      const [batch, length] = tokens.shape;
+      const embedded = takeRows(arrays[tokenTable.name], tokens.reshape([batch * length]));
+      if (places === "none") return embedded;
+      const added = places === "table" ? arrays["places"] : arrays[placeTable.name].slice([0, length]);
+      return embedded.reshape([batch, length, width]).add(added).reshape([batch * length, width]);
+    },
+  };
+}
+
+/** The last norm and the product with the output table: rows to logits [M, V]. */
+export function headBlock(config: ResolvedDecoderConfig): Block & { readonly owned: readonly ModelParameter[] } {
+  const { vocabulary, width, tiedHead } = config;
+  const norm = normBlock(config, "model.norm");
+  const table = matrix(tiedHead ? embeddingName : headName, [vocabulary, width]);
+  return {
+    parameters: [...norm.parameters, table],
+    owned: tiedHead ? norm.parameters : [...norm.parameters, table],
+    apply: (rows, arrays) => unembed(norm.apply(rows, arrays), arrays[table.name]),
+  };
+}

@@ -1,0 +1,297 @@
+/**
+ * @file A decoder-only Transformer with any attention of the algebra per layer and per head group. On the tape it is
+ * embed+project, attend, merge+project, attend … merge+head+loss: what lies between two attentions is one stage.
+ */
+import { numpy as np } from "@jax-js/jax";
+import { type AnyPartFactory } from "../attention/index.ts";
+import { lossStage, type Operation, stage, type Tape } from "../autodiff/index.ts";
+import { DomainError, ShapeError } from "../base/errors.ts";
+import { type Tensor } from "../base/tensor.ts";
+import { crossEntropy } from "../nn/cross-entropy.ts";
+import { takeRows } from "../nn/embedding.ts";
+import { initialDeviation, residualDeviation } from "../nn/initialisation.ts";
+import { type EmbeddingPosition } from "../positions/index.ts";
+import { assembleModel, pick, type Values, withoutGradient } from "./assemble-model.ts";
+import { type AttentionLayer, attentionLayer } from "./attention-layer.ts";
+import { type Block, embeddingBlock, feedForwardBlock, headBlock, normBlock } from "./decoder-blocks.ts";
+import {
+  type ComposedGroup,
+  type DecoderConfig,
+  type ResolvedDecoderConfig,
+  resolveDecoderConfig,
+} from "./decoder-config.ts";
+import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
+import { type LayerObserver } from "./observe-scores.ts";
+import { stateBytes } from "./state-bytes.ts";
+
+/** Sequences with labels. */
+export interface TokenBatch {
+  /** [B, N] */
+  readonly tokens: Int32Array;
+  /** B */
+  readonly batch: number;
+  /** What is right at each labelled place, [M]. */
+  readonly targets: Int32Array;
+  /** Labelled places, as sequence·N + place, [M]; every place in order when absent. */
+  readonly positions?: Int32Array;
+}
+
+/** A decoder. */
+export interface Decoder extends Model<TokenBatch> {
+  readonly config: ResolvedDecoderConfig;
+  /**
+   * Logits of the next token at every place.
+   *
+   * @param tokens - [B, N]
+   * @param batch - B
+   * @returns [B, N, V]
+   */
+  logits(arrays: ModelArrays, tokens: Int32Array, batch: number): Promise<Tensor>;
+}
+
+type StageOperation = Operation<string, string>;
+
+/** One layer: its attention, and the blocks before and after it. */
+interface Layer {
+  readonly attention: AttentionLayer;
+  readonly norm: Block;
+  readonly feedForward: Block;
+}
+
+/**
+ * Makes a decoder. It holds no numbers: its tensors are made from `parameters` and passed to every call.
+ *
+ * @param config - see {@link DecoderConfig}
+ * @param options - `similarities`: the caller's own, which selectors may name
+ * @throws DomainError, ShapeError, UnsupportedError when the configuration does not fit together
+ * @example
+ * ```ts
+ * import { decoder } from "qklab/models";
+ * const model = decoder({
+ *   vocabulary: 81, width: 64, layers: 2, heads: 4, attention: "l2:beta=auto+rope+causal", maximumLength: 64,
+ * });
+ * model.parameters[0].name; // "model.embed_tokens.weight"
+ * model.parameterCount; // 105864
+ * ```
+ */
+export function decoder(
+  config: DecoderConfig,
+  options: { readonly similarities?: readonly AnyPartFactory[] } = {},
+): Decoder {
+  const resolved = resolveDecoderConfig(config, options.similarities);
+  const places = placesOf(resolved);
+  const embedding = embeddingBlock(resolved, kindOf(places));
+  const layers = resolved.groups.map((groups, index): Layer => {
+    const prefix = `model.layers.${index}`;
+    return {
+      attention: attentionLayer({
+        prefix: `${prefix}.self_attn`,
+        groups,
+        width: resolved.width,
+        headWidth: resolved.headWidth,
+        deviations: { into: initialDeviation, out: residualDeviation(resolved.layers) },
+      }),
+      norm: normBlock(resolved, `${prefix}.input_layernorm`),
+      feedForward: feedForwardBlock(resolved, index),
+    };
+  });
+  const head = headBlock(resolved);
+  const parameters: readonly ModelParameter[] = [
+    ...embedding.parameters,
+    ...layers.flatMap(({ norm, attention, feedForward }) => [
+      ...norm.parameters,
+      ...attention.parameters,
+      ...feedForward.parameters,
+    ]),
+    ...head.owned,
+  ];
+
+  /** The `x` that comes out is a leaf: jax-js cannot differentiate a function with an output that another one is made of. */
+  const project = (
+    rows: np.Array,
+    [batch, length]: readonly number[],
+    { norm, attention }: Layer,
+    arrays: ModelArrays,
+  ): Record<string, np.Array> => {
+    const projected = attention.project(norm.apply(rows.ref, arrays), batch, arrays);
+    return { x: rows.reshape([batch, length, resolved.width]), ...projected };
+  };
+  const merge = ({ attention, feedForward }: Layer, arrays: ModelArrays): np.Array => {
+    const { x } = arrays;
+    const rows = x.reshape([x.shape[0] * x.shape[1], x.shape[2]]).add(attention.merge(arrays));
+    return feedForward.apply(rows, arrays);
+  };
+  const lastLayer = layers[layers.length - 1];
+  const logitsOf = (arrays: ModelArrays, positions: np.Array | undefined): np.Array => {
+    const rows = merge(lastLayer, arrays);
+    return head.apply(positions === undefined ? rows : takeRows(rows, positions), arrays);
+  };
+
+  const projectedNames = ({ norm, attention }: Layer): readonly string[] => [...namesOf(norm), ...attention.projected];
+  const mergedNames = ({ attention, feedForward }: Layer): readonly string[] => [
+    ...attention.merged,
+    ...namesOf(feedForward),
+  ];
+  const stages: readonly { readonly operation: StageOperation; readonly reads: readonly string[] }[] = layers.map(
+    (layer, index) =>
+      index === 0
+        ? {
+            operation: stage("embed and project", ({ tokens, ...arrays }: ModelArrays) => {
+              const { shape } = tokens;
+              return project(embedding.apply(tokens, arrays), shape, layer, arrays);
+            }),
+            reads: [...namesOf(embedding), ...projectedNames(layer)],
+          }
+        : {
+            operation: stage("merge and project", (arrays: ModelArrays) => {
+              const { shape } = arrays["x"];
+              return project(merge(layers[index - 1], arrays), shape, layer, arrays);
+            }),
+            reads: [...mergedNames(layers[index - 1]), ...projectedNames(layer)],
+          },
+  );
+  const lastReads = [...mergedNames(lastLayer), ...namesOf(head)];
+  const lossOperation = lossStage("merge, head and loss", ({ targets, positions, ...arrays }: ModelArrays) => ({
+    loss: np.mean(crossEntropy(logitsOf(arrays, positions), targets)),
+  }));
+  const labelsOperation = stage("merge, head and labels", ({ targets, positions, ...arrays }: ModelArrays) => {
+    const logits = logitsOf(arrays, positions);
+    return { predicted: np.argmax(logits.ref, -1), losses: crossEntropy(logits, targets) };
+  });
+  const logitsOperation = stage("merge and head", (arrays: ModelArrays) => ({ logits: logitsOf(arrays, undefined) }));
+
+  /** Runs everything before the last stage; what it returns is that stage's input. */
+  async function runLayers(
+    tape: Tape,
+    values: Values,
+    { tokens, batch }: Pick<TokenBatch, "tokens" | "batch">,
+    observe?: LayerObserver,
+  ): Promise<Values> {
+    const length = lengthOf(tokens, batch, resolved);
+    let inputs: Values = {
+      tokens: tape.constant(np.array(tokens, { shape: [batch, length] })),
+      ...(places?.table === undefined
+        ? {}
+        : { places: tape.constant(placeTable(places.table(length, resolved.width), length)) }),
+    };
+    for (const [index, { operation, reads }] of stages.entries()) {
+      const { attention } = layers[index];
+      const { x, ...projected } = await tape.run(operation, { ...inputs, ...pick(values, reads) });
+      tape.release(...Object.values(inputs));
+      inputs = { x, ...(await attention.attend(tape, projected, observe)) };
+    }
+    return { ...inputs, ...pick(values, lastReads) };
+  }
+
+  const run = async (tape: Tape, values: Values, batch: TokenBatch, observe?: LayerObserver): Promise<Values> => {
+    const { tokens, targets, positions } = batch;
+    requireTokens(targets, resolved.vocabulary);
+    requirePlaces(tokens.length, targets.length, positions);
+    return {
+      ...(await runLayers(tape, values, batch, observe)),
+      targets: tape.constant(np.array(targets)),
+      ...(positions === undefined ? {} : { positions: tape.constant(np.array(positions)) }),
+    };
+  };
+  const bytesOf = (length: number) => (sum: number, { composition, keyValueHeads }: ComposedGroup): number =>
+    sum + stateBytes(composition, { length, layers: 1, keyValueHeads, headWidth: resolved.headWidth });
+
+  return {
+    ...assembleModel({
+      parameters,
+      run,
+      lossOperation,
+      labelsOperation,
+      stateBytes: (length) => resolved.groups.flat().reduce(bytesOf(length), 0),
+      owned: [logitsOperation, ...stages.map(({ operation }) => operation), ...layers.map(({ attention }) => attention)],
+    }),
+    config: resolved,
+    logits: (arrays, tokens, batch) =>
+      withoutGradient(arrays, async (tape, values) => {
+        const { logits } = await tape.run(logitsOperation, await runLayers(tape, values, { tokens, batch }));
+        const shape = [batch, tokens.length / batch, resolved.vocabulary];
+        return { data: (await logits.read()) as Float32Array, shape };
+      }),
+  };
+}
+
+function namesOf({ parameters }: { readonly parameters: readonly ModelParameter[] }): readonly string[] {
+  return parameters.map(({ name }) => name);
+}
+
+/** The position that is added to embeddings, which all layers that name one must share. */
+function placesOf({ groups }: ResolvedDecoderConfig): EmbeddingPosition | undefined {
+  const named = groups
+    .flat()
+    .map(({ composition }) => composition.position)
+    .filter((position): position is EmbeddingPosition => position.place === "embedding");
+  const [first, ...others] = new Map(
+    named.map((position) => [`${position.name}:${JSON.stringify(position.options)}`, position]),
+  ).values();
+  if (others.length === 0) return first;
+  throw new DomainError(
+    "decoder-positions",
+    "Cannot make a decoder as one kind of position is added to its embeddings, for all layers: " +
+      `${first.name} and ${others[0].name}. Name one of them`,
+  );
+}
+
+function kindOf(places: EmbeddingPosition | undefined): "learned" | "table" | "none" {
+  if (places === undefined) return "none";
+  return places.table === undefined ? "learned" : "table";
+}
+
+/**
+ * Sines and cosines at the size of the embeddings: their ratio is that of Vaswani et al. 2017, who scale embeddings of unit
+ * variance up instead.
+ */
+function placeTable(table: Float64Array, length: number): np.Array {
+  const scaled = Float32Array.from(table, (value) => initialDeviation * value);
+  return np.array(scaled, { shape: [length, table.length / length] });
+}
+
+function lengthOf(tokens: Int32Array, batch: number, { maximumLength, vocabulary }: ResolvedDecoderConfig): number {
+  const length = tokens.length / batch;
+  if (!Number.isInteger(length) || length === 0) {
+    throw new ShapeError(
+      "decoder-tokens",
+      `Cannot decode as the batch must divide its tokens: ${tokens.length} tokens, batch ${batch}. Pass [B, N] tokens`,
+    );
+  }
+  if (length > maximumLength) {
+    throw new ShapeError(
+      "decoder-length",
+      `Cannot decode as a sequence may have at most maximumLength tokens: ${length}, and ${maximumLength} are allowed. ` +
+        "Shorten it, or make the decoder with a larger maximumLength",
+    );
+  }
+  requireTokens(tokens, vocabulary);
+  return length;
+}
+
+function requireTokens(tokens: Int32Array, vocabulary: number): void {
+  const foreign = tokens.find((token) => token < 0 || token >= vocabulary);
+  if (foreign === undefined) return;
+  throw new DomainError(
+    "decoder-token",
+    `Cannot decode as every token must be a whole number from 0 to ${vocabulary - 1}: ${foreign}. ` +
+      "Use the vocabulary that the decoder was made for",
+  );
+}
+
+function requirePlaces(places: number, labels: number, positions: Int32Array | undefined): void {
+  const count = positions?.length ?? places;
+  if (labels !== count || labels === 0) {
+    throw new ShapeError(
+      "decoder-labels",
+      `Cannot score a batch as every labelled place has one target: ${count} places, ${labels} targets. ` +
+        "Pass as many targets as positions, or as tokens where positions are left out",
+    );
+  }
+  const outside = positions?.find((position) => position < 0 || position >= places);
+  if (outside === undefined) return;
+  throw new DomainError(
+    "decoder-labels",
+    `Cannot score a batch as a labelled place must be one of its ${places}: ${outside}. Pass sequence·N + place`,
+  );
+}

@@ -1,0 +1,33 @@
+/**
+ * @file The program of a run's process: it does the one run that its parent asks for by a message (see `serve-run.node.ts`)
+ * and ends. It stops after a checkpoint when it is told to, on Ctrl-C, and when its parent is gone.
+ */
+import { type RunCommand, type RunMessage, serveRun } from "./serve-run.node.ts";
+
+const stop = new AbortController();
+let isStarted = false;
+
+const say = (message: RunMessage): void => {
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+};
+
+const end = (): void => {
+  if (isStarted) stop.abort();
+  else process.exit(0);
+};
+
+process.on("message", (command: RunCommand) => {
+  if (command.kind === "stop") {
+    end();
+    return;
+  }
+  isStarted = true;
+  void serveRun(command, say, stop.signal).then((ending) => {
+    process.exitCode = ending.kind === "failed" ? 1 : 0;
+    if (!process.connected) process.exit();
+    process.send?.(ending, undefined, undefined, () => process.exit());
+  });
+});
+process.once("disconnect", end);
+process.once("SIGINT", end);
+process.once("SIGTERM", end);

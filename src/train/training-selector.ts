@@ -1,0 +1,35 @@
+/**
+ * @file The attention that a run trains, from the selector that somebody wrote: what it leaves open is filled in, the same
+ * for every similarity, so that a comparison compares nothing else.
+ */
+import { parseSelector, partFactories, printSelector } from "../attention/index.ts";
+import { causal } from "../patterns/index.ts";
+import { nope, type Position } from "../positions/index.ts";
+import { type Similarity } from "../similarities/index.ts";
+
+/**
+ * A complete selector: causal where no pattern is named, the task's position where none is, and a calibrated temperature
+ * where none is given.
+ *
+ * @param selector - as it was written
+ * @param position - the task's default (none when absent)
+ * @throws DomainError for selectors that cannot be read
+ */
+export function trainingSelector(selector: string, position: Position = nope()): string {
+  const parts = parseSelector(selector);
+  return printSelector({
+    ...parts,
+    similarity: calibrated(parts.similarity),
+    position: parts.position ?? position,
+    patterns: parts.patterns.length === 0 ? [causal()] : parts.patterns,
+  });
+}
+
+/** The similarity with `auto` for its temperature, unless that was given; one without a temperature stays as it is. */
+function calibrated(similarity: Similarity): Similarity {
+  const factory = partFactories.similarity.find(({ definition }) => definition.selector === similarity.name);
+  // A product's temperatures are the weights of its members, which have one option for all.
+  const name = similarity.name === "product" ? "weights" : similarity.temperature?.parameters[0];
+  if (factory === undefined || name === undefined || similarity.options[name] !== undefined) return similarity;
+  return factory({ ...similarity.options, [name]: "auto" }) as Similarity;
+}

@@ -1,0 +1,35 @@
+/** @file The WebAssembly kernels under the contract: one thread with plain SIMD, two threads with relaxed SIMD, poisoned memory. */
+import { afterAll, describe } from "vitest";
+import { type AttentionBackend, guards } from "../../src/index.ts";
+import { nodeEngine } from "../../src/kernels/wasm/pool.node.ts";
+import { wasmBackend } from "../../src/kernels/wasm/wasm-backend.ts";
+import { type WasmEngine } from "../../src/kernels/wasm/engine.ts";
+import { attentionContract } from "./attention-contract.ts";
+
+/** As jax's: rounding is 2^-24, some 150 roundings a number; sums over all pairs of a head for a parameter. */
+const TOLERANCES = { forward: 1e-5, gradient: 5e-4 };
+
+/** Every call begins on memory full of NaN. */
+function poisoned(engine: WasmEngine): AttentionBackend {
+  const backend = wasmBackend(engine);
+  return {
+    name: `wasm, ${engine.threads} thread(s), ${engine.relaxed ? "relaxed" : "plain"} SIMD`,
+    forward(...call) {
+      engine.arena.poison();
+      return backend.forward(...call);
+    },
+    backward(...call) {
+      engine.arena.poison();
+      return backend.backward(...call);
+    },
+  };
+}
+
+const engines = [nodeEngine({ threads: 1, relaxed: false }), nodeEngine({ threads: 2 })];
+afterAll(() => {
+  for (const engine of engines) engine.close();
+});
+
+describe.each(engines.map((engine) => ({ engine, name: poisoned(engine).name })))("$name", ({ engine }) => {
+  attentionContract(poisoned(engine), { tolerances: TOLERANCES, guard: guards.f32, sampledSizes: 4 });
+});
