@@ -62,14 +62,16 @@ const binary: Readonly<
   max: [max, Math.max],
 };
 
-const leaf: fc.Arbitrary<Formula> = fc.oneof(
-  { weight: 3, arbitrary: fc.constantFrom("x" as const, "y" as const, "z" as const) },
-  { weight: 1, arbitrary: fc.constantFrom(0, 1, -1, 2, 0.5, -3) },
-).map((chosen): Formula =>
-  typeof chosen === "number"
-    ? { build: () => constant(chosen), value: () => chosen }
-    : { build: () => variable(chosen), value: (point) => point[chosen] },
-);
+const leaf: fc.Arbitrary<Formula> = fc
+  .oneof(
+    { weight: 3, arbitrary: fc.constantFrom("x" as const, "y" as const, "z" as const) },
+    { weight: 1, arbitrary: fc.constantFrom(0, 1, -1, 2, 0.5, -3) },
+  )
+  .map((chosen): Formula =>
+    typeof chosen === "number"
+      ? { build: () => constant(chosen), value: () => chosen }
+      : { build: () => variable(chosen), value: (point) => point[chosen] },
+  );
 
 /** Formulas of all operations, a few levels deep. */
 export const formulas: fc.Arbitrary<Formula> = fc.letrec<{ formula: Formula }>((tie) => ({
@@ -84,7 +86,10 @@ export const formulas: fc.Arbitrary<Formula> = fc.letrec<{ formula: Formula }>((
       .tuple(fc.constantFrom(...Object.keys(binary)), tie("formula"), tie("formula"))
       .map(([name, a, b]): Formula => {
         const [make, compute] = binary[name];
-        return { build: () => make(a.build(), b.build()), value: (point) => compute(a.value(point), b.value(point)) };
+        return {
+          build: () => make(a.build(), b.build()),
+          value: (point) => compute(a.value(point), b.value(point)),
+        };
       }),
   ),
 })).formula;

@@ -116,7 +116,9 @@ export function sampleEnd(run: PlannedRun): RunEnd {
     task === "extrapolation"
       ? {
           bitsPerCharacter: bitsAt(lengths.length - 1),
-          ...Object.fromEntries(lengths.map((length, index) => [`bitsPerCharacterAt${length}`, bitsAt(index)])),
+          ...Object.fromEntries(
+            lengths.map((length, index) => [`bitsPerCharacterAt${length}`, bitsAt(index)]),
+          ),
         }
       : {
           [metric]: task === "language" ? bits : clipped,

@@ -18,11 +18,11 @@ export function scorePair(
   { parameters = {}, guard = 0 }: PairOptions = {},
 ): number {
   const width = q.length;
-  const { score, parameterNames } = pairScore(similarity, width, guard);
+  const pairs = pairScore(similarity, width, guard);
   const initial = (name: string): number => {
     const parameter = similarity.parameters.find((each) => each.name === name) as Parameter;
     return parameter.initial({ heads: 1, width }, undefined as never)[0];
   };
-  const values = Float64Array.from(parameterNames, (name) => parameters[name] ?? initial(name));
-  return score({ queries: Float64Array.from(q), keys: Float64Array.from(k) }, 0, 0, values);
+  const values = Float64Array.from(pairs.parameterNames, (name) => parameters[name] ?? initial(name));
+  return pairs.score({ queries: Float64Array.from(q), keys: Float64Array.from(k) }, 0, 0, values);
 }

@@ -24,7 +24,8 @@ import {
   window,
 } from "../index.ts";
 
-const code = (expected: string): unknown => expect.objectContaining({ name: "UnsupportedError", code: expected });
+const code = (expected: string): unknown =>
+  expect.objectContaining({ name: "UnsupportedError", code: expected });
 
 test("a spec without a pattern does not type-check, and is refused where types are ignored", () => {
   // @ts-expect-error -- a pattern is never optional

@@ -25,7 +25,14 @@ import {
 const attentionOf = (selector: string): Composition =>
   compose({ similarity: parseSelector(selector).similarity, pattern: full() });
 
-function inputsOf(heads: number, queries: number, keys: number, width: number, deviation = 1, batch = 1): AttentionInputs {
+function inputsOf(
+  heads: number,
+  queries: number,
+  keys: number,
+  width: number,
+  deviation = 1,
+  batch = 1,
+): AttentionInputs {
   const stream = random("calibration", queries, keys, width);
   const k = normals(stream, [batch, heads, keys, width], deviation);
   return { q: normals(stream, [batch, heads, queries, width], deviation), k, v: k };
@@ -73,7 +80,10 @@ describe("what is calibrated is the similarity alone", () => {
       selection: topk({ k: 2 }),
     });
     const inputs = inputsOf(2, 9, 9, 8);
-    const bias = tensor64(new Float64Array(162).map((_, place) => place % 7), [1, 2, 9, 9]);
+    const bias = tensor64(
+      new Float64Array(162).map((_, place) => place % 7),
+      [1, 2, 9, 9],
+    );
     const parameters = calibrate(composition, { ...inputs, bias });
     const alone = similarityAlone(composition);
     expect([alone.position.name, alone.selection.name]).toEqual(["nope", "all"]);
@@ -89,7 +99,7 @@ describe("what is calibrated is the similarity alone", () => {
   test("masked pairs do not count", () => {
     const shape = [1, 1, 2, 3];
     expect([...rowSpread({ data: [1, 3, -Infinity, 5, -Infinity, -Infinity], shape })]).toEqual([1]);
-    expect([...rowSpread({ data: new Array<number>(6).fill(-Infinity), shape })]).toEqual([0]);
+    expect([...rowSpread({ data: Array.from({ length: 6 }, () => -Infinity), shape })]).toEqual([0]);
   });
 });
 
@@ -126,18 +136,30 @@ describe("spreads at initialisation (field.md §6.2)", () => {
     { selector: "lorentz", deviation: () => 1, spreads: [2.38, 2.39, 2.44] },
     { selector: "lorentz", deviation: (width: number) => width ** -0.5, spreads: [0.3, 0.075, 0.038] },
     { selector: "lorentz-distance", deviation: () => 1, spreads: [0.42, 0.22, 0.15] },
-    { selector: "lorentz-distance", deviation: (width: number) => width ** -0.5, spreads: [0.25, 0.13, 0.09] },
+    {
+      selector: "lorentz-distance",
+      deviation: (width: number) => width ** -0.5,
+      spreads: [0.25, 0.13, 0.09],
+    },
     { selector: "cauchy", deviation: () => 1, spreads: [0.29, 0.14, 0.1] },
     { selector: "tropical:beta=1", deviation: () => 1, spreads: [1.03, 0.88, 0.84] },
   ];
   const cases = table.flatMap(({ selector, deviation, spreads }) =>
-    [8, 32, 64].map((width, index) => ({ selector, width, size: deviation(width), expected: spreads[index] })),
+    [8, 32, 64].map((width, index) => ({
+      selector,
+      width,
+      size: deviation(width),
+      expected: spreads[index],
+    })),
   );
 
-  test.each(cases)("$selector, D = $width, coordinates of size $size: $expected", ({ selector, width, size, expected }) => {
-    const { scores } = referenceForward(attentionOf(selector), inputsOf(1, 16, 128, width, size, 8));
-    expect(Math.abs(rowSpread(scores)[0] / expected - 1)).toBeLessThan(SPREAD_TOLERANCE);
-  });
+  test.each(cases)(
+    "$selector, D = $width, coordinates of size $size: $expected",
+    ({ selector, width, size, expected }) => {
+      const { scores } = referenceForward(attentionOf(selector), inputsOf(1, 16, 128, width, size, 8));
+      expect(Math.abs(rowSpread(scores)[0] / expected - 1)).toBeLessThan(SPREAD_TOLERANCE);
+    },
+  );
 
   test.each([8, 32, 64])("√D·cos has spread 1 at D = %d", (width) => {
     const composition = attentionOf(`cosine:beta=${Math.sqrt(width)}`);

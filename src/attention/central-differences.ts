@@ -73,7 +73,13 @@ export function gradientErrors(
     callOf(wide),
     tensor64(dOut.data, dOut.shape),
   );
-  const gradients: Readonly<Record<string, Tensor64 | undefined>> = { q: dq, k: dk, v: dv, bias: dBias, ...dParameters };
+  const gradients: Readonly<Record<string, Tensor64 | undefined>> = {
+    q: dq,
+    k: dk,
+    v: dv,
+    bias: dBias,
+    ...dParameters,
+  };
   const loss = Math.abs(lossOf(wide));
 
   return Object.entries(wide).flatMap(([name, tensor]) => {

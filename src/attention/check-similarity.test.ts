@@ -25,9 +25,14 @@ const student = similarity("student", {
 });
 
 const failed = async (...call: Parameters<typeof checkSimilarity>): Promise<readonly string[]> =>
-  (await checkSimilarity(...call)).laws.filter(({ passed }) => !passed).map(({ backend, law }) => `${backend}: ${law}`);
+  (await checkSimilarity(...call)).laws
+    .filter(({ passed }) => !passed)
+    .map(({ backend, law }) => `${backend}: ${law}`);
 
-const scaled = (tensor: Tensor, factor: number): Tensor => ({ ...tensor, data: tensor.data.map((x) => factor * x) });
+const scaled = (tensor: Tensor, factor: number): Tensor => ({
+  ...tensor,
+  data: tensor.data.map((x) => factor * x),
+});
 
 describe("a right similarity", () => {
   test("keeps the laws", async () => {
@@ -83,13 +88,19 @@ describe("wrong similarities", () => {
 
   test("a width that it does not take is refused before anything is computed", async () => {
     const pairs = similarity("pairs", { inner: "symplectic", score: ({ s }) => s });
-    await expect(checkSimilarity(pairs, { width: 5 })).rejects.toThrow(expect.objectContaining({ code: "odd-width" }));
+    await expect(checkSimilarity(pairs, { width: 5 })).rejects.toThrow(
+      expect.objectContaining({ code: "odd-width" }),
+    );
     expect(await failed(pairs, { width: 4 })).toEqual([]);
   });
 });
 
 describe("wrong backends", () => {
-  const wrong = (change: Partial<AttentionBackend>): AttentionBackend => ({ ...referenceBackend, name: "wrong", ...change });
+  const wrong = (change: Partial<AttentionBackend>): AttentionBackend => ({
+    ...referenceBackend,
+    name: "wrong",
+    ...change,
+  });
 
   test("one with a wrong gradient", async () => {
     const backend = wrong({
@@ -121,7 +132,8 @@ describe("wrong backends", () => {
 
   test("one that ignores key lengths, and one that knows the order of keys", async () => {
     const lengthless = wrong({
-      forward: (composition, { keyLengths: _, ...inputs }, extras) => referenceBackend.forward(composition, inputs, extras),
+      forward: (composition, { keyLengths: _keyLengths, ...inputs }, extras) =>
+        referenceBackend.forward(composition, inputs, extras),
     });
     expect(await failed(student, { backends: [lengthless] })).toEqual(["wrong: empty rows are zero"]);
     const ordered = wrong({

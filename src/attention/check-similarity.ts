@@ -9,28 +9,8 @@ import { gradientErrors, randomDirections } from "./central-differences.ts";
 import { compose, type Composition, parametersOf } from "./composition.ts";
 import { type AttentionInputs } from "./inputs.ts";
 import { printSelector } from "./selector.ts";
+import { type LawReport, type SimilarityReport } from "./similarity-report.ts";
 import { referenceBackward, referenceForward } from "./reference.ts";
-
-/** What came out of one law on one backend. */
-export interface LawReport {
-  readonly backend: string;
-  readonly law: string;
-  /** The largest error seen, relative to the largest number compared; infinite where numbers are not finite. */
-  readonly error: number;
-  /** What would still pass; 0 where bits must agree. */
-  readonly tolerance: number;
-  readonly passed: boolean;
-  /** What went wrong, for laws that could not be computed at all. */
-  readonly problem?: string;
-}
-
-/** All laws of one similarity. */
-export interface SimilarityReport {
-  /** The similarity as a selector. */
-  readonly similarity: string;
-  readonly laws: readonly LawReport[];
-  readonly passed: boolean;
-}
 
 /** How to check. */
 export interface CheckOptions {
@@ -90,9 +70,13 @@ export async function checkSimilarity(
     laws.push(await measured(backend, law, allowed, measure));
   };
 
-  await check("reference", "gradient = central differences", gradientTolerance, () => gradientError(call(causal()), stream));
+  await check("reference", "gradient = central differences", gradientTolerance, () =>
+    gradientError(call(causal()), stream),
+  );
   if (similarity.temperature !== undefined) {
-    await check("reference", "score ∝ temperature^power", gradientTolerance, () => temperatureError(call(full())));
+    await check("reference", "score ∝ temperature^power", gradientTolerance, () =>
+      temperatureError(call(full())),
+    );
   }
   for (const [name, edge] of Object.entries(edges)) {
     await check("reference", `finite for inputs ${name}`, 0, () => edgeError(call(full()), edge));
@@ -102,29 +86,21 @@ export async function checkSimilarity(
     await check(name, "outputs = reference", tolerance, () => outputError(backend, call(causal())));
     await check(name, "gradients = reference", tolerance, () => backwardError(backend, call(causal())));
     // Softmax does not see what is the same for a whole row of scores; a sigmoid does.
-    await check(name, "outputs = reference, sigmoid", tolerance, () => outputError(backend, call(causal(), sigmoid())));
-    await check(name, "gradients = reference, sigmoid", tolerance, () => backwardError(backend, call(causal(), sigmoid())));
+    await check(name, "outputs = reference, sigmoid", tolerance, () =>
+      outputError(backend, call(causal(), sigmoid())),
+    );
+    await check(name, "gradients = reference, sigmoid", tolerance, () =>
+      backwardError(backend, call(causal(), sigmoid())),
+    );
     await check(name, "causality, bit for bit", 0, () => causalityError(backend, call(causal())));
     await check(name, "empty rows are zero", 0, () => emptyRowError(backend, call(full())));
     await check(name, "keys are a set", tolerance, () => permutationError(backend, call(full()), stream));
   }
-  return { similarity: printSelector({ similarity, patterns: [] }), laws, passed: laws.every(({ passed }) => passed) };
-}
-
-/** The report as a table in plain text, one law a line. */
-export function printReport({ similarity, laws, passed }: SimilarityReport): string {
-  const number = (value: number): string => (value === 0 ? "0" : value.toExponential(1));
-  const rows = laws.map(({ backend, law, error, tolerance, passed, problem }) => [
-    backend,
-    law,
-    number(error),
-    number(tolerance),
-    passed ? "ok" : (problem ?? "FAILED"),
-  ]);
-  const table = [["backend", "law", "error", "allowed", ""], ...rows];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column].length)));
-  const lines = table.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
-  return [`${similarity}: ${passed ? "keeps the laws" : "breaks a law"}`, ...lines].join("\n");
+  return {
+    similarity: printSelector({ similarity, patterns: [] }),
+    laws,
+    passed: laws.every(({ passed }) => passed),
+  };
 }
 
 async function measured(
@@ -149,7 +125,9 @@ function draw(composition: Composition, width: number, stream: Random): Call {
     parametersOf(composition).map((parameter) => {
       const shape = parameter.shape({ heads, width });
       const data = Float32Array.from(parameter.initial({ heads, width }, stream), (value) =>
-        parameter.domain === "positive" ? value * Math.exp(0.2 * stream.normal()) : value + 0.2 * stream.normal(),
+        parameter.domain === "positive"
+          ? value * Math.exp(0.2 * stream.normal())
+          : value + 0.2 * stream.normal(),
       );
       return [parameter.name, { data, shape }];
     }),
@@ -182,7 +160,10 @@ function temperatureError({ composition, inputs }: Call): number {
   );
   const scores = referenceForward(composition, inputs).scores.data;
   const scaled = referenceForward(composition, { ...inputs, parameters: doubled }).scores.data;
-  return distance(scaled, scores.map((score) => score * 2 ** power));
+  return distance(
+    scaled,
+    scores.map((score) => score * 2 ** power),
+  );
 }
 
 const edges: Readonly<Record<string, (value: number, coordinate: number) => number>> = {
@@ -193,9 +174,15 @@ const edges: Readonly<Record<string, (value: number, coordinate: number) => numb
 };
 
 /** 0 when the output and all gradients are finite, else infinite. */
-function edgeError({ composition, inputs, dOut }: Call, edge: (value: number, coordinate: number) => number): number {
+function edgeError(
+  { composition, inputs, dOut }: Call,
+  edge: (value: number, coordinate: number) => number,
+): number {
   const width = inputs.q.shape[3];
-  const moved = (tensor: Tensor): Tensor => ({ ...tensor, data: tensor.data.map((x, flat) => edge(x, flat % width)) });
+  const moved = (tensor: Tensor): Tensor => ({
+    ...tensor,
+    data: tensor.data.map((x, flat) => edge(x, flat % width)),
+  });
   const call = { ...inputs, q: moved(inputs.q), k: moved(inputs.k) };
   const { out } = referenceForward(composition, call);
   const gradients = referenceBackward(composition, call, { ...dOut, data: Float64Array.from(dOut.data) });
@@ -209,9 +196,21 @@ async function outputError(backend: AttentionBackend, { composition, inputs }: C
   return distance(out.data, referenceForward(composition, inputs, { guard: guardOf(backend) }).out.data);
 }
 
-async function backwardError(backend: AttentionBackend, { composition, inputs, dOut }: Call): Promise<number> {
-  const { out, lse } = await backend.forward(composition, inputs, composition.normaliser.name === "softmax" ? ["lse"] : []);
-  const actual = await backend.backward(composition, inputs, { out, ...(lse === undefined ? {} : { lse }) }, dOut);
+async function backwardError(
+  backend: AttentionBackend,
+  { composition, inputs, dOut }: Call,
+): Promise<number> {
+  const { out, lse } = await backend.forward(
+    composition,
+    inputs,
+    composition.normaliser.name === "softmax" ? ["lse"] : [],
+  );
+  const actual = await backend.backward(
+    composition,
+    inputs,
+    { out, ...(lse === undefined ? {} : { lse }) },
+    dOut,
+  );
   const wide = { ...dOut, data: Float64Array.from(dOut.data) };
   const expected = referenceBackward(composition, inputs, wide, { guard: guardOf(backend) });
   const errors = [
@@ -226,7 +225,8 @@ async function backwardError(backend: AttentionBackend, { composition, inputs, d
 /** The error of rows before a token when that token changes. */
 async function causalityError(backend: AttentionBackend, { composition, inputs }: Call): Promise<number> {
   const [token, before] = [inputs.q.shape[2] - 1, await backend.forward(composition, inputs, [])];
-  const changed = (tensor: Tensor): Tensor => mapRows(tensor, (value, row) => (row === token ? 1 - value : value));
+  const changed = (tensor: Tensor): Tensor =>
+    mapRows(tensor, (value, row) => (row === token ? 1 - value : value));
   const call = { ...inputs, q: changed(inputs.q), k: changed(inputs.k), v: changed(inputs.v) };
   const after = await backend.forward(composition, call, []);
   const earlier = (tensor: Tensor): Tensor => mapRows(tensor, (value, row) => (row === token ? 0 : value));
@@ -236,12 +236,16 @@ async function causalityError(backend: AttentionBackend, { composition, inputs }
 /** The largest number of a batch entry without keys. */
 async function emptyRowError(backend: AttentionBackend, { composition, inputs }: Call): Promise<number> {
   const [batch] = inputs.q.shape;
-  const keyLengths = new Array<number>(batch).fill(0);
+  const keyLengths = Array.from({ length: batch }, () => 0);
   const { out } = await backend.forward(composition, { ...inputs, keyLengths }, []);
   return out.data.reduce((largest, value) => (value === 0 ? largest : Math.max(largest, Math.abs(value))), 0);
 }
 
-async function permutationError(backend: AttentionBackend, { composition, inputs }: Call, stream: Random): Promise<number> {
+async function permutationError(
+  backend: AttentionBackend,
+  { composition, inputs }: Call,
+  stream: Random,
+): Promise<number> {
   const order = stream.distinct(inputs.k.shape[2], inputs.k.shape[2]);
   const permuted = (tensor: Tensor): Tensor => {
     const [, , count, width] = tensor.shape;
@@ -252,13 +256,20 @@ async function permutationError(backend: AttentionBackend, { composition, inputs
     return { ...tensor, data: tensor.data.map((_, flat) => tensor.data[from(flat)]) };
   };
   const straight = await backend.forward(composition, inputs, []);
-  const turned = await backend.forward(composition, { ...inputs, k: permuted(inputs.k), v: permuted(inputs.v) }, []);
+  const turned = await backend.forward(
+    composition,
+    { ...inputs, k: permuted(inputs.k), v: permuted(inputs.v) },
+    [],
+  );
   return distance(turned.out.data, straight.out.data);
 }
 
 function mapRows(tensor: Tensor, change: (value: number, row: number) => number): Tensor {
   const [, , count, width] = tensor.shape;
-  return { ...tensor, data: tensor.data.map((value, flat) => change(value, Math.floor(flat / width) % count)) };
+  return {
+    ...tensor,
+    data: tensor.data.map((value, flat) => change(value, Math.floor(flat / width) % count)),
+  };
 }
 
 function guardOf(backend: AttentionBackend): number {

@@ -25,10 +25,23 @@ import {
 
 describe("defaults", () => {
   test("no position, all pairs, softmax, mean; max-plus brings none", () => {
-    const { position, selection, normaliser, aggregation, patterns } = compose({ similarity: l2(), pattern: causal() });
-    expect([position.name, selection.name, normaliser.name, aggregation.name]).toEqual(["nope", "all", "softmax", "mean"]);
+    const { position, selection, normaliser, aggregation, patterns } = compose({
+      similarity: l2(),
+      pattern: causal(),
+    });
+    expect([position.name, selection.name, normaliser.name, aggregation.name]).toEqual([
+      "nope",
+      "all",
+      "softmax",
+      "mean",
+    ]);
     expect(patterns.map(({ name }) => name)).toEqual(["causal"]);
-    const scored = compose({ similarity: tropical(), pattern: full(), selection: all(), aggregation: maxplus() });
+    const scored = compose({
+      similarity: tropical(),
+      pattern: full(),
+      selection: all(),
+      aggregation: maxplus(),
+    });
     expect(scored.normaliser.name).toBe("none");
   });
 
@@ -56,12 +69,25 @@ describe("clashes name both parts and the cure", () => {
   const position = rope();
   const interleaved = rope({ layout: "interleaved" });
   const cases = [
-    { name: "rope with l1", make: () => compose({ similarity: l1(), position, pattern: full() }), says: /'rope' with 'l1'.*Use alibi/ },
-    { name: "rope with tropical", make: () => compose({ similarity: tropical(), position, pattern: full() }), says: /'rope' with 'tropical'.*Use alibi/ },
-    { name: "rope with a metric", make: () => compose({ similarity: mahalanobis(), position, pattern: full() }), says: /'mahalanobis'.*Use alibi/ },
+    {
+      name: "rope with l1",
+      make: () => compose({ similarity: l1(), position, pattern: full() }),
+      says: /'rope' with 'l1'.*Use alibi/,
+    },
+    {
+      name: "rope with tropical",
+      make: () => compose({ similarity: tropical(), position, pattern: full() }),
+      says: /'rope' with 'tropical'.*Use alibi/,
+    },
+    {
+      name: "rope with a metric",
+      make: () => compose({ similarity: mahalanobis(), position, pattern: full() }),
+      says: /'mahalanobis'.*Use alibi/,
+    },
     {
       name: "rope with a product",
-      make: () => compose({ similarity: product({ members: "l2/dot" }), position: interleaved, pattern: full() }),
+      make: () =>
+        compose({ similarity: product({ members: "l2/dot" }), position: interleaved, pattern: full() }),
       says: /'product'.*Use alibi/,
     },
     {
@@ -76,20 +102,37 @@ describe("clashes name both parts and the cure", () => {
     },
     {
       name: "the centroid with raw scores",
-      make: () => compose({ similarity: dot(), pattern: full(), normaliser: none(), aggregation: centroid() }),
+      make: () =>
+        compose({ similarity: dot(), pattern: full(), normaliser: none(), aggregation: centroid() }),
       says: /'centroid' with 'none'.*softmax, sigmoid or none:map=exp/,
     },
     {
       name: "max-plus with weights",
-      make: () => compose({ similarity: dot(), pattern: full(), normaliser: sigmoid() as never, aggregation: maxplus() }),
+      make: () =>
+        compose({
+          similarity: dot(),
+          pattern: full(),
+          normaliser: sigmoid() as never,
+          aggregation: maxplus(),
+        }),
       says: /'maxplus' with 'sigmoid'.*normaliser none/,
     },
     {
       name: "max-plus with exponentials",
-      make: () => compose({ similarity: dot(), pattern: full(), normaliser: none({ map: "exp" }), aggregation: maxplus() }),
+      make: () =>
+        compose({
+          similarity: dot(),
+          pattern: full(),
+          normaliser: none({ map: "exp" }),
+          aggregation: maxplus(),
+        }),
       says: /normaliser none/,
     },
-    { name: "no pattern", make: () => compose({ similarity: dot() } as never), says: /Add full\(\) or causal\(\)/ },
+    {
+      name: "no pattern",
+      make: () => compose({ similarity: dot() } as never),
+      says: /Add full\(\) or causal\(\)/,
+    },
   ];
 
   test.each(cases)("$name", ({ make, says }) => {

@@ -22,7 +22,11 @@ function read(selector: string): Composition {
 }
 
 const stream = random("identities of attentions");
-const [q, k, v] = [normals(stream, [2, 3, 5, 8]), normals(stream, [2, 3, 7, 8]), normals(stream, [2, 3, 7, 4])];
+const [q, k, v] = [
+  normals(stream, [2, 3, 5, 8]),
+  normals(stream, [2, 3, 7, 8]),
+  normals(stream, [2, 3, 7, 4]),
+];
 const inputs: AttentionInputs = { q, k, v, offset: 2 };
 const outOf = (selector: string, changed: Partial<AttentionInputs> = {}): Tensor64 =>
   referenceForward(read(selector), { ...inputs, ...changed }).out;
@@ -87,8 +91,14 @@ describe("different words for the same attention", () => {
       }
       return tensor64(result, [2, 3, rows, tensor.shape[3]]);
     };
-    const bias = tensor64(new Float64Array(40).map((_, flat) => (flat % 8 === 7 ? sink : 0)), [1, 1, 5, 8]);
-    expectEqual(outOf(`dot+full+softmax:sink=${sink}`), outOf("dot+full", { k: widen(k), v: widen(v), bias }));
+    const bias = tensor64(
+      new Float64Array(40).map((_, flat) => (flat % 8 === 7 ? sink : 0)),
+      [1, 1, 5, 8],
+    );
+    expectEqual(
+      outOf(`dot+full+softmax:sink=${sink}`),
+      outOf("dot+full", { k: widen(k), v: widen(v), bias }),
+    );
   });
 
   test("none with dot is linear attention without a feature map", () => {
@@ -96,7 +106,10 @@ describe("different words for the same attention", () => {
     for (let head = 0; head < 6; head++) {
       const state = Array.from({ length: 8 }, (_, d) =>
         Array.from({ length: 4 }, (_, e) =>
-          Array.from({ length: 7 }, (_, j) => k.data[(head * 7 + j) * 8 + d] * v.data[(head * 7 + j) * 4 + e]).reduce((a, b) => a + b),
+          Array.from(
+            { length: 7 },
+            (_, j) => k.data[(head * 7 + j) * 8 + d] * v.data[(head * 7 + j) * 4 + e],
+          ).reduce((a, b) => a + b),
         ),
       );
       for (let e = 0; e < 4; e++) {
@@ -147,7 +160,8 @@ function selfRetrieval(similarity: string, width: number, count: number, trials:
   const keys = normals(random("self-retrieval", width, count), [trials, 1, count, width]);
   const { weights } = referenceForward(read(`${similarity}+full+topk:k=1`), { q: keys, k: keys, v: keys });
   let found = 0;
-  for (let row = 0; row < trials * count; row++) found += weights.data[row * count + (row % count)] > 0 ? 1 : 0;
+  for (let row = 0; row < trials * count; row++)
+    found += weights.data[row * count + (row % count)] > 0 ? 1 : 0;
   return found / (trials * count);
 }
 
@@ -159,7 +173,7 @@ function normalDistribution(x: number): number {
     const weight = i === 0 || i === steps ? 1 : i % 2 === 1 ? 4 : 2;
     sum += weight * Math.exp(-0.5 * ((i * x) / steps) ** 2);
   }
-  return 0.5 + ((sum * x) / (3 * steps)) / Math.sqrt(2 * Math.PI);
+  return 0.5 + (sum * x) / (3 * steps) / Math.sqrt(2 * Math.PI);
 }
 
 /** E[Φ(‖q‖)^{N−1}]: given q, the other keys' products with it are N(0, ‖q‖²), and its own is ‖q‖². */

@@ -8,13 +8,7 @@ export {
   referenceBackend,
 } from "./backend.ts";
 export { calibrate, calibratedParameters, rowSpread, similarityAlone } from "./calibration.ts";
-export {
-  type CheckOptions,
-  checkSimilarity,
-  type LawReport,
-  printReport,
-  type SimilarityReport,
-} from "./check-similarity.ts";
+export { type CheckOptions, checkSimilarity } from "./check-similarity.ts";
 export { type AttentionSpec, compose, type Composition, parametersOf } from "./composition.ts";
 export { type AttentionInputs, type AttentionSizes, checkInputs, type MaskTensor } from "./inputs.ts";
 export { initialParameters, resolveParameters } from "./parameters.ts";
@@ -34,3 +28,4 @@ export {
   type SelectedParts,
   splitSelectors,
 } from "./selector.ts";
+export { type LawReport, printReport, type SimilarityReport } from "./similarity-report.ts";

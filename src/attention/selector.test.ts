@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { anyPattern, anySimilarity, selectors } from "../../test/arbitrary-selector.ts";
 import {
   type AttentionSpec,
   compose,
@@ -14,7 +15,8 @@ import {
   splitSelectors,
 } from "../index.ts";
 
-const code = (expected: string, name = "DomainError"): unknown => expect.objectContaining({ name, code: expected });
+const code = (expected: string, name = "DomainError"): unknown =>
+  expect.objectContaining({ name, code: expected });
 
 /** A selector as a complete attention. */
 function read(selector: string): Composition {
@@ -27,85 +29,6 @@ const essence = (composition: Composition): unknown =>
   Object.values(composition)
     .flat()
     .map(({ kind, name, options }: Part) => ({ kind, name, options }));
-
-const positives = fc.oneof(
-  fc.constantFrom("learned", "1", "2", "0.5", "1e-7", "1e+21", "123456.789"),
-  fc.double({ min: 1e-6, max: 1e6, noNaN: true }).map(String),
-);
-const whole = fc.integer({ min: 1, max: 4096 }).map(String);
-const reals = fc.oneof(positives, fc.double({ min: -50, max: 50, noNaN: true }).map(String));
-
-/** A selector's part: its name and some of these options. */
-function part(name: string, options: Readonly<Record<string, fc.Arbitrary<string>>> = {}, needed = false): fc.Arbitrary<string> {
-  return fc
-    .record(options, needed ? {} : { requiredKeys: [] })
-    .map((chosen) => Object.entries(chosen).map(([option, value]) => `${option}=${value}`))
-    .map((written) => (written.length === 0 ? name : `${name}:${written.join(",")}`));
-}
-
-const beta = { beta: fc.oneof(positives, fc.constant("auto")) };
-const anySimilarity = fc.oneof(
-  part("dot", { scale: positives }),
-  part("l2", beta),
-  part("rbf", { sigma: positives }),
-  part("l1", beta),
-  part("cauchy", { ...beta, tau: positives }),
-  part("cosine", beta),
-  part("cosine", { tau: positives }),
-  part("lorentz", { ...beta, c: positives }),
-  part("lorentz-distance", { ...beta, c: positives }),
-  part("poincare", { ...beta, c: positives }),
-  part("complex", { scale: positives, part: fc.constantFrom("re", "im", "abs") }),
-  part("tropical", beta),
-  part("mahalanobis", { ...beta, m: positives }),
-  part("product", { members: fc.constantFrom("l2/dot", "l1/poincare(c=2;beta=learned)/cosine(tau=0.1)") }, true),
-);
-const anyPosition = fc.oneof(
-  part("nope"),
-  part("alibi"),
-  part("learned"),
-  part("sinusoidal", { theta: positives.filter((value) => value !== "learned") }),
-  part("log-cpb", { window: fc.integer({ min: 2, max: 99 }).map(String), hidden: whole }),
-  part("rope", {
-    theta: fc.constantFrom("100", "500000"),
-    layout: fc.constantFrom("half", "interleaved"),
-    dims: fc.constantFrom("2", "8"),
-  }),
-  part("rope", { scaling: fc.constantFrom("pi", "ntk"), factor: fc.constantFrom("2", "8.5") }, true),
-  part("rope", { scaling: fc.constant("yarn"), factor: fc.constantFrom("4"), original: whole }, true),
-  part("rope", { scaling: fc.constant("xpos"), layout: fc.constantFrom("half", "interleaved") }, true),
-);
-const anyPattern = fc.oneof(
-  part("full"),
-  part("causal"),
-  part("window", { w: whole }, true),
-  part("strided", { stride: whole, local: whole }, true),
-  part("fixed", { block: fc.constant("64"), columns: fc.constantFrom("1", "64") }, true),
-  part("block", { size: whole, list: fc.constantFrom("0-0", "0-0/1-0/1-1") }, true),
-);
-const anySelection = fc.oneof(part("all"), part("topk", { k: whole }, true));
-const anyNormaliser = fc.oneof(
-  part("softmax", { sink: reals }),
-  part("sigmoid", { bias: reals }),
-  part("none", { map: fc.constantFrom("identity", "exp") }),
-);
-const anyAggregation = fc.oneof(part("mean"), part("maxplus"), part("centroid", { c: positives }));
-
-/** Selectors of all parts in any order, each but the similarity and a pattern there or not. */
-const selectors = fc
-  .tuple(
-    anySimilarity,
-    fc.array(anyPattern, { minLength: 1, maxLength: 3 }),
-    fc.option(anyPosition, { nil: undefined }),
-    fc.option(anySelection, { nil: undefined }),
-    fc.option(anyNormaliser, { nil: undefined }),
-    fc.option(anyAggregation, { nil: undefined }),
-  )
-  .chain(([first, patterns, ...others]) =>
-    fc
-      .shuffledSubarray([...patterns, ...others.filter((text) => text !== undefined)], { minLength: patterns.length })
-      .map((rest) => [first, ...rest].join("+")),
-  );
 
 /** A legal selector's attention; a clash discards the run. */
 function readLegal(selector: string): Composition {
@@ -135,7 +58,9 @@ describe("parsing and printing are inverse", () => {
       fc.property(anySimilarity, fc.array(anyPattern, { maxLength: 2 }), (first, patterns) => {
         const selector = [first, ...patterns].join("+");
         const parts = parseSelector(selector);
-        expect(parseSelector(printSelector(parts))).toMatchObject({ patterns: parts.patterns.map(({ name }) => ({ name })) });
+        expect(parseSelector(printSelector(parts))).toMatchObject({
+          patterns: parts.patterns.map(({ name }) => ({ name })),
+        });
         expect(printSelector(parseSelector(printSelector(parts)))).toBe(printSelector(parts));
       }),
       { seed: 2, numRuns: 200 },
@@ -168,12 +93,15 @@ describe("parsing and printing are inverse", () => {
 });
 
 describe("the strings of interface.md", () => {
-  test.each(["l2", "cosine:tau=learned", "dot+rope:theta=10000+causal", "lorentz:c=1+centroid", "dot+topk:k=32"])(
-    "%s",
-    (selector) => {
-      expect(printSelector(parseSelector(selector))).toBe(selector);
-    },
-  );
+  test.each([
+    "l2",
+    "cosine:tau=learned",
+    "dot+rope:theta=10000+causal",
+    "lorentz:c=1+centroid",
+    "dot+topk:k=32",
+  ])("%s", (selector) => {
+    expect(printSelector(parseSelector(selector))).toBe(selector);
+  });
 });
 
 describe("comma lists", () => {
@@ -213,10 +141,14 @@ describe("completing a selector", () => {
 });
 
 describe("a similarity of one's own", () => {
-  const mine = similarity("mine", { inner: "l1", score: ({ s, tau }) => s.div(tau).neg(), params: { tau: positive(1) } });
+  const mine = similarity("mine", {
+    inner: "l1",
+    score: ({ s, tau }) => s.div(tau).neg(),
+    params: { tau: positive(1) },
+  });
 
   test("is read when it is passed", () => {
-    const parts = parseSelector("mine:tau=2+causal", [mine as never]);
+    const parts = parseSelector("mine:tau=2+causal", [mine]);
     expect(printSelector(parts)).toBe("mine:tau=2+causal");
     expect(() => parseSelector("mine+causal")).toThrow(code("unknown-part"));
   });
@@ -224,7 +156,11 @@ describe("a similarity of one's own", () => {
 
 describe("errors", () => {
   test.each([
-    { selector: "cosin+causal", code: "unknown-part", says: /begin with a known similarity: 'cosin'.*'cosine'/ },
+    {
+      selector: "cosin+causal",
+      code: "unknown-part",
+      says: /begin with a known similarity: 'cosin'.*'cosine'/,
+    },
     { selector: "linear:map=elu1", code: "unknown-part", says: /'linear'/ },
     { selector: "causal+dot", code: "unknown-part", says: /begin with a known similarity: 'causal'/ },
     { selector: "dot+casual", code: "unknown-part", says: /known parts: 'casual'. Did you mean 'causal'/ },
@@ -253,14 +189,17 @@ describe("errors", () => {
   });
 
   test("whatever is written, the answer is parts or an error with a code", () => {
-    const characters = fc.constantFrom(..."dotl2cauchy+:,=;/()-_. 019e\n");
+    const characters = fc.constantFrom(...Array.from("dotl2cauchy+:,=;/()-_. 019e\n"));
     const text = fc.oneof(fc.string({ unit: characters, maxLength: 40 }), fc.string({ maxLength: 20 }));
     fc.assert(
       fc.property(text, (selector) => {
         try {
           expect(parseSelector(selector).similarity.kind).toBe("similarity");
         } catch (error) {
-          expect(error).toMatchObject({ name: expect.stringMatching(/^(Domain|Unsupported|Shape)Error$/), code: expect.any(String) });
+          expect(error).toMatchObject({
+            name: expect.stringMatching(/^(Domain|Unsupported|Shape)Error$/),
+            code: expect.any(String),
+          });
         }
       }),
       { seed: 4, numRuns: 2000 },

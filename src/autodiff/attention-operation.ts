@@ -1,5 +1,5 @@
 /** @file Attention as an operation of a tape. Models know only this, so that a fused kernel can take the composition's place. */
-import { jit, type numpy as np, type OwnedFunction } from "@jax-js/jax";
+import { jit, type numpy as np, type OwnedFunction, tree } from "@jax-js/jax";
 import { type Composition, parametersOf, printSelector } from "../attention/index.ts";
 import {
   attentionForward,
@@ -50,10 +50,10 @@ export function attentionOperation(
   return {
     name: printSelector(composition),
     forward(inputs, wanted) {
-      const { out, statistics } = forward(grouped(inputs, names, () => true) as ComposedInputs);
-      if (wanted.size > 0) return { outputs: { out }, saved: { out: out.ref, ...statistics } };
-      statistics?.maximum.dispose();
-      statistics?.divisor.dispose();
+      const { out, weights, statistics } = forward(grouped(inputs, names, () => true) as ComposedInputs);
+      const others = { ...statistics, ...(weights === undefined ? {} : { weights }) };
+      if (wanted.size > 0) return { outputs: { out }, saved: { out: out.ref, ...others } };
+      tree.dispose(others);
       return { outputs: { out } };
     },
     backward(inputs, saved, { out }, wanted) {
@@ -88,7 +88,11 @@ function grouped(
   return { ...pick(false), parameters: pick(true) };
 }
 
-function knownFrom({ out, maximum, divisor }: Arrays): KnownValues {
+function knownFrom({ out, weights, maximum, divisor }: Arrays): KnownValues {
   const hasStatistics = maximum !== undefined && divisor !== undefined;
-  return { out: out.ref, ...(hasStatistics ? { statistics: { maximum: maximum.ref, divisor: divisor.ref } } : {}) };
+  return {
+    out: out.ref,
+    ...(hasStatistics ? { statistics: { maximum: maximum.ref, divisor: divisor.ref } } : {}),
+    ...(weights === undefined ? {} : { weights: weights.ref }),
+  };
 }

@@ -2,7 +2,7 @@
  * @file Stages: pure jax-js functions as operations of a tape. The forward is `jit(fn)`; the backward is a `jit` of its
  * `vjp` that computes the forward again, as an eager `vjp` traces anew every time.
  */
-import { jit, numpy as np, type OwnedFunction, tree, valueAndGrad, vjp } from "@jax-js/jax";
+import { jit, type numpy as np, type OwnedFunction, tree, valueAndGrad, vjp } from "@jax-js/jax";
 import { ShapeError, UnsupportedError } from "../base/errors.ts";
 import { type Arrays, type Operation } from "./operation.ts";
 
@@ -45,7 +45,9 @@ export function stage<In extends string, Out extends string>(
         pullback = compile(pullbackOf(differentiated as unknown as PlainFunction));
         pullbacks.set(key, pullback);
       }
-      return pullback({ chosen, others, gradients: borrowed(gradients as MutableArrays) }) as Partial<Arrays<In>>;
+      return pullback({ chosen, others, gradients: borrowed(gradients as MutableArrays) }) as Partial<
+        Arrays<In>
+      >;
     },
     dispose: () => [forward, ...pullbacks.values()].forEach((compiled) => compiled.dispose()),
   };
@@ -78,7 +80,9 @@ export function lossStage<In extends string, Out extends string = "loss">(
   const measure = compile(checked);
   const differentiate = compile(lossAndGradients(checked));
   const scale = compile(({ by, gradients }: { by: np.Array; gradients: MutableArrays }) => {
-    const scaled = Object.entries(gradients).map(([input, gradient]) => [input, gradient.mul(by.ref)] as const);
+    const scaled = Object.entries(gradients).map(
+      ([input, gradient]) => [input, gradient.mul(by.ref)] as const,
+    );
     by.dispose();
     return Object.fromEntries(scaled);
   });

@@ -151,7 +151,9 @@ export class Tape {
   ): Promise<Record<Out, Value>> {
     this.#requireRunning(`run '${operation.name}'`);
     const names = Object.keys(inputs) as In[];
-    const wanted = new Set(names.filter((name) => this.#entryOf(operation.name, name, inputs[name]).hasGradient));
+    const wanted = new Set(
+      names.filter((name) => this.#entryOf(operation.name, name, inputs[name]).hasGradient),
+    );
     const arrays = Object.fromEntries(names.map((name) => [name, inputs[name].array])) as Arrays<In>;
     const { outputs, saved } = await operation.forward(arrays, wanted);
     // Until a kernel has run, jax-js holds its inputs: running them now lets go of all intermediate arrays.
@@ -165,9 +167,15 @@ export class Tape {
     ) as Record<Out, Value>;
     if (isRecorded) {
       for (const name of names) this.#entries.get(inputs[name])!.readers++;
-      this.#steps.push({ operation: operation as unknown as Operation, inputs, outputs: values, saved, wanted });
+      this.#steps.push({
+        operation,
+        inputs,
+        outputs: values,
+        saved,
+        wanted,
+      });
     } else if (saved !== undefined) {
-      tree.dispose(saved as Record<string, np.Array>);
+      tree.dispose(saved);
     }
     return values;
   }
@@ -291,13 +299,15 @@ export class Tape {
     throw new UnsupportedError(
       "no-gradient",
       "Cannot go backward as the loss must depend on a parameter: " +
-        (this.#keepsSteps ? "it comes from constants alone. Add weights by parameter()" : "the tape was made without gradient. Use new Tape()"),
+        (this.#keepsSteps
+          ? "it comes from constants alone. Add weights by parameter()"
+          : "the tape was made without gradient. Use new Tape()"),
     );
   }
 }
 
 function dropSaved({ saved }: Step): void {
-  if (saved !== undefined) tree.dispose(saved as Record<string, np.Array>);
+  if (saved !== undefined) tree.dispose(saved);
 }
 
 function isFloat(dtype: np.DType): boolean {

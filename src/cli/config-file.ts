@@ -8,13 +8,25 @@ import { CommandError } from "./command-error.ts";
 import { texts } from "./dictionary/config.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { durationMs, readNumber } from "./quantities.ts";
-import { type RunWishes } from "./run-options.ts";
+import { type RunWishes } from "./run-wishes.ts";
 import { settingsOfTable } from "./settings.ts";
 
-const number = v.union([v.pipe(v.number(), v.finite()), v.pipe(v.string(), v.transform(readNumber), v.number("must be a number"))]);
+const number = v.union([
+  v.pipe(v.number(), v.finite()),
+  v.pipe(v.string(), v.transform(readNumber), v.number("must be a number")),
+]);
 const oneOrMore = <Item>(item: v.GenericSchema<unknown, Item>): v.GenericSchema<unknown, readonly Item[]> =>
-  v.union([v.array(item), v.pipe(item, v.transform((single) => [single]))]);
-const selectors = v.pipe(oneOrMore(v.string()), v.transform((lists) => lists.flatMap(splitSelectors)));
+  v.union([
+    v.array(item),
+    v.pipe(
+      item,
+      v.transform((single) => [single]),
+    ),
+  ]);
+const selectors = v.pipe(
+  oneOrMore(v.string()),
+  v.transform((lists) => lists.flatMap(splitSelectors)),
+);
 const words = v.pipe(
   oneOrMore(v.string()),
   v.transform((lists) => lists.flatMap((list) => list.split(",").map((word) => word.trim()))),
@@ -30,13 +42,19 @@ const schema = v.strictObject({
   set: v.optional(v.pipe(v.record(v.string(), v.unknown()), v.transform(settingsOfTable))),
   out: v.optional(v.string()),
   name: v.optional(v.string()),
-  "max-time": v.optional(v.pipe(v.string(), v.transform((text) => durationMs("max-time", text)))),
+  "max-time": v.optional(
+    v.pipe(
+      v.string(),
+      v.transform((text) => durationMs("max-time", text)),
+    ),
+  ),
   threads: v.optional(whole),
   jobs: v.optional(whole),
   device: v.optional(v.picklist(["auto", "wasm", "webgpu"])),
 });
 
-type ConfigKey = keyof typeof schema.entries;
+/** A key that some command has a flag for. */
+export type ConfigKey = keyof typeof schema.entries;
 
 /**
  * Reads a config file.
@@ -49,7 +67,10 @@ export async function readConfig(path: string, allowed: readonly ConfigKey[]): P
   const content = parseConfig(path, await readConfigText(path));
   const unknown = Object.keys(content).find((key) => !(allowed as readonly string[]).includes(key));
   if (unknown !== undefined) {
-    throw new CommandError("config-key", texts.unknownKey(path, unknown, allowed, nearestNames(unknown, allowed, 1)));
+    throw new CommandError(
+      "config-key",
+      texts.unknownKey(path, unknown, allowed, nearestNames(unknown, allowed, 1)),
+    );
   }
   const parsed = v.safeParse(schema, content);
   if (!parsed.success) {
@@ -72,7 +93,12 @@ async function readConfigText(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {
-    throw new CommandError("config-read", texts.unreadable(path, (cause as Error).message), exitCodes.missing, { cause });
+    throw new CommandError(
+      "config-read",
+      texts.unreadable(path, (cause as Error).message),
+      exitCodes.missing,
+      { cause },
+    );
   }
 }
 
@@ -87,7 +113,8 @@ function parseConfig(path: string, text: string): Readonly<Record<string, unknow
     const problem = (cause as Error).message.split("\n")[0] ?? "";
     throw new CommandError("config-parse", texts.unparsable(path, problem), exitCodes.usage, { cause });
   }
-  if (typeof content === "object" && content !== null && !Array.isArray(content)) return content as Record<string, unknown>;
+  if (typeof content === "object" && content !== null && !Array.isArray(content))
+    return content as Record<string, unknown>;
   throw new CommandError("config-parse", texts.unparsable(path, "no table at the top"));
 }
 

@@ -15,11 +15,15 @@ export function helpIn(language: Language): Partial<Help> {
   };
   const describe = ({ description, argChoices, defaultValue }: Argument | Option): string => {
     const facts = [
-      ...(argChoices === undefined ? [] : [texts.choices(argChoices.join(language === "zh" ? "、" : ", "))[language]]),
+      ...(argChoices === undefined
+        ? []
+        : [texts.choices(argChoices.join(language === "zh" ? "、" : ", "))[language]]),
       ...(isShown(defaultValue) ? [texts.fallback(String(defaultValue))[language]] : []),
     ];
     if (facts.length === 0) return description;
-    return language === "zh" ? `${description}（${facts.join("，")}）` : `${description} (${facts.join("; ")})`;
+    return language === "zh"
+      ? `${description}（${facts.join("，")}）`
+      : `${description} (${facts.join("; ")})`;
   };
   return {
     showGlobalOptions: true,

@@ -8,7 +8,11 @@ import { realNumber, wholeNumber } from "./quantities.ts";
 /** For commander: each reading of an option adds to what was read before. */
 export type Collector<Value> = (text: string, earlier: readonly Value[] | undefined) => readonly Value[];
 
-function collect<Value>(option: string, split: (text: string) => readonly string[], read: (item: string) => Value): Collector<Value> {
+function collect<Value>(
+  option: string,
+  split: (text: string) => readonly string[],
+  read: (item: string) => Value,
+): Collector<Value> {
   return (text, earlier = []) => {
     const items = split(text);
     if (items.includes("")) throw new CommandError("bad-value", texts.emptyList(option));
@@ -19,7 +23,8 @@ function collect<Value>(option: string, split: (text: string) => readonly string
 const atCommas = (text: string): readonly string[] => text.split(",").map((item) => item.trim());
 
 /** Selectors; a comma before `option=` belongs to the selector before it. */
-export const selectorList = (option: string): Collector<string> => collect(option, splitSelectors, (selector) => selector);
+export const selectorList = (option: string): Collector<string> =>
+  collect(option, splitSelectors, (selector) => selector);
 
 /** Words that are checked where they are used. */
 export const wordList = (option: string): Collector<string> => collect(option, atCommas, (word) => word);

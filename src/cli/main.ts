@@ -27,11 +27,13 @@ process.exitCode = session.exitCode;
 
 /** Prints the error and returns its exit code. */
 function report(error: unknown, { say, verbosity }: Session): number {
-  if (error instanceof CommanderError) return error.code === "commander.help" ? exitCodes.usage : exitCodes.done;
+  if (error instanceof CommanderError)
+    return error.code === "commander.help" ? exitCodes.usage : exitCodes.done;
   const exitCode = exitCodeOf(error);
   process.stderr.write(`${say(texts.error)} ${say(wording(error))}\n`);
   if (verbosity === "verbose" && error instanceof Error) {
-    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) process.stderr.write(`${cause.stack}\n`);
+    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
+      process.stderr.write(`${cause.stack}\n`);
   }
   return exitCode;
 }
@@ -39,7 +41,8 @@ function report(error: unknown, { say, verbosity }: Session): number {
 /** Errors of the library say what to do in their own words; others are a mistake of ours. */
 function wording(error: unknown): Bilingual {
   if (error instanceof CommandError) return error.text;
-  const { code, message } = error instanceof Error ? (error as Error & { code?: unknown }) : { code: "", message: String(error) };
+  const { code, message } =
+    error instanceof Error ? (error as Error & { code?: unknown }) : { code: "", message: String(error) };
   if (code === "ENOSPC" || code === "EDQUOT") return texts.diskFull(message);
   const isOurs = typeof code === "string" && /^[a-z]/.test(code);
   return isOurs ? { en: message, zh: message } : texts.unexpected(message.split("\n")[0] ?? message);

@@ -45,7 +45,10 @@ export async function printSections(
 ): Promise<void> {
   const layout = { language: session.language, terminalColumns: session.terminal.tableColumns };
   const printed = sections.map(({ title, table, code }) => {
-    const heading = title === undefined ? [] : [format === "md" ? `## ${session.say(title)}\n\n` : `${session.say(title)}\n`];
+    const heading =
+      title === undefined
+        ? []
+        : [format === "md" ? `## ${session.say(title)}\n\n` : `${session.say(title)}\n`];
     const body = table === undefined ? [] : [printTable(table, format, layout)];
     const fence = format === "md" ? "```\n" : "";
     return [...heading, ...body, ...(code === undefined ? [] : [`${fence}${code}\n${fence}`])].join("");

@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CommandError } from "./command-error.ts";
-import { durationMs, printDuration, printNumber, printQuantity, readNumber, realNumber, wholeNumber } from "./quantities.ts";
+import {
+  durationMs,
+  printDuration,
+  printNumber,
+  printQuantity,
+  readNumber,
+  realNumber,
+  wholeNumber,
+} from "./quantities.ts";
 
 describe("readNumber", () => {
   test.each([
@@ -16,9 +24,12 @@ describe("readNumber", () => {
     expect(readNumber(text)).toBeCloseTo(value, 12);
   });
 
-  test.each(["", "k", "4kk", "4m", "1,5", "0x10", "Infinity", "NaN", "1e999", "four"])("'%s' is no number", (text) => {
-    expect(readNumber(text)).toBeUndefined();
-  });
+  test.each(["", "k", "4kk", "4m", "1,5", "0x10", "Infinity", "NaN", "1e999", "four"])(
+    "'%s' is no number",
+    (text) => {
+      expect(readNumber(text)).toBeUndefined();
+    },
+  );
 
   test("reads back whatever JavaScript prints", () => {
     fc.assert(
@@ -55,9 +66,12 @@ describe("durationMs", () => {
     expect(durationMs("--max-time", text)).toBe(timeMs);
   });
 
-  test.each(["90", "", "0s", "10 m", "s", "1d", "-5s"])("refuses '%s', which has no unit or no time", (text) => {
-    expect(() => durationMs("--max-time", text)).toThrow(CommandError);
-  });
+  test.each(["90", "", "0s", "10 m", "s", "1d", "-5s"])(
+    "refuses '%s', which has no unit or no time",
+    (text) => {
+      expect(() => durationMs("--max-time", text)).toThrow(CommandError);
+    },
+  );
 });
 
 describe("short forms", () => {
@@ -70,6 +84,11 @@ describe("short forms", () => {
   });
 
   test("measured numbers have four digits, and say when they are none", () => {
-    expect([0.123456, 1200, Number.NaN, -Infinity].map(printNumber)).toEqual(["0.1235", "1200", "NaN", "-Infinity"]);
+    expect([0.123456, 1200, Number.NaN, -Infinity].map(printNumber)).toEqual([
+      "0.1235",
+      "1200",
+      "NaN",
+      "-Infinity",
+    ]);
   });
 });

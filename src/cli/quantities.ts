@@ -7,7 +7,8 @@ const durationUnitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1e3, m: 6e
 
 /** The number that a text means, `undefined` where it is none. k, M and G are powers of a thousand. */
 export function readNumber(text: string): number | undefined {
-  const [, digits = "", suffix = ""] = /^([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)([kKMG]?)$/i.exec(text.trim()) ?? [];
+  const [, digits = "", suffix = ""] =
+    /^([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)([kKMG]?)$/i.exec(text.trim()) ?? [];
   const factor = suffixes[suffix];
   if (digits === "" || factor === undefined) return undefined;
   const value = Number(digits) * factor;
@@ -25,14 +26,20 @@ export function wholeNumber(option: string, text: string, minimum: number): numb
 export function realNumber(option: string, text: string, domain: "positive" | "real" = "real"): number {
   const value = readNumber(text);
   if (value !== undefined && (domain === "real" || value > 0)) return value;
-  throw new CommandError("bad-value", domain === "real" ? texts.number(option, text) : texts.positive(option, text));
+  throw new CommandError(
+    "bad-value",
+    domain === "real" ? texts.number(option, text) : texts.positive(option, text),
+  );
 }
 
 /** A time such as `90s`, `10m`, `1h` or `1h30m`, in milliseconds. A bare number is refused, as its unit is unknown. */
 export function durationMs(option: string, text: string): number {
   const parts = [...text.trim().matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
   const isWhole = parts.map(([part]) => part).join("") === text.trim();
-  const total = parts.reduce((sum, [, count, unit]) => sum + Number(count) * (durationUnitsMs[unit ?? ""] ?? 0), 0);
+  const total = parts.reduce(
+    (sum, [, count, unit]) => sum + Number(count) * (durationUnitsMs[unit ?? ""] ?? 0),
+    0,
+  );
   if (isWhole && total > 0 && Number.isFinite(total)) return total;
   throw new CommandError("bad-value", texts.duration(option, text));
 }
@@ -49,7 +56,11 @@ export function printDuration(timeMs: number): string {
 
 /** A rate or a count in three digits: `987`, `12.3k`, `4.56M`. */
 export function printQuantity(value: number): string {
-  for (const [suffix, factor] of [["G", 1e9], ["M", 1e6], ["k", 1e3]] as const) {
+  for (const [suffix, factor] of [
+    ["G", 1e9],
+    ["M", 1e6],
+    ["k", 1e3],
+  ] as const) {
     if (Math.abs(value) >= factor) return `${Number((value / factor).toPrecision(3))}${suffix}`;
   }
   return String(Number(value.toPrecision(3)));

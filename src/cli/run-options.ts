@@ -2,29 +2,14 @@
 import { type Command, Option } from "commander";
 import { type PresetName, presetNames } from "../compare/presets.ts";
 import { CommandError } from "./command-error.ts";
-import { readConfig } from "./config-file.ts";
+import type { ConfigKey } from "./config-file.ts";
 import { texts } from "./dictionary/config.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { positiveList, selectorList, wholeList, wordList } from "./lists.ts";
 import { durationMs, wholeNumber } from "./quantities.ts";
+import { type RunWishes } from "./run-wishes.ts";
 import { type Session } from "./session.ts";
 import { collectSetting, mergeSettings, type SettingsByTask } from "./settings.ts";
-
-/** What somebody asked for; what is absent has a default. */
-export interface RunWishes {
-  readonly preset?: PresetName;
-  readonly tasks?: readonly string[];
-  readonly similarities?: readonly string[];
-  readonly seeds?: readonly number[];
-  readonly learningRates?: readonly number[];
-  readonly settings?: SettingsByTask;
-  readonly out?: string;
-  readonly name?: string;
-  readonly maxTimeMs?: number;
-  readonly threads?: number;
-  readonly jobs?: number;
-  readonly device?: "auto" | "wasm" | "webgpu";
-}
 
 /** The flags as commander gives them. */
 export interface RunFlags {
@@ -50,14 +35,26 @@ export function addRunFlags(command: Command, { say }: Session, extent: "run" | 
   const isMatrix = extent === "matrix";
   const text = <One, Many>(one: One, many: Many): One | Many => (isMatrix ? many : one);
   command
-    .option(isMatrix ? "--task <tasks>" : "--task <task>", say(text(texts.task, texts.tasks)), wordList("--task"))
+    .option(
+      isMatrix ? "--task <tasks>" : "--task <task>",
+      say(text(texts.task, texts.tasks)),
+      wordList("--task"),
+    )
     .option(
       isMatrix ? "--similarity <selectors>" : "--similarity <selector>",
       say(text(texts.similarity, texts.similarities)),
       selectorList("--similarity"),
     )
-    .option(isMatrix ? "--seed <numbers>" : "--seed <number>", say(text(texts.seed, texts.seeds)), wholeList("--seed", 0))
-    .option(isMatrix ? "--lr <numbers>" : "--lr <number>", say(text(texts.rate, texts.rates)), positiveList("--lr"));
+    .option(
+      isMatrix ? "--seed <numbers>" : "--seed <number>",
+      say(text(texts.seed, texts.seeds)),
+      wholeList("--seed", 0),
+    )
+    .option(
+      isMatrix ? "--lr <numbers>" : "--lr <number>",
+      say(text(texts.rate, texts.rates)),
+      positiveList("--lr"),
+    );
   if (isMatrix) command.addOption(new Option("--preset <preset>", say(texts.preset)).choices(presetNames));
   command
     .option("--set <setting>", say(texts.set), collectSetting)
@@ -82,11 +79,26 @@ const sharedKeys = ["task", "similarity", "seed", "lr", "set", "out", "name", "m
  */
 export async function readWishes(flags: RunFlags, extent: "run" | "matrix"): Promise<RunWishes> {
   const ownKeys = extent === "matrix" ? (["preset", "jobs"] as const) : (["threads"] as const);
-  const config = flags.config === undefined ? {} : await readConfig(flags.config, [...sharedKeys, ...ownKeys]);
+  const config =
+    flags.config === undefined ? {} : await readConfigOf(flags.config, [...sharedKeys, ...ownKeys]);
   const { task: tasks, similarity: similarities, seed: seeds, lr: learningRates, maxTime: maxTimeMs } = flags;
   const { preset, out, name, threads, jobs, device } = flags;
-  const named = { preset, tasks, similarities, seeds, learningRates, out, name, maxTimeMs, threads, jobs, device };
-  const given = Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined)) as RunWishes;
+  const named = {
+    preset,
+    tasks,
+    similarities,
+    seeds,
+    learningRates,
+    out,
+    name,
+    maxTimeMs,
+    threads,
+    jobs,
+    device,
+  };
+  const given = Object.fromEntries(
+    Object.entries(named).filter(([, value]) => value !== undefined),
+  ) as RunWishes;
   const wishes: RunWishes = {
     ...config,
     ...given,
@@ -94,6 +106,12 @@ export async function readWishes(flags: RunFlags, extent: "run" | "matrix"): Pro
   };
   if (wishes.device === "webgpu") throw new CommandError("device", texts.noDevice, exitCodes.noBackend);
   return wishes;
+}
+
+/** TOML and schemas are loaded by those only who have a config file. */
+async function readConfigOf(path: string, keys: readonly ConfigKey[]): Promise<RunWishes> {
+  const { readConfig } = await import("./config-file.ts");
+  return readConfig(path, keys);
 }
 
 /** Flags that decide numbers say nothing to a run that has begun, so they are refused beside `--resume`. */

@@ -6,13 +6,16 @@ import { basename, relative } from "node:path";
 import { texts } from "./dictionary/common.ts";
 import { type Bilingual, type Language } from "./language.ts";
 
-/** How the place that stderr goes to may be used. */
+/** How the places that stderr and stdout go to may be used. */
 export interface Terminal {
-  /** Whether lines can be redrawn in place. */
+  /** Whether lines on stderr can be redrawn in place. */
   readonly isLive: boolean;
+  /** Whether stderr may be coloured. */
   readonly hasColour: boolean;
-  /** Columns of stdout where that is a terminal: tables are wrapped to it. */
+  /** Where stdout is a terminal: tables are wrapped to its columns. */
   readonly tableColumns: number | undefined;
+  /** Whether tables may be coloured. */
+  readonly tableHasColour: boolean;
 }
 
 export interface Session {
@@ -22,15 +25,15 @@ export interface Session {
   /** What the process ends with when nothing is thrown. */
   exitCode: number;
   /** The text in the session's language. */
-  say(text: Bilingual): string;
+  readonly say: (text: Bilingual) => string;
   /** Data, to stdout as it is. */
-  print(data: string): Promise<void>;
+  readonly print: (data: string) => Promise<void>;
   /** A message to stderr; silent when quiet. */
-  tell(text: Bilingual): void;
+  readonly tell: (text: Bilingual) => void;
   /** A message to stderr with -v only. */
-  detail(text: Bilingual): void;
+  readonly detail: (text: Bilingual) => void;
   /** The last line of a command: what is useful next, as the words after the program's name. */
-  next(...words: readonly string[]): void;
+  readonly next: (...words: readonly string[]) => void;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -38,11 +41,14 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** How the terminal may be used: NO_COLOR, TERM=dumb and CI are honoured. */
 export function terminalOf(environment: Environment): Terminal {
   const isPlain = isSet(environment["CI"]) || environment["TERM"] === "dumb";
-  const isLive = process.stderr.isTTY === true && !isPlain;
+  const mayColour = !isPlain && !isSet(environment["NO_COLOR"]);
+  const isLive = process.stderr.isTTY && !isPlain;
+  const isTableOnTerminal = process.stdout.isTTY;
   return {
     isLive,
-    hasColour: isLive && !isSet(environment["NO_COLOR"]),
-    tableColumns: process.stdout.isTTY === true ? process.stdout.columns : undefined,
+    hasColour: isLive && mayColour,
+    tableColumns: isTableOnTerminal ? process.stdout.columns : undefined,
+    tableHasColour: isTableOnTerminal && mayColour,
   };
 }
 

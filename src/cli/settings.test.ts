@@ -29,11 +29,17 @@ describe("collectSetting", () => {
 
 describe("settings of a config file", () => {
   test("are of one task in a table of its name, else of every task", () => {
-    expect(settingsOfTable({ steps: 5, language: { width: 8 } })).toEqual({ "*": { steps: 5 }, language: { width: 8 } });
+    expect(settingsOfTable({ steps: 5, language: { width: 8 } })).toEqual({
+      "*": { steps: 5 },
+      language: { width: 8 },
+    });
   });
 
   test("lose against flags one by one", () => {
-    const merged = mergeSettings({ recall: { steps: 1, width: 8 } }, { recall: { steps: 2 }, language: { steps: 3 } });
+    const merged = mergeSettings(
+      { recall: { steps: 1, width: 8 } },
+      { recall: { steps: 2 }, language: { steps: 3 } },
+    );
     expect(merged).toEqual({ recall: { steps: 2, width: 8 }, language: { steps: 3 } });
   });
 });

@@ -28,7 +28,9 @@ export function settingsOfTable(table: Readonly<Record<string, unknown>>): Setti
     typeof value === "object" && value !== null && !Array.isArray(value);
   const entries = Object.entries(table);
   const shared = Object.fromEntries(entries.filter(([, value]) => !isTask(value)));
-  const byTask = Object.fromEntries(entries.filter((entry): entry is [string, Record<string, unknown>] => isTask(entry[1])));
+  const byTask = Object.fromEntries(
+    entries.filter((entry): entry is [string, Record<string, unknown>] => isTask(entry[1])),
+  );
   return Object.keys(shared).length === 0 ? byTask : { [everyTask]: shared, ...byTask };
 }
 

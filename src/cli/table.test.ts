@@ -8,14 +8,20 @@ const table: Table = {
     { key: "count", title: { en: "count", zh: "数量" } },
   ],
   rows: [
-    { name: "a|b, \"c\"", count: 3 },
+    { name: 'a|b, "c"', count: 3 },
     { name: "two\nlines", count: 0.123456 },
   ],
 };
 
 describe("printTable", () => {
   test("aligns text to the left and numbers to the right", () => {
-    const simple: Table = { columns: table.columns, rows: [{ name: "x", count: 3 }, { name: "yy", count: 12 }] };
+    const simple: Table = {
+      columns: table.columns,
+      rows: [
+        { name: "x", count: 3 },
+        { name: "yy", count: 12 },
+      ],
+    };
     expect(printTable(simple, "table", { language: "zh" }).split("\n")).toEqual([
       "名称  数量",
       "────  ────",

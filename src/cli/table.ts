@@ -35,7 +35,9 @@ export function printTable(table: Table, format: Exclude<TableFormat, "json">, l
   if (format === "csv") return printCsv(table);
   const titles = table.columns.map(({ title }) => title[layout.language]);
   const cells = table.rows.map((row) => table.columns.map(({ key }) => shown(row[key])));
-  return format === "md" ? printMarkdown(titles, cells) : printAligned(titles, cells, isNumeric(table), layout);
+  return format === "md"
+    ? printMarkdown(titles, cells)
+    : printAligned(titles, cells, isNumeric(table), layout);
 }
 
 function printAligned(
@@ -52,7 +54,9 @@ function printAligned(
     const wrapped = row.map((cell, column) => wrapText(cell, widths[column] ?? 0));
     return Array.from({ length: Math.max(...wrapped.map(({ length }) => length)) }, (_, line) =>
       wrapped
-        .map((cell, column) => padTo(cell[line] ?? "", widths[column] ?? 0, numeric[column] === true ? "right" : "left"))
+        .map((cell, column) =>
+          padTo(cell[line] ?? "", widths[column] ?? 0, numeric[column] === true ? "right" : "left"),
+        )
         .join(" ".repeat(gap))
         .trimEnd(),
     );
@@ -80,7 +84,10 @@ function printMarkdown(titles: readonly string[], cells: readonly (readonly stri
 }
 
 function escapeMarkdown(cell: string): string {
-  return cell.replaceAll("\\", "\\\\").replaceAll("|", String.raw`\|`).replaceAll(/\r?\n/g, "<br>");
+  return cell
+    .replaceAll("\\", "\\\\")
+    .replaceAll("|", String.raw`\|`)
+    .replaceAll(/\r?\n/g, "<br>");
 }
 
 /** Keys rather than titles: CSV is read by programs, whatever the language. */

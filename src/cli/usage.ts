@@ -1,5 +1,5 @@
 /** @file What commander refuses, in our words: the nearest command or option, and what to do. */
-import { type Command, CommanderError } from "commander";
+import { type Command, type CommanderError } from "commander";
 import { nearestNames } from "../base/index.ts";
 import { CommandError } from "./command-error.ts";
 import { texts } from "./dictionary/usage.ts";
@@ -15,15 +15,22 @@ export function usageError(error: CommanderError, command: Command): CommandErro
     case "commander.version":
       return undefined;
     case "commander.unknownCommand":
-      return new CommandError("unknown-command", texts.unknownCommand(quoted, nearestNames(quoted, namesOf(command), 1)));
+      return new CommandError(
+        "unknown-command",
+        texts.unknownCommand(quoted, nearestNames(quoted, namesOf(command), 1)),
+      );
     case "commander.unknownOption":
-      return new CommandError("unknown-flag", texts.unknownOption(name, quoted, nearestNames(quoted, flagsOf(command), 1)));
+      return new CommandError(
+        "unknown-flag",
+        texts.unknownOption(name, quoted, nearestNames(quoted, flagsOf(command), 1)),
+      );
     case "commander.missingArgument":
       return new CommandError("missing-argument", texts.missingArgument(name, quoted.toUpperCase()));
     case "commander.optionMissingArgument":
       return new CommandError("missing-value", texts.missingValue(name, quoted));
     case "commander.excessArguments": {
-      const [, expected = "?", seen = "?"] = /Expected (\d+) arguments? but got (\d+)/.exec(error.message) ?? [];
+      const [, expected = "?", seen = "?"] =
+        /Expected (\d+) arguments? but got (\d+)/.exec(error.message) ?? [];
       return new CommandError("excess-arguments", texts.excessArguments(name, expected, seen));
     }
     case "commander.invalidArgument":
@@ -59,5 +66,5 @@ function namesOf(command: Command): string[] {
 
 function flagsOf(command: Command): string[] {
   const own = [command, ...(command.parent === null ? [] : [command.parent])];
-  return own.flatMap(({ options }) => options.flatMap(({ long }) => (long == null ? [] : [long])));
+  return own.flatMap(({ options }) => options.flatMap(({ long }) => (long === undefined ? [] : [long])));
 }

@@ -36,14 +36,23 @@ export function padTo(text: string, columns: number, align: "left" | "right" = "
 /** The text, or as much of its start as fits with an ellipsis. */
 export function cutTo(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
-  return columns < 1 ? "" : `${startOf([...text], columns - 1).join("")}…`;
+  return columns < 1 ? "" : `${startOf(charactersOf(text), columns - 1).join("")}…`;
 }
 
 /** The text, or its start and its end around an ellipsis: lists of settings often differ in their last word only. */
 export function cutMiddle(text: string, columns: number): string {
   if (widthOf(text) <= columns || columns < 4) return cutTo(text, columns);
-  const end = startOf([...text].reverse(), Math.floor((columns - 1) / 2)).reverse().join("");
-  return `${startOf([...text], columns - 1 - widthOf(end)).join("")}…${end}`;
+  const end = startOf(charactersOf(text).reverse(), Math.floor((columns - 1) / 2))
+    .reverse()
+    .join("");
+  return `${startOf(charactersOf(text), columns - 1 - widthOf(end)).join("")}…${end}`;
+}
+
+const segmenter = new Intl.Segmenter();
+
+/** What a person takes for one character, whatever it is made of. */
+function charactersOf(text: string): string[] {
+  return Array.from(segmenter.segment(text), ({ segment }) => segment);
 }
 
 /** As many of the characters as fit. */

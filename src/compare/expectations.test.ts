@@ -78,6 +78,11 @@ test("nothing holds in a comparison that measured nothing", () => {
   expect(statuses).toHaveLength(expectations.length);
 });
 
+test("nothing is concluded from the preset that only checks that everything runs", () => {
+  const statuses = verdictsOf(sampleComparison({ preset: "smoke" })).map(({ status }) => status);
+  expect(new Set(statuses)).toEqual(new Set(["not measured"]));
+});
+
 test("the lines for a terminal carry the numbers, in both languages", () => {
   const results = recallOf({ dot: 0.96 });
   expect(printVerdicts(results, { language: "en" })).toContain(

@@ -5,7 +5,7 @@
 import { parseSelector, type SelectedParts } from "../attention/index.ts";
 import { type Bilingual, same } from "./bilingual.ts";
 import { formatSpread } from "./format.ts";
-import { columnTitle } from "./labels.ts";
+import { type PlannedColumn } from "./plan.ts";
 import { type CellResult, columnOf, type ComparisonResults } from "./results.ts";
 import { pairedDifference, seriesOf } from "./series.ts";
 import { type Spread, standing } from "./spread.ts";
@@ -71,8 +71,8 @@ export const expectations: readonly Expectation[] = [
     },
     source: "Arora et al. 2023 (zoology)",
     test: (results) => {
-      const linear = measuredCells(results, "recall", isLinear);
-      const softmax = measuredCells(results, "recall", isPlain(["dot"]));
+      const linear = recallCells(results, isLinear);
+      const softmax = recallCells(results, isPlain(["dot"]));
       if (linear.length === 0 || softmax.length === 0) return notMeasured("recall: dot, dot+none");
       const evidence = [...linear, ...softmax].map(evidenceOf);
       const solves = ({ spread }: MeasuredCell): boolean => spread.mean >= SOLVED;
@@ -111,8 +111,24 @@ export const expectations: readonly Expectation[] = [
 
 /** Tests every expectation on the results. */
 export function verdictsOf(results: ComparisonResults): Verdict[] {
-  return expectations.map(({ id, claim, source, test }) => ({ id, claim, source, ...test(results) }));
+  const isCheck = results.plan.preset === "smoke";
+  return expectations.map(({ id, claim, source, test }) => ({
+    id,
+    claim,
+    source,
+    ...(isCheck ? tooShort : test(results)),
+  }));
 }
+
+/** The smoke preset checks that everything runs; what its models know after a few steps says nothing. */
+const tooShort: Finding = {
+  status: "not measured",
+  reason: {
+    en: "the preset smoke trains too briefly to tell; use quick or full",
+    zh: "smoke 预设训练过短，无法判断；请使用 quick 或 full",
+  },
+  evidence: [],
+};
 
 const solvedRule: Bilingual = {
   en: `solved means a mean test accuracy of at least ${SOLVED}`,
@@ -130,7 +146,7 @@ function solvesRecall(id: string, similarities: readonly string[], claim: Biling
     claim,
     source: "Arora et al. 2023 (zoology)",
     test: (results) => {
-      const cells = measuredCells(results, "recall", isPlain(similarities));
+      const cells = recallCells(results, isPlain(similarities));
       if (cells.length === 0) return notMeasured(`recall: ${similarities.join(", ")}`);
       return {
         status: cells.every(({ spread }) => spread.mean >= SOLVED) ? "holds" : "does not hold",
@@ -150,7 +166,7 @@ function beatsEuclidean(width: number): Expectation {
     },
     source: "Nickel & Kiela 2017, 2018",
     test: (results) => {
-      const atWidth = ({ settings }: { readonly settings: Readonly<Record<string, unknown>> }): boolean =>
+      const atWidth = ({ settings }: ColumnSettings): boolean =>
         settings["width"] === width && settings["source"] !== "tree";
       const curved = measuredCells(results, "hierarchy", isPlain(hyperbolic), atWidth);
       const flat = measuredCells(results, "hierarchy", isPlain(euclidean), atWidth);
@@ -226,10 +242,11 @@ function beyondTrainedLength(
   };
 }
 
+type ColumnSettings = Pick<PlannedColumn, "settings">;
+
 interface MeasuredCell extends CellResult {
   readonly spread: Spread;
   readonly better: "higher" | "lower";
-  readonly title: Bilingual;
   /** Of the column's metric. */
   readonly series: string;
 }
@@ -238,15 +255,24 @@ function measuredCells(
   results: ComparisonResults,
   task: string,
   matches: (parts: SelectedParts) => boolean,
-  inColumn: (column: { readonly settings: Readonly<Record<string, unknown>> }) => boolean = () => true,
+  inColumn: (column: ColumnSettings) => boolean = () => true,
 ): MeasuredCell[] {
   return results.cells.flatMap((cell) => {
     const column = columnOf(results.plan, cell);
     const fits = column.task === task && inColumn(column) && matches(parseSelector(cell.selector));
     if (!fits || cell.metric === null) return [];
     const { better, name } = column.metric;
-    return [{ ...cell, spread: cell.metric, better, title: columnTitle(column), series: name }];
+    return [{ ...cell, spread: cell.metric, better, series: name }];
   });
+}
+
+/** Recall at the widest heads that were compared: what a claim about an attention, not about its width, is about. */
+function recallCells(results: ComparisonResults, matches: (parts: SelectedParts) => boolean): MeasuredCell[] {
+  const widthOf = ({ settings }: ColumnSettings): number => Number(settings["headWidth"] ?? 0);
+  const widest = Math.max(
+    ...results.plan.columns.map((column) => (column.task === "recall" ? widthOf(column) : 0)),
+  );
+  return measuredCells(results, "recall", matches, (column) => widthOf(column) === widest);
 }
 
 /** One of the similarities, with every other part at its default. */

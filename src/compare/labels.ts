@@ -1,5 +1,5 @@
 /** @file What tasks, columns and measurements are called in reports and tables. */
-import { type Bilingual, same } from "./bilingual.ts";
+import { type Bilingual, type Language, same } from "./bilingual.ts";
 import { decimalsFor, formatBytes, formatDuration, formatNumber } from "./format.ts";
 import { type PlannedColumn } from "./plan.ts";
 
@@ -32,7 +32,10 @@ const measurements: Readonly<Record<string, Measurement>> = {
     title: { en: "bits per character, last places of each block", zh: "每字符比特数（各块末尾）" },
     format: plain,
   },
-  bitsIncrease: { title: { en: "increase of bits beyond the trained length", zh: "超出训练长度的比特增量" }, format: plain },
+  bitsIncrease: {
+    title: { en: "increase of bits beyond the trained length", zh: "超出训练长度的比特增量" },
+    format: plain,
+  },
   timeMs: { title: { en: "time", zh: "时间" }, format: formatDuration },
   bytes: { title: { en: "memory", zh: "内存" }, format: formatBytes },
   memoryExponent: { title: { en: "exponent of memory", zh: "内存指数" }, format: plain },
@@ -70,12 +73,24 @@ export function unitTitle({ metric }: Pick<PlannedColumn, "metric">): Bilingual 
   return { en: `${metric.unit} ${arrow}`, zh: `${unitTitles[metric.unit] ?? metric.unit} ${arrow}` };
 }
 
+const settingTitles: Readonly<Record<string, Bilingual>> = {
+  width: { en: "width", zh: "宽度" },
+  headWidth: { en: "head width", zh: "头宽度" },
+  length: { en: "length", zh: "长度" },
+};
+
+/** What a setting is called; its name where it has no title here. */
+export function settingTitle(setting: string): Bilingual {
+  return settingTitles[setting] ?? same(setting);
+}
+
 /** The settings in which a column differs from its siblings: `width 2`; empty where it has none. */
 export function variantTitle({ variant }: Pick<PlannedColumn, "variant">): Bilingual {
-  const settings = Object.entries(variant);
-  const list = (name: (setting: string) => string): string =>
-    settings.map(([setting, value]) => `${name(setting)} ${value}`).join(", ");
-  return { en: list((setting) => setting), zh: list((setting) => (setting === "width" ? "宽度" : setting)) };
+  const list = (language: Language): string =>
+    Object.entries(variant)
+      .map(([setting, value]) => `${settingTitle(setting)[language]} ${value}`)
+      .join(", ");
+  return { en: list("en"), zh: list("zh") };
 }
 
 /** A column's title in one line: `hierarchy, width 2`. */

@@ -3,7 +3,6 @@ import { samplePlan, sampleRecipes } from "../../test/sample-comparison.ts";
 import { DomainError } from "../base/errors.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { label, planComparison } from "./plan.ts";
-import { presetNames, presets } from "./presets.ts";
 
 const small = { preset: "quick", tasks: ["recall"], similarities: ["dot", "l2"] } as const;
 
@@ -83,18 +82,6 @@ describe("a plan", () => {
     const [run] = samplePlan({ ...small, seeds: [3], learningRates: [0.01] }).runs;
     expect(label(run)).toBe("recall · dot · lr 0.01 · seed 3");
     expect(run.folder).toMatch(/^recall-dot-lr0\.01-s3-[0-9a-f]{6}$/);
-  });
-});
-
-describe("the built-in presets", () => {
-  test.each(presetNames)("%s holds only attentions that exist and whose parts fit together", (preset) => {
-    const plan = planComparison({ preset, tasks: Object.keys(presets[preset].columns) }, sampleRecipes);
-    expect(plan.runs.length).toBeGreaterThan(0);
-  });
-
-  test("full has at least three seeds in every cell", () => {
-    const plan = planComparison({ preset: "full" }, sampleRecipes);
-    expect(Math.min(...plan.cells.map(({ seeds }) => seeds.length))).toBeGreaterThanOrEqual(3);
   });
 });
 

@@ -25,146 +25,164 @@ export interface Preset {
 
 export type PresetName = "smoke" | "quick" | "full";
 
-/** All presets by name. */
-export const presets: Readonly<Record<PresetName, Preset>> = {
-  smoke: {
-    tasks: ["recall", "hierarchy", "language", "extrapolation"],
-    columns: {
-      recall: {
-        selectors: ["dot", "l2", "dot+none"],
-        settings: { steps: 40 },
-        seeds: [0],
-        learningRates: { count: 1 },
-      },
-      hierarchy: {
-        selectors: ["l2", "poincare"],
-        settings: { source: "tree", width: 2, epochs: 10, burnIn: 2 },
-        seeds: [0],
-        learningRates: { count: 1 },
-      },
-      language: {
-        selectors: ["dot", "l2"],
-        settings: { steps: 10 },
-        seeds: [0],
-        learningRates: { count: 1 },
-      },
-      extrapolation: {
-        selectors: ["dot+rope", "dot+alibi"],
-        settings: { steps: 10 },
-        seeds: [0],
-        learningRates: { count: 1 },
-      },
-      "recall-tokens": {
-        selectors: ["dot"],
-        settings: { steps: 10 },
-        seeds: [0],
-        learningRates: { count: 1 },
-      },
-      scaling: { selectors: ["dot"], settings: {}, seeds: [0], learningRates: { count: 1 } },
+/** A decoder that trains in seconds, for the tasks that read text. */
+const smallDecoder = { width: 32, length: 32 } as const;
+
+/** Seconds: checks that every task runs. Its models learn next to nothing. */
+const smoke: Preset = {
+  tasks: ["recall", "hierarchy", "language", "extrapolation"],
+  columns: {
+    recall: {
+      selectors: ["dot", "l2", "dot+none"],
+      settings: { steps: 60, batch: 32 },
+      seeds: [0],
+      learningRates: [0.01],
     },
-  },
-  quick: {
-    tasks: ["recall", "hierarchy", "language", "extrapolation"],
-    columns: {
-      recall: {
-        selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],
-        settings: { steps: 300 },
-        seeds: [0, 1],
-        learningRates: { count: 2 },
-      },
-      hierarchy: {
-        selectors: ["l2", "cauchy", "lorentz-distance", "poincare", "cosine"],
-        settings: { width: [2, 5], epochs: 30, burnIn: 5 },
-        seeds: [0, 1],
-        learningRates: { count: 3 },
-      },
-      language: {
-        selectors: ["dot", "l2", "cosine", "lorentz"],
-        settings: { steps: 150 },
-        seeds: [0],
-        learningRates: { count: 1 },
-      },
-      extrapolation: {
-        selectors: ["dot+rope", "dot+alibi", "dot+nope", "dot+rope:scaling=ntk,factor=16"],
-        settings: { steps: 150 },
-        seeds: [0],
-        learningRates: { count: 1 },
-      },
-      "recall-tokens": {
-        selectors: ["dot", "l2", "cosine", "dot+none"],
-        settings: { steps: 1000 },
-        seeds: [0],
-        learningRates: { count: 2 },
-      },
-      scaling: { selectors: ["dot", "l2"], settings: {}, seeds: [0], learningRates: { count: 1 } },
+    "recall-tokens": {
+      selectors: ["dot", "l2"],
+      settings: { width: 32, steps: 40, warmUp: 10 },
+      seeds: [0],
+      learningRates: [0.003],
     },
-  },
-  full: {
-    tasks: ["recall", "recall-tokens", "hierarchy", "language", "extrapolation", "scaling"],
-    columns: {
-      recall: {
-        selectors: [
-          "dot",
-          "l2",
-          "l1",
-          "cosine",
-          "cauchy",
-          "lorentz",
-          "lorentz-distance",
-          "poincare",
-          "complex",
-          "tropical",
-          "mahalanobis",
-          "dot+none",
-        ],
-        settings: {},
-        seeds: [0, 1, 2],
-        learningRates: { count: 4 },
-      },
-      "recall-tokens": {
-        selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],
-        settings: {},
-        seeds: [0, 1, 2],
-        learningRates: { count: 4 },
-      },
-      hierarchy: {
-        selectors: ["l2", "cauchy", "lorentz", "lorentz-distance", "poincare", "cosine"],
-        settings: { width: [2, 3, 5, 10] },
-        seeds: [0, 1, 2],
-        learningRates: { count: 4 },
-      },
-      language: {
-        selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare"],
-        settings: {},
-        seeds: [0, 1, 2],
-        learningRates: { count: 4 },
-      },
-      extrapolation: {
-        selectors: [
-          "dot+rope",
-          "dot+rope:scaling=pi,factor=16",
-          "dot+rope:scaling=ntk,factor=16",
-          "dot+rope:scaling=yarn,factor=16,original=64",
-          "dot+rope:scaling=xpos",
-          "dot+alibi",
-          "dot+log-cpb",
-          "dot+nope",
-          "l2+alibi",
-          "cosine+alibi",
-        ],
-        settings: {},
-        seeds: [0, 1, 2],
-        learningRates: { count: 3 },
-      },
-      scaling: {
-        selectors: ["dot", "l2", "cosine", "lorentz", "poincare"],
-        settings: {},
-        seeds: [0, 1, 2],
-        learningRates: { count: 1 },
-      },
+    hierarchy: {
+      selectors: ["l2", "poincare"],
+      settings: { source: "tree", width: 2, epochs: 10, burnIn: 2, negatives: 10 },
+      seeds: [0],
+      learningRates: [1],
+    },
+    language: {
+      selectors: ["dot", "l2"],
+      settings: { ...smallDecoder, steps: 20, warmUp: 5, testWindows: 32 },
+      seeds: [0],
+      learningRates: [0.005],
+    },
+    extrapolation: {
+      selectors: ["dot+rope", "dot+alibi"],
+      settings: { ...smallDecoder, steps: 20, warmUp: 5, factors: [1, 4, 16], blocks: 2 },
+      seeds: [0],
+      learningRates: [0.005],
+    },
+    scaling: {
+      selectors: ["dot", "l2"],
+      settings: { to: 8, rounds: 2 },
+      seeds: [0],
+      learningRates: { count: 1 },
     },
   },
 };
+
+/** Minutes: the smallest sizes at which the tasks show what they are about. */
+const quick: Preset = {
+  tasks: ["recall", "hierarchy", "language", "extrapolation"],
+  columns: {
+    recall: {
+      selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],
+      settings: { steps: 150, batch: 32 },
+      seeds: [0, 1],
+      learningRates: [0.01, 0.03],
+    },
+    "recall-tokens": {
+      selectors: ["dot", "l2", "cosine", "dot+none"],
+      settings: { steps: 1500 },
+      seeds: [0],
+      learningRates: [0.001, 0.003],
+    },
+    hierarchy: {
+      selectors: ["l2", "cauchy", "poincare", "lorentz-distance"],
+      settings: { width: [2, 5], epochs: 25, burnIn: 5, negatives: 10 },
+      seeds: [0, 1],
+      learningRates: [0.3, 1],
+    },
+    language: {
+      selectors: ["dot", "l2", "cosine", "lorentz"],
+      settings: { ...smallDecoder, steps: 200, testWindows: 64 },
+      seeds: [0],
+      learningRates: [0.005, 0.01],
+    },
+    extrapolation: {
+      selectors: ["dot+rope", "dot+alibi", "dot+nope", "dot+rope:scaling=ntk,factor=16"],
+      settings: { ...smallDecoder, steps: 300, blocks: 4 },
+      seeds: [0],
+      learningRates: [0.005],
+    },
+    scaling: {
+      selectors: ["dot", "l2", "cosine", "poincare"],
+      settings: { to: 9, rounds: 3 },
+      seeds: [0],
+      learningRates: { count: 1 },
+    },
+  },
+};
+
+/** Hours: default sizes of every task, three seeds, and learning rates enough to tune every attention alike. */
+const full: Preset = {
+  tasks: ["recall", "recall-tokens", "hierarchy", "language", "extrapolation", "scaling"],
+  columns: {
+    recall: {
+      selectors: [
+        "dot",
+        "l2",
+        "l1",
+        "cosine",
+        "cauchy",
+        "lorentz",
+        "lorentz-distance",
+        "poincare",
+        "complex",
+        "tropical",
+        "mahalanobis",
+        "dot+none",
+      ],
+      settings: { headWidth: [2, 4, 16] },
+      seeds: [0, 1, 2],
+      learningRates: [0.003, 0.01, 0.03],
+    },
+    "recall-tokens": {
+      selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],
+      settings: {},
+      seeds: [0, 1, 2],
+      learningRates: [0.001, 0.003, 0.01],
+    },
+    hierarchy: {
+      selectors: ["l2", "cauchy", "cosine", "poincare", "lorentz-distance", "lorentz"],
+      settings: { width: [2, 3, 5, 10], epochs: 100 },
+      seeds: [0, 1, 2],
+      learningRates: [0.1, 0.3, 1, 3],
+    },
+    language: {
+      selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare"],
+      settings: { steps: 1000 },
+      seeds: [0, 1, 2],
+      learningRates: [0.001, 0.002, 0.004, 0.008],
+    },
+    extrapolation: {
+      selectors: [
+        "dot+rope",
+        "dot+rope:scaling=pi,factor=16",
+        "dot+rope:scaling=ntk,factor=16",
+        "dot+rope:scaling=yarn,factor=16,original=64",
+        "dot+rope:scaling=xpos",
+        "dot+alibi",
+        "dot+log-cpb",
+        "dot+nope",
+        "l2+alibi",
+        "cosine+alibi",
+      ],
+      settings: { steps: 1000 },
+      seeds: [0, 1, 2],
+      learningRates: [0.001, 0.002, 0.004],
+    },
+    scaling: {
+      selectors: ["dot", "l2", "cosine", "lorentz", "poincare"],
+      settings: {},
+      seeds: [0, 1, 2],
+      learningRates: { count: 1 },
+    },
+  },
+};
+
+/** All presets by name. */
+export const presets: Readonly<Record<PresetName, Preset>> = { smoke, quick, full };
 
 /** The names of the presets, the shortest comparison first. */
 export const presetNames: readonly PresetName[] = ["smoke", "quick", "full"];

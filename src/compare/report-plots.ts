@@ -7,7 +7,7 @@ import { dot, line, type Markish, type PlotOptions, ruleX, ruleY, text } from "@
 import { type Bilingual, same } from "./bilingual.ts";
 import { axisLabel, type Figure } from "./drawing.ts";
 import { formatBytes, formatDuration, formatNumber, formatSpread } from "./format.ts";
-import { columnTitle, measurement, taskTitle, unitTitle } from "./labels.ts";
+import { columnTitle, measurement, settingTitle, taskTitle, unitTitle } from "./labels.ts";
 import { type PlannedColumn } from "./plan.ts";
 import { plotText } from "./report-text.ts";
 import { type CellResult, type ComparisonResults, finishedRuns } from "./results.ts";
@@ -240,7 +240,7 @@ export function variantFigure(
     })),
   );
   if (points.length === 0) return undefined;
-  const name: Bilingual = { en: setting, zh: setting === "width" ? "宽度" : setting };
+  const name = settingTitle(setting);
   return {
     id: figureId(columns[0], "variants"),
     caption: join(taskTitle(columns[0].task), plotText.variant(name)),

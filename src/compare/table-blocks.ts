@@ -20,31 +20,33 @@ const SHARED_ROWS = 0.5;
 /**
  * Divides the matrix into tables, in the order of the plan. Columns of one task stay together where they fit.
  *
- * @param fits - whether columns may stand side by side
+ * @param fits - whether a table is narrow enough
  */
 export function tableBlocks(
   { plan }: Pick<ComparisonResults, "plan">,
-  fits: (columns: readonly PlannedColumn[]) => boolean = () => true,
+  fits: (block: TableBlock) => boolean = () => true,
 ): TableBlock[] {
-  const blocks: { columns: PlannedColumn[]; selectors: string[] }[] = [];
+  const blocks: TableBlock[] = [];
   const join = (columns: readonly PlannedColumn[]): boolean => {
     const selectors = plan.cells
       .filter((cell) => columns.some(({ id }) => id === cell.column))
       .map(({ selector }) => selector);
     const wanted = [...new Set(selectors)];
-    const block = blocks.find(
-      (candidate) =>
-        wanted.filter((selector) => candidate.selectors.includes(selector)).length >=
-          SHARED_ROWS * wanted.length && fits([...candidate.columns, ...columns]),
-    );
-    if (block !== undefined) {
-      block.columns.push(...columns);
-      block.selectors.push(...wanted.filter((selector) => !block.selectors.includes(selector)));
+    for (const [place, block] of blocks.entries()) {
+      const added = wanted.filter((selector) => !block.selectors.includes(selector));
+      if (added.length > (1 - SHARED_ROWS) * wanted.length) continue;
+      const joined = {
+        columns: [...block.columns, ...columns],
+        selectors: [...block.selectors, ...added],
+      };
+      if (!fits(joined)) continue;
+      blocks[place] = joined;
       return true;
     }
+    const alone = { columns, selectors: wanted };
     // A single column has its table even in a terminal that is too narrow for it.
-    if (columns.length > 1 && !fits(columns)) return false;
-    blocks.push({ columns: [...columns], selectors: wanted });
+    if (columns.length > 1 && !fits(alone)) return false;
+    blocks.push(alone);
     return true;
   };
   for (const task of new Set(plan.columns.map((column) => column.task))) {

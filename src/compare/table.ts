@@ -58,16 +58,17 @@ const gap = "  ";
 
 function printText(results: ComparisonResults, options: TableOptions): string {
   const { language, terminalColumns = 80, hasColour = false } = options;
-  const labelWidth = Math.max(
-    stringWidth(tableText.similarity[language]),
-    ...results.plan.cells.map(({ selector }) => stringWidth(selector)),
-  );
   const widthOf = (column: PlannedColumn): number =>
     columnLayout(results, column, language).width + gap.length;
-  const fits = (columns: readonly PlannedColumn[]): boolean =>
-    columns.reduce((sum, column) => sum + widthOf(column), labelWidth) <= terminalColumns;
+  const fits = ({ columns, selectors }: TableBlock): boolean =>
+    columns.reduce((sum, column) => sum + widthOf(column), labelWidth(selectors, language)) <=
+    terminalColumns;
   const blocks = tableBlocks(results, fits).map((block) => textBlock(results, block, language, hasColour));
   return [...blocks, footnotes(results, language), ""].join("\n");
+}
+
+function labelWidth(selectors: readonly string[], language: Language): number {
+  return Math.max(...[tableText.similarity[language], ...selectors].map((label) => stringWidth(label)));
 }
 
 interface ColumnLayout {
@@ -113,7 +114,7 @@ function textBlock(
   hasColour: boolean,
 ): string {
   const title = tableText.similarity[language];
-  const labelWidth = Math.max(stringWidth(title), ...selectors.map((selector) => stringWidth(selector)));
+  const first = labelWidth(selectors, language);
   const layouts = columns.map((column) => columnLayout(results, column, language));
   const headerLines = Math.max(...layouts.map(({ header }) => header.length));
   const lines: string[] = [];
@@ -122,9 +123,9 @@ function textBlock(
     const parts = layouts.map(({ header, width }) =>
       padStart(header[line - headerLines + header.length] ?? "", width),
     );
-    lines.push([padEnd(line === headerLines - 1 ? title : "", labelWidth), ...parts].join(gap).trimEnd());
+    lines.push([padEnd(line === headerLines - 1 ? title : "", first), ...parts].join(gap).trimEnd());
   }
-  lines.push([labelWidth, ...layouts.map(({ width }) => width)].map((width) => "─".repeat(width)).join(gap));
+  lines.push([first, ...layouts.map(({ width }) => width)].map((width) => "─".repeat(width)).join(gap));
   for (const selector of selectors) {
     const cells = columns.map((column, place) => {
       const cell = cellAt(results, column.id, selector);
@@ -134,7 +135,7 @@ function textBlock(
       );
       return hasColour && cell?.best === true ? `\u001B[1m${text}\u001B[22m` : text;
     });
-    lines.push([padEnd(selector, labelWidth), ...cells].join(gap).trimEnd());
+    lines.push([padEnd(selector, first), ...cells].join(gap).trimEnd());
   }
   return `${lines.join("\n")}\n`;
 }

@@ -74,5 +74,7 @@ export function pick(values: Values, names: readonly string[]): Values {
 }
 
 function valuesOn(tape: Tape, arrays: ModelArrays): Values {
-  return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, tape.parameter(name, array)]));
+  return Object.fromEntries(
+    Object.entries(arrays).map(([name, array]) => [name, tape.parameter(name, array)]),
+  );
 }

@@ -42,11 +42,18 @@ export interface AttentionGroup extends LayerGroup {
  * @param prefix - where its parameters are
  * @param width - D
  */
-export function attentionGroup(group: LayerGroup, index: number, prefix: string, width: number): AttentionGroup {
+export function attentionGroup(
+  group: LayerGroup,
+  index: number,
+  prefix: string,
+  width: number,
+): AttentionGroup {
   const { heads } = group;
   // Added to the embeddings by the model: the attention itself does not see it.
   const composition =
-    group.composition.position.place === "embedding" ? { ...group.composition, position: nope() } : group.composition;
+    group.composition.position.place === "embedding"
+      ? { ...group.composition, position: nope() }
+      : group.composition;
   const parameters = parametersOf(composition);
   const values = initialParameters(composition, { heads, width });
   return {
@@ -66,7 +73,10 @@ export function attentionGroup(group: LayerGroup, index: number, prefix: string,
 }
 
 /** The parameters of a group that training moves, for the model's list. */
-export function heldParameters({ composition, heads, trained }: AttentionGroup, width: number): ModelParameter[] {
+export function heldParameters(
+  { composition, heads, trained }: AttentionGroup,
+  width: number,
+): ModelParameter[] {
   const sizes = { heads, width };
   return trained.map(({ parameter, held: name }) => ({
     name,
@@ -94,7 +104,10 @@ export function operationInputs<V>(
     v: values[names.v],
     ...Object.fromEntries(trained.map(({ parameter, output }) => [parameter.name, values[output]])),
     ...Object.fromEntries(
-      Object.entries(fixed).map(([name, { data, shape }]) => [name, constant(np.array(data, { shape: [...shape] }))]),
+      Object.entries(fixed).map(([name, { data, shape }]) => [
+        name,
+        constant(np.array(data, { shape: [...shape] })),
+      ]),
     ),
   };
 }

@@ -8,7 +8,13 @@ import { valuesOf } from "../nn/attention-parameters.ts";
 import { mergeHeads, splitHeads } from "../nn/heads.ts";
 import { normalWeights } from "../nn/initialisation.ts";
 import { linear } from "../nn/linear.ts";
-import { type AttentionGroup, attentionGroup, heldParameters, type LayerGroup, operationInputs } from "./attention-group.ts";
+import {
+  type AttentionGroup,
+  attentionGroup,
+  heldParameters,
+  type LayerGroup,
+  operationInputs,
+} from "./attention-group.ts";
 import { type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
 
@@ -65,7 +71,12 @@ export interface AttentionLayer {
 export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
   const { prefix, width, headWidth, valueWidth = headWidth, outWidth = width, deviations } = options;
   const groups = options.groups.map((group, index) =>
-    attentionGroup(group, index, options.groups.length === 1 ? prefix : `${prefix}.groups.${index}`, headWidth),
+    attentionGroup(
+      group,
+      index,
+      options.groups.length === 1 ? prefix : `${prefix}.groups.${index}`,
+      headWidth,
+    ),
   );
   const heads = groups.reduce((sum, group) => sum + group.heads, 0);
   const keyValueHeads = groups.reduce((sum, group) => sum + group.keyValueHeads, 0);
@@ -110,7 +121,8 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
         all.dispose();
       }
       for (const { trained } of groups) {
-        for (const { parameter, held, output } of trained) outputs[output] = valuesOf(parameter, arrays[held]);
+        for (const { parameter, held, output } of trained)
+          outputs[output] = valuesOf(parameter, arrays[held]);
       }
       return outputs;
     },

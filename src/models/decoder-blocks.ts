@@ -100,13 +100,18 @@ export function embeddingBlock(
       const embedded = takeRows(arrays[tokenTable.name], tokens.reshape([batch * length]));
       if (places === "none") return embedded;
       const added = places === "table" ? arrays["places"] : arrays[placeTable.name].slice([0, length]);
-      return embedded.reshape([batch, length, width]).add(added).reshape([batch * length, width]);
+      return embedded
+        .reshape([batch, length, width])
+        .add(added)
+        .reshape([batch * length, width]);
     },
   };
 }
 
 /** The last norm and the product with the output table: rows to logits [M, V]. */
-export function headBlock(config: ResolvedDecoderConfig): Block & { readonly owned: readonly ModelParameter[] } {
+export function headBlock(
+  config: ResolvedDecoderConfig,
+): Block & { readonly owned: readonly ModelParameter[] } {
   const { vocabulary, width, tiedHead } = config;
   const norm = normBlock(config, "model.norm");
   const table = matrix(tiedHead ? embeddingName : headName, [vocabulary, width]);

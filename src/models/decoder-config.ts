@@ -1,6 +1,12 @@
 /** @file The configuration of a decoder: its sizes and the attention of every head, with defaults and checks. */
 import * as v from "valibot";
-import { type AnyPartFactory, compose, type Composition, completeSelector, parseSelector } from "../attention/index.ts";
+import {
+  type AnyPartFactory,
+  compose,
+  type Composition,
+  completeSelector,
+  parseSelector,
+} from "../attention/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { didYouMean } from "../base/options.ts";
 
@@ -56,7 +62,11 @@ export interface ResolvedDecoderConfig extends Required<Omit<DecoderConfig, "att
   readonly groups: readonly (readonly ComposedGroup[])[];
 }
 
-const extent = v.pipe(v.number(), v.integer("a whole number is needed"), v.minValue(1, "a number ≥ 1 is needed"));
+const extent = v.pipe(
+  v.number(),
+  v.integer("a whole number is needed"),
+  v.minValue(1, "a number ≥ 1 is needed"),
+);
 const selector = v.pipe(v.string(), v.minLength(1, "a selector is needed, such as dot+rope+causal"));
 const group = v.strictObject({ selector, heads: extent });
 
@@ -93,7 +103,13 @@ export function resolveDecoderConfig(
   const read = readConfig(config);
   const { width, heads, layers, feedForward } = read;
   const { keyValueHeads = heads } = read;
-  requireDivides("key/value heads", keyValueHeads, "query heads", heads, "Let each key/value head serve as many query heads");
+  requireDivides(
+    "key/value heads",
+    keyValueHeads,
+    "query heads",
+    heads,
+    "Let each key/value head serve as many query heads",
+  );
   if (read.headWidth === undefined) {
     requireDivides("heads", heads, "the width", width, "Change one of them, or give headWidth itself");
   }
@@ -168,7 +184,13 @@ function composeGroups(
   }
   const shared = heads / keyValueHeads;
   return groups.map(({ selector, heads: own }) => {
-    requireDivides("query heads per key/value head", shared, `the heads of group '${selector}'`, own, "Change its size");
+    requireDivides(
+      "query heads per key/value head",
+      shared,
+      `the heads of group '${selector}'`,
+      own,
+      "Change its size",
+    );
     const composition = compose(completeSelector(parseSelector(selector, similarities), {}));
     requireCausal(selector, composition);
     composition.similarity.terms(headWidth);

@@ -127,13 +127,16 @@ export function decoder(
     return head.apply(positions === undefined ? rows : takeRows(rows, positions), arrays);
   };
 
-  const projectedNames = ({ norm, attention }: Layer): readonly string[] => [...namesOf(norm), ...attention.projected];
+  const projectedNames = ({ norm, attention }: Layer): readonly string[] => [
+    ...namesOf(norm),
+    ...attention.projected,
+  ];
   const mergedNames = ({ attention, feedForward }: Layer): readonly string[] => [
     ...attention.merged,
     ...namesOf(feedForward),
   ];
-  const stages: readonly { readonly operation: StageOperation; readonly reads: readonly string[] }[] = layers.map(
-    (layer, index) =>
+  const stages: readonly { readonly operation: StageOperation; readonly reads: readonly string[] }[] =
+    layers.map((layer, index) =>
       index === 0
         ? {
             operation: stage("embed and project", ({ tokens, ...arrays }: ModelArrays) => {
@@ -149,16 +152,24 @@ export function decoder(
             }),
             reads: [...mergedNames(layers[index - 1]), ...projectedNames(layer)],
           },
-  );
+    );
   const lastReads = [...mergedNames(lastLayer), ...namesOf(head)];
-  const lossOperation = lossStage("merge, head and loss", ({ targets, positions, ...arrays }: ModelArrays) => ({
-    loss: np.mean(crossEntropy(logitsOf(arrays, positions), targets)),
+  const lossOperation = lossStage(
+    "merge, head and loss",
+    ({ targets, positions, ...arrays }: ModelArrays) => ({
+      loss: np.mean(crossEntropy(logitsOf(arrays, positions), targets)),
+    }),
+  );
+  const labelsOperation = stage(
+    "merge, head and labels",
+    ({ targets, positions, ...arrays }: ModelArrays) => {
+      const logits = logitsOf(arrays, positions);
+      return { predicted: np.argmax(logits.ref, -1), losses: crossEntropy(logits, targets) };
+    },
+  );
+  const logitsOperation = stage("merge and head", (arrays: ModelArrays) => ({
+    logits: logitsOf(arrays, undefined),
   }));
-  const labelsOperation = stage("merge, head and labels", ({ targets, positions, ...arrays }: ModelArrays) => {
-    const logits = logitsOf(arrays, positions);
-    return { predicted: np.argmax(logits.ref, -1), losses: crossEntropy(logits, targets) };
-  });
-  const logitsOperation = stage("merge and head", (arrays: ModelArrays) => ({ logits: logitsOf(arrays, undefined) }));
 
   /** Runs everything before the last stage; what it returns is that stage's input. */
   async function runLayers(
@@ -183,7 +194,12 @@ export function decoder(
     return { ...inputs, ...pick(values, lastReads) };
   }
 
-  const run = async (tape: Tape, values: Values, batch: TokenBatch, observe?: LayerObserver): Promise<Values> => {
+  const run = async (
+    tape: Tape,
+    values: Values,
+    batch: TokenBatch,
+    observe?: LayerObserver,
+  ): Promise<Values> => {
     const { tokens, targets, positions } = batch;
     requireTokens(targets, resolved.vocabulary);
     requirePlaces(tokens.length, targets.length, positions);
@@ -193,8 +209,10 @@ export function decoder(
       ...(positions === undefined ? {} : { positions: tape.constant(np.array(positions)) }),
     };
   };
-  const bytesOf = (length: number) => (sum: number, { composition, keyValueHeads }: ComposedGroup): number =>
-    sum + stateBytes(composition, { length, layers: 1, keyValueHeads, headWidth: resolved.headWidth });
+  const bytesOf =
+    (length: number) =>
+    (sum: number, { composition, keyValueHeads }: ComposedGroup): number =>
+      sum + stateBytes(composition, { length, layers: 1, keyValueHeads, headWidth: resolved.headWidth });
 
   return {
     ...assembleModel({
@@ -203,7 +221,11 @@ export function decoder(
       lossOperation,
       labelsOperation,
       stateBytes: (length) => resolved.groups.flat().reduce(bytesOf(length), 0),
-      owned: [logitsOperation, ...stages.map(({ operation }) => operation), ...layers.map(({ attention }) => attention)],
+      owned: [
+        logitsOperation,
+        ...stages.map(({ operation }) => operation),
+        ...layers.map(({ attention }) => attention),
+      ],
     }),
     config: resolved,
     logits: (arrays, tokens, batch) =>
@@ -250,7 +272,11 @@ function placeTable(table: Float64Array, length: number): np.Array {
   return np.array(scaled, { shape: [length, table.length / length] });
 }
 
-function lengthOf(tokens: Int32Array, batch: number, { maximumLength, vocabulary }: ResolvedDecoderConfig): number {
+function lengthOf(
+  tokens: Int32Array,
+  batch: number,
+  { maximumLength, vocabulary }: ResolvedDecoderConfig,
+): number {
   const length = tokens.length / batch;
   if (!Number.isInteger(length) || length === 0) {
     throw new ShapeError(

@@ -25,7 +25,10 @@ export type LayerObserver = (
  * Turns every temperature that is `auto` until the rows of each head's scores have unit standard deviation. `held` fills
  * with the new values, under their names in the model.
  */
-export function calibrationObserver(): { readonly observe: LayerObserver; readonly held: Record<string, Tensor> } {
+export function calibrationObserver(): {
+  readonly observe: LayerObserver;
+  readonly held: Record<string, Tensor>;
+} {
   const held: Record<string, Tensor> = {};
   const observe: LayerObserver = async (groups, arrays) => {
     const turned: Record<string, np.Array> = {};
@@ -74,7 +77,8 @@ export function statisticsObserver(): {
   };
   return {
     observe,
-    statistics: () => (isDistribution && rows > 0 ? { largestLogit, entropy: entropySum / rows } : { largestLogit }),
+    statistics: () =>
+      isDistribution && rows > 0 ? { largestLogit, entropy: entropySum / rows } : { largestLogit },
   };
 }
 

@@ -112,7 +112,13 @@ export function recallProbe(
     lossOperation,
     labelsOperation,
     stateBytes: (length) =>
-      stateBytes(composition, { length, layers: 1, keyValueHeads: heads, headWidth, valueWidth: values.valueWidth }),
+      stateBytes(composition, {
+        length,
+        layers: 1,
+        keyValueHeads: heads,
+        headWidth,
+        valueWidth: values.valueWidth,
+      }),
     owned: [project, layer],
   });
 }
@@ -128,7 +134,8 @@ function requireInside(selector: string, position: { readonly place: string; rea
 
 function lengthOf({ inputs, batch, targets, positions }: VectorBatch, width: number): number {
   const length = inputs.length / (batch * width);
-  if (Number.isInteger(length) && length > 0 && targets.length === positions.length && targets.length > 0) return length;
+  if (Number.isInteger(length) && length > 0 && targets.length === positions.length && targets.length > 0)
+    return length;
   throw new ShapeError(
     "probe-batch",
     `Cannot probe as inputs must be [B, N, ${width}] with as many targets as positions: ${inputs.length} numbers for ` +

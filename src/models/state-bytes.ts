@@ -41,7 +41,14 @@ export function stateBytes(composition: Composition, sizes: StateSizes): number 
   return layers * keyValueHeads * perHead * bytesPerNumber;
 }
 
-function isLinear({ similarity, position, patterns, selection, normaliser, aggregation }: Composition): boolean {
+function isLinear({
+  similarity,
+  position,
+  patterns,
+  selection,
+  normaliser,
+  aggregation,
+}: Composition): boolean {
   return (
     similarity.bilinear &&
     position.place !== "bias" &&

@@ -22,7 +22,10 @@ export function holdValues({ domain }: Parameter, { data, shape }: Tensor64): Te
 }
 
 /** The values of a parameter, given as it is held; the way back, in plain numbers. */
-export function heldValues({ domain, maximum = Infinity }: Parameter, { data, shape }: Tensor): Tensor64 {
+export function heldValues(
+  { domain, maximum = Infinity }: Parameter,
+  { data, shape }: Tensor | Tensor64,
+): Tensor64 {
   const values = Float64Array.from(data, (held) =>
     domain === "positive" ? Math.exp(Math.min(held, Math.log(maximum))) : held,
   );

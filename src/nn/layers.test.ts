@@ -14,12 +14,14 @@ const tolerance = 4e-5;
 beforeAll(() => startJax());
 
 const draws = (name: string, length: number): Float32Array => random(1, "layers", name).normals(length);
-const array = (numbers: Float32Array, ...shape: number[]): np.Array =>
-  np.array(numbers as Float32Array<ArrayBuffer>, { shape });
+const array = (numbers: Float32Array, ...shape: number[]): np.Array => np.array(numbers, { shape });
 
 function expectClose(actual: ArrayLike<number>, expected: readonly number[]): void {
   expect(actual).toHaveLength(expected.length);
-  const worst = expected.reduce((largest, value, place) => Math.max(largest, Math.abs(value - actual[place])), 0);
+  const worst = expected.reduce(
+    (largest, value, place) => Math.max(largest, Math.abs(value - actual[place])),
+    0,
+  );
   expect(worst).toBeLessThan(tolerance);
 }
 
@@ -38,7 +40,10 @@ describe("linear", () => {
   test("is x·Wᵀ + b", async () => {
     const [x, weight, bias] = [draws("x", 12), draws("w", 20), draws("b", 5)];
     const y = linear(array(x, 3, 4), array(weight, 5, 4), array(bias, 5));
-    expectClose(await y.data(), product(x, weight, 4).map((value, flat) => value + bias[flat % 5]));
+    expectClose(
+      await y.data(),
+      product(x, weight, 4).map((value, flat) => value + bias[flat % 5]),
+    );
   });
 });
 
@@ -140,7 +145,9 @@ describe("heads", () => {
     expect(heads.shape).toEqual([2, 4, 3, 2]);
     const numbers = await heads.ref.data();
     const [batch, head, place, coordinate] = [1, 2, 0, 1];
-    expect(numbers[((batch * 4 + head) * 3 + place) * 2 + coordinate]).toBe(rows[(batch * 3 + place) * 8 + 2 * head + 1]);
+    expect(numbers[((batch * 4 + head) * 3 + place) * 2 + coordinate]).toBe(
+      rows[(batch * 3 + place) * 8 + 2 * head + 1],
+    );
     expect([...(await jit(mergeHeads)(heads).data())]).toEqual([...rows]);
   });
 });

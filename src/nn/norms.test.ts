@@ -31,7 +31,7 @@ function numbersOf({ b64 }: StoredArray): Float32Array {
 /** The standard normalises over all axes from `axis` on; our functions over the last, so those are flattened into one. */
 function flattened(stored: StoredArray, rows: number): np.Array {
   const numbers = numbersOf(stored);
-  return np.array(numbers as Float32Array<ArrayBuffer>, { shape: [rows, numbers.length / rows] });
+  return np.array(numbers, { shape: [rows, numbers.length / rows] });
 }
 
 function rowsOf({ shape }: StoredArray, axis: number): number {

@@ -37,11 +37,11 @@ describe("attention parameters as a model holds them", () => {
   });
 
   test("fixed ones are not trained, calibrated and learned ones are", () => {
-    expect([dot(), dot({ scale: "auto" }), dot({ scale: "learned" })].map(({ parameters }) => isTrained(parameters[0]))).toEqual([
-      false,
-      true,
-      true,
-    ]);
+    expect(
+      [dot(), dot({ scale: "auto" }), dot({ scale: "learned" })].map(({ parameters }) =>
+        isTrained(parameters[0]),
+      ),
+    ).toEqual([false, true, true]);
   });
 
   test("the value of 1/√D survives being held", () => {

@@ -20,7 +20,10 @@ describe("softmax", () => {
       fc.property(rows, fc.integer({ min: -1000, max: 1000 }), (row, shift) => {
         const scores = Float64Array.from(row);
         const { weights } = softmax().forward(scores, context);
-        const shifted = softmax().forward(scores.map((score) => score + shift), context).weights;
+        const shifted = softmax().forward(
+          scores.map((score) => score + shift),
+          context,
+        ).weights;
         expect(Math.abs(total(weights) - 1)).toBeLessThan(1e-14);
         // Rounding of s + 1000, 1e-13, is what the exponential sees.
         weights.forEach((weight, j) => expect(Math.abs(shifted[j] - weight)).toBeLessThan(1e-12));
@@ -48,15 +51,23 @@ describe("softmax", () => {
   });
 
   test("an empty row has lse −∞, with a sink as well", () => {
-    expect(softmax().forward(new Float64Array(), context)).toEqual({ weights: new Float64Array(), logSumExp: -Infinity });
-    expect(softmax({ sink: 3 }).forward(new Float64Array(), { keys: 8, parameter: 3 }).logSumExp).toBe(-Infinity);
+    expect(softmax().forward(new Float64Array(), context)).toEqual({
+      weights: new Float64Array(),
+      logSumExp: -Infinity,
+    });
+    expect(softmax({ sink: 3 }).forward(new Float64Array(), { keys: 8, parameter: 3 }).logSumExp).toBe(
+      -Infinity,
+    );
   });
 });
 
 describe("sigmoid", () => {
   test("without a bias, a row of zero scores has about unit mass: S/(S + 1)", () => {
     for (const keys of [1, 8, 100]) {
-      const { weights, logSumExp } = sigmoid().forward(new Float64Array(keys), { keys, parameter: undefined });
+      const { weights, logSumExp } = sigmoid().forward(new Float64Array(keys), {
+        keys,
+        parameter: undefined,
+      });
       expect(total(weights)).toBeCloseTo(keys / (1 + keys), 12);
       expect(logSumExp).toBeUndefined();
     }
@@ -89,7 +100,11 @@ describe("none", () => {
   });
 });
 
-const cases: readonly { readonly name: string; readonly normaliser: Normaliser; readonly parameter?: number }[] = [
+const cases: readonly {
+  readonly name: string;
+  readonly normaliser: Normaliser;
+  readonly parameter?: number;
+}[] = [
   { name: "softmax", normaliser: softmax() },
   { name: "softmax with a sink", normaliser: softmax({ sink: "learned" }), parameter: 0.7 },
   { name: "sigmoid", normaliser: sigmoid() },
@@ -106,12 +121,21 @@ describe("gradients are central differences", () => {
     const scores = Float64Array.of(0.5, -1, 2, 0.1);
     const gradients = Float64Array.of(1, -0.3, 0.2, 2);
     const loss = (moved: Float64Array, value: number | undefined): number =>
-      total(normaliser.forward(moved, { keys: 8, parameter: value }).weights.map((weight, j) => weight * gradients[j]));
+      total(
+        normaliser
+          .forward(moved, { keys: 8, parameter: value })
+          .weights.map((weight, j) => weight * gradients[j]),
+      );
     const slope = (f: (step: number) => number, h = 1e-3): number =>
       (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h);
     const actual = normaliser.backward(scores, gradients, { keys: 8, parameter });
     scores.forEach((_, place) => {
-      const along = slope((step) => loss(scores.map((score, j) => score + (j === place ? step : 0)), parameter));
+      const along = slope((step) =>
+        loss(
+          scores.map((score, j) => score + (j === place ? step : 0)),
+          parameter,
+        ),
+      );
       expect(Math.abs(actual.scores[place] - along)).toBeLessThan(GRADIENT_TOLERANCE);
     });
     const byParameter = slope((step) => loss(scores, parameter === undefined ? undefined : parameter + step));
@@ -121,7 +145,10 @@ describe("gradients are central differences", () => {
   });
 
   test.each(cases)("$name: of an empty row there are none", ({ normaliser, parameter }) => {
-    const { scores, parameter: own } = normaliser.backward(new Float64Array(), new Float64Array(), { keys: 8, parameter });
+    const { scores, parameter: own } = normaliser.backward(new Float64Array(), new Float64Array(), {
+      keys: 8,
+      parameter,
+    });
     expect([scores.length, own + 0]).toEqual([0, 0]);
   });
 });
@@ -130,10 +157,16 @@ test("what a normaliser says of itself holds", () => {
   const scores = Float64Array.of(0.5, -1, 2);
   for (const { normaliser, parameter } of cases) {
     const weights = (shift: number): Float64Array =>
-      normaliser.forward(scores.map((score) => score + shift), { keys: 8, parameter }).weights;
-    expect(weights(0).every((weight) => weight >= 0), normaliser.name).toBe(normaliser.nonNegative);
+      normaliser.forward(
+        scores.map((score) => score + shift),
+        { keys: 8, parameter },
+      ).weights;
+    expect(
+      weights(0).every((weight) => weight >= 0),
+      `signs of ${normaliser.name}`,
+    ).toBe(normaliser.nonNegative);
     const change = Math.max(...weights(1).map((weight, j) => Math.abs(weight - weights(0)[j])));
-    expect(change < 1e-14, normaliser.name).toBe(normaliser.shiftInvariant);
+    expect(change < 1e-14, `shift of ${normaliser.name}`).toBe(normaliser.shiftInvariant);
   }
   expect(normalisers).toHaveLength(3);
 });

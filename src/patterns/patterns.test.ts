@@ -56,7 +56,11 @@ describe("allowed pairs", () => {
   });
 
   test("patterns intersect, and are causal when one of them is", () => {
-    const parts = [strided({ stride: 3, local: 1 }), window({ w: 5 }), block({ size: 6, list: "0-0/1-0/1-1" })];
+    const parts = [
+      strided({ stride: 3, local: 1 }),
+      window({ w: 5 }),
+      block({ size: 6, list: "0-0/1-0/1-1" }),
+    ];
     const both = intersect(parts);
     expect(allowed(both)).toEqual(where((i, j) => parts.every((part) => part.allows(i, j))));
     expect(both.causal).toBe(true);
@@ -68,7 +72,9 @@ const anyPattern = fc.oneof(
   fc.constant(full()),
   fc.constant(causal()),
   fc.integer({ min: 1, max: 9 }).map((w) => window({ w })),
-  fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 })).map(([stride, local]) => strided({ stride, local })),
+  fc
+    .tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 }))
+    .map(([stride, local]) => strided({ stride, local })),
   fc
     .tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 }))
     .map(([a, b]) => fixed({ block: Math.max(a, b), columns: Math.min(a, b) })),
@@ -104,22 +110,27 @@ test("a causal pattern allows no later key", () => {
   fc.assert(
     fc.property(anyPattern, fc.nat({ max: 30 }), (pattern, queryPlace) => {
       fc.pre(pattern.causal);
-      for (let key = queryPlace + 1; key < queryPlace + 40; key++) expect(pattern.allows(queryPlace, key)).toBe(false);
+      for (let key = queryPlace + 1; key < queryPlace + 40; key++)
+        expect(pattern.allows(queryPlace, key)).toBe(false);
     }),
     { seed: 2, numRuns: 200 },
   );
 });
 
 describe("errors", () => {
-  const code = (expected: string): unknown => expect.objectContaining({ name: "DomainError", code: expected });
+  const code = (expected: string): unknown =>
+    expect.objectContaining({ name: "DomainError", code: expected });
 
   test("columns fit into their block", () => {
     expect(() => fixed({ block: 4, columns: 5 })).toThrow(code("fixed-columns"));
   });
 
-  test.each(["", "0", "0-", "0-1-2", "a-b", "0-0/", "-1-0", "0-1234567890"])("refuse the block list '%s'", (list) => {
-    expect(() => block({ size: 4, list })).toThrow(code(list === "" ? "bad-option" : "block-list"));
-  });
+  test.each(["", "0", "0-", "0-1-2", "a-b", "0-0/", "-1-0", "0-1234567890"])(
+    "refuse the block list '%s'",
+    (list) => {
+      expect(() => block({ size: 4, list })).toThrow(code(list === "" ? "bad-option" : "block-list"));
+    },
+  );
 
   test("a list that reads as a number is no list", () => {
     expect(() => block({ size: 4, list: 0 as never })).toThrow(code("bad-option"));

@@ -31,7 +31,10 @@ describe("log-cpb", () => {
     const [heads, hidden, window] = [3, 4, 17];
     const position = logCpb({ window, hidden });
     const parameters = Object.fromEntries(
-      position.parameters.map(({ name, initial }) => [name, initial({ heads, width: 8 }, random("cpb", name))]),
+      position.parameters.map(({ name, initial }) => [
+        name,
+        initial({ heads, width: 8 }, random("cpb", name)),
+      ]),
     );
     const deltas = Int32Array.of(-16, -1, 0, 1, 7, 100);
     const table = position.table(heads, deltas, parameters);
@@ -39,7 +42,8 @@ describe("log-cpb", () => {
       const x = (Math.sign(delta) * Math.log(1 + (Math.abs(delta) * 8) / (window - 1))) / Math.log(8);
       for (let head = 0; head < heads; head++) {
         const logit = Array.from({ length: hidden }, (_, unit) => {
-          const activation = parameters["log-cpb.hiddenWeight"][unit] * x + parameters["log-cpb.hiddenBias"][unit];
+          const activation =
+            parameters["log-cpb.hiddenWeight"][unit] * x + parameters["log-cpb.hiddenBias"][unit];
           return parameters["log-cpb.outWeight"][head * hidden + unit] * Math.max(0, activation);
         }).reduce((a, b) => a + b, 0);
         expect(table[head * deltas.length + place]).toBeCloseTo(8 * (1 + Math.tanh(logit / 2)), 12);
@@ -87,7 +91,7 @@ describe("embeddings", () => {
 
 test("every position says what it computes and where it comes from", () => {
   for (const { definition } of positions) {
-    expect(definition.formula.length, definition.selector).toBeGreaterThan(5);
-    expect(definition.source, definition.selector).toMatch(/\d{4}/);
+    expect(definition.formula.length, `formula of ${definition.selector}`).toBeGreaterThan(5);
+    expect(definition.source, `source of ${definition.selector}`).toMatch(/\d{4}/);
   }
 });

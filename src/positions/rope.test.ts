@@ -1,6 +1,14 @@
 /** @file Rotary positions: scores depend on the distance of places only, and each scaling is what its paper says. */
 import { describe, expect, test } from "vitest";
-import { type AttentionInputs, compose, full, parseSelector, random, referenceForward, type Tensor64 } from "../index.ts";
+import {
+  type AttentionInputs,
+  compose,
+  full,
+  parseSelector,
+  random,
+  referenceForward,
+  type Tensor64,
+} from "../index.ts";
 import { rope, type RopeOptions } from "./rope.ts";
 import { rotaryTable, type RotaryPosition } from "./index.ts";
 
@@ -9,7 +17,13 @@ const stream = random("rope");
 const vector = (): Float64Array => Float64Array.from(stream.normals(width));
 
 /** Scores of one query at every place against one key at every place: [S, S]. */
-function scoresOfPlaces(selector: string, q: Float64Array, k: Float64Array, count: number, offset = 0): Float64Array {
+function scoresOfPlaces(
+  selector: string,
+  q: Float64Array,
+  k: Float64Array,
+  count: number,
+  offset = 0,
+): Float64Array {
   const repeat = (row: Float64Array): Tensor64 => ({
     data: Float64Array.from({ length: count * width }, (_, i) => row[i % width]),
     shape: [1, 1, count, width],
@@ -21,7 +35,10 @@ function scoresOfPlaces(selector: string, q: Float64Array, k: Float64Array, coun
 }
 
 /** The largest difference of entries with the same Δ, and of entries with different Δ. */
-function spreadByDistance(scores: Float64Array, count: number): { readonly same: number; readonly other: number } {
+function spreadByDistance(
+  scores: Float64Array,
+  count: number,
+): { readonly same: number; readonly other: number } {
   let [same, other] = [0, 0];
   for (let i = 1; i < count; i++) {
     for (let j = 1; j < count; j++) {
@@ -50,31 +67,41 @@ const rotationInvariant = [
 ];
 
 describe("scores depend on Δ only", () => {
-  const ropes = ["", ",scaling=pi,factor=3", ",scaling=ntk,factor=3", ",scaling=yarn,factor=3,original=100", ",dims=4"];
+  const ropes = [
+    "",
+    ",scaling=pi,factor=3",
+    ",scaling=ntk,factor=3",
+    ",scaling=yarn,factor=3,original=100",
+    ",dims=4",
+  ];
   const cases = rotationInvariant.flatMap((similarity) =>
     ropes.map((options) => `${similarity}+rope:theta=100,layout=interleaved${options}`),
   );
-  test.each([...cases, ...["dot", "l2", "cosine", "poincare"].map((name) => `${name}+rope`)])("%s", (selector) => {
-    const [q, k] = [vector(), vector()];
-    const { same, other } = spreadByDistance(scoresOfPlaces(selector, q, k, 12), 12);
-    expect(same).toBeLessThan(ANGLE_TOLERANCE);
-    expect(other).toBeGreaterThan(1e-3);
-  });
-
-  test.each(["dot+rope:theta=100,scaling=xpos", "complex:part=im+rope:theta=100,layout=interleaved,scaling=xpos"])(
+  test.each([...cases, ...["dot", "l2", "cosine", "poincare"].map((name) => `${name}+rope`)])(
     "%s",
     (selector) => {
-      const { same, other } = spreadByDistance(scoresOfPlaces(selector, vector(), vector(), 12), 12);
+      const [q, k] = [vector(), vector()];
+      const { same, other } = spreadByDistance(scoresOfPlaces(selector, q, k, 12), 12);
       expect(same).toBeLessThan(ANGLE_TOLERANCE);
       expect(other).toBeGreaterThan(1e-3);
     },
   );
 
+  test.each([
+    "dot+rope:theta=100,scaling=xpos",
+    "complex:part=im+rope:theta=100,layout=interleaved,scaling=xpos",
+  ])("%s", (selector) => {
+    const { same, other } = spreadByDistance(scoresOfPlaces(selector, vector(), vector(), 12), 12);
+    expect(same).toBeLessThan(ANGLE_TOLERANCE);
+    expect(other).toBeGreaterThan(1e-3);
+  });
+
   test("a shared shift of queries and keys is no shift: offset moves queries alone", () => {
     const [q, k] = [vector(), vector()];
     const [plain, moved] = [0, 3].map((offset) => scoresOfPlaces("dot+rope:theta=100", q, k, 8, offset));
-    expect(moved[0 * 8 + 3]).toBeCloseTo(plain[0], 12);
-    expect(moved[2 * 8 + 1]).toBeCloseTo(plain[4 * 8 + 0], 12);
+    const at = (scores: Float64Array, i: number, j: number): number => scores[i * 8 + j];
+    expect(at(moved, 0, 3)).toBeCloseTo(at(plain, 0, 0), 12);
+    expect(at(moved, 2, 1)).toBeCloseTo(at(plain, 4, 0), 12);
   });
 });
 
@@ -197,12 +224,25 @@ describe("scalings", () => {
 });
 
 describe("errors", () => {
-  const code = (expected: string, name = "DomainError"): unknown => expect.objectContaining({ name, code: expected });
+  const code = (expected: string, name = "DomainError"): unknown =>
+    expect.objectContaining({ name, code: expected });
   test.each([
     { name: "pi without a factor", make: () => rope({ scaling: "pi" }), says: /needs 'factor'/ },
-    { name: "yarn without the original length", make: () => rope({ scaling: "yarn", factor: 2 }), says: /'original'/ },
-    { name: "a factor that has no effect", make: () => rope({ factor: 2 }), says: /no effect with scaling=none/ },
-    { name: "an original that has no effect", make: () => rope({ scaling: "pi", factor: 2, original: 9 }), says: /'original'/ },
+    {
+      name: "yarn without the original length",
+      make: () => rope({ scaling: "yarn", factor: 2 }),
+      says: /'original'/,
+    },
+    {
+      name: "a factor that has no effect",
+      make: () => rope({ factor: 2 }),
+      says: /no effect with scaling=none/,
+    },
+    {
+      name: "an original that has no effect",
+      make: () => rope({ scaling: "pi", factor: 2, original: 9 }),
+      says: /'original'/,
+    },
   ])("refuse $name", ({ make, says }) => {
     expect(make).toThrow(code("rope-scaling"));
     expect(make).toThrow(says);

@@ -1,7 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { formulas, orDiscard, ordinaryPoints, type Point } from "../../test/arbitrary-expression.ts";
-import { abs, derivative, evaluate, type Expression, max, min, sign, sqrt, step, variable, variablesOf } from "./index.ts";
+import {
+  abs,
+  derivative,
+  evaluate,
+  type Expression,
+  max,
+  min,
+  sign,
+  sqrt,
+  step,
+  variable,
+  variablesOf,
+} from "./index.ts";
 
 /** Fourth-order central difference: truncation h⁴·f⁗′, rounding 1e-16·|f|/h. */
 function difference(expression: Expression, point: Point, name: keyof Point, h: number): number {
@@ -14,16 +26,24 @@ const TOLERANCE = 1e-6;
 
 test("symbolic derivatives are central differences, wherever these converge", () => {
   fc.assert(
-    fc.property(formulas, ordinaryPoints, fc.constantFrom("x" as const, "y" as const, "z" as const), (formula, point, name) => {
-      const expression = orDiscard(formula.build);
-      const [coarse, fine] = [1e-4, 3e-5].map((h) => difference(expression, point, name, h));
-      const size = Math.max(1, Math.abs(fine));
-      fc.pre(Math.abs(coarse - fine) < 0.1 * TOLERANCE * size);
-      const symbolic = evaluate(orDiscard(() => derivative(expression, name)), point);
-      // 0·∞ where a clamp hides an infinite slope, as of √ at 0: what guards are for.
-      fc.pre(!Number.isNaN(symbolic));
-      expect(Math.abs(symbolic - fine) / size).toBeLessThan(TOLERANCE);
-    }),
+    fc.property(
+      formulas,
+      ordinaryPoints,
+      fc.constantFrom("x" as const, "y" as const, "z" as const),
+      (formula, point, name) => {
+        const expression = orDiscard(formula.build);
+        const [coarse, fine] = [1e-4, 3e-5].map((h) => difference(expression, point, name, h));
+        const size = Math.max(1, Math.abs(fine));
+        fc.pre(Math.abs(coarse - fine) < 0.1 * TOLERANCE * size);
+        const symbolic = evaluate(
+          orDiscard(() => derivative(expression, name)),
+          point,
+        );
+        // 0·∞ where a clamp hides an infinite slope, as of √ at 0: what guards are for.
+        fc.pre(!Number.isNaN(symbolic));
+        expect(Math.abs(symbolic - fine) / size).toBeLessThan(TOLERANCE);
+      },
+    ),
     { seed: 3, numRuns: 2000, maxSkipsPerRun: 100 },
   );
 });
@@ -43,7 +63,8 @@ test("a derivative needs no other variables than the formula has", () => {
 
 describe("at a kink the derivative follows the forward's own rules", () => {
   const [x, y] = [variable("x"), variable("y")];
-  const at = (expression: Expression, name: string): number => evaluate(derivative(expression, name), { x: 0, y: 0 });
+  const at = (expression: Expression, name: string): number =>
+    evaluate(derivative(expression, name), { x: 0, y: 0 });
 
   test("sign(0) = 0, so |x| is flat at 0, and sign and step are flat everywhere", () => {
     expect([at(abs(x), "x"), at(sign(x), "x"), at(step(x), "x")]).toEqual([0, 0, 0]);

@@ -61,7 +61,10 @@ describe("neutral elements are dropped, constants folded", () => {
 });
 
 test("expressions read as formulas", () => {
-  const formula = log1p(x.mul(2).add(1)).neg().sub(max(x, variable("y"))).div(x.square());
+  const formula = log1p(x.mul(2).add(1))
+    .neg()
+    .sub(max(x, variable("y")))
+    .div(x.square());
   expect(String(formula)).toBe("((-(log1p(((x * 2) + 1))) - max(x, y)) / (x * x))");
 });
 
@@ -76,6 +79,8 @@ describe("what no backend could print is refused", () => {
   });
 
   test.each(["", "2x", "a b", "x;y", "ünder", "new", "out", "Math", "_1"])("the name '%s'", (name) => {
-    expect(() => variable(name)).toThrow(expect.objectContaining({ name: "DomainError", code: "variable-name" }));
+    expect(() => variable(name)).toThrow(
+      expect.objectContaining({ name: "DomainError", code: "variable-name" }),
+    );
   });
 });

@@ -26,7 +26,10 @@ describe("printed JavaScript", () => {
     fc.assert(
       fc.property(formulas, points, (formula, point) => {
         const expression = orDiscard(formula.build);
-        const all = orDiscard(() => [expression, ...["x", "y", "z"].map((name) => derivative(expression, name))]);
+        const all = orDiscard(() => [
+          expression,
+          ...["x", "y", "z"].map((name) => derivative(expression, name)),
+        ]);
         const out = new Float64Array(all.length);
         compileJavaScript(all, ["x", "y", "z"])(out, point.x, point.y, point.z);
         expect([...out]).toEqual(all.map((each) => evaluate(each, point)));
@@ -145,5 +148,7 @@ test("a variable without a number is named in the error", () => {
   const unbound = (): number => evaluate(add(x, y), { x: 1 });
   expect(unbound).toThrow(expect.objectContaining({ code: "unbound-variable" }));
   expect(unbound).toThrow(/'y' has none \(bound: x\)/);
-  expect(() => evaluate(variable("toString"), {})).toThrow(expect.objectContaining({ code: "unbound-variable" }));
+  expect(() => evaluate(variable("toString"), {})).toThrow(
+    expect.objectContaining({ code: "unbound-variable" }),
+  );
 });

@@ -2,7 +2,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { all, topk } from "./index.ts";
 
-const scoreRows = fc.array(fc.integer({ min: -5, max: 5 }), { maxLength: 20 }).map((row) => Float64Array.from(row));
+const scoreRows = fc
+  .array(fc.integer({ min: -5, max: 5 }), { maxLength: 20 })
+  .map((row) => Float64Array.from(row));
 
 describe("topk", () => {
   test("keeps exactly min(k, allowed) of the largest, in order of place", () => {

@@ -74,7 +74,11 @@ const formulas: readonly {
   { name: "dot:scale=3", similarity: dot({ scale: 3 }), formula: (q, k) => 3 * inner(q, k) },
   { name: "l2", similarity: l2(), formula: (q, k) => -(norm(minus(q, k)) ** 2) / (2 * root) },
   { name: "l2:beta=2", similarity: l2({ beta: 2 }), formula: (q, k) => -2 * norm(minus(q, k)) ** 2 },
-  { name: "rbf", similarity: rbf(), formula: (q, k) => -(norm(minus(q, k)) ** 2) / (2 * (width ** 0.25) ** 2) },
+  {
+    name: "rbf",
+    similarity: rbf(),
+    formula: (q, k) => -(norm(minus(q, k)) ** 2) / (2 * (width ** 0.25) ** 2),
+  },
   { name: "rbf:sigma=3", similarity: rbf({ sigma: 3 }), formula: (q, k) => -(norm(minus(q, k)) ** 2) / 18 },
   { name: "l1", similarity: l1(), formula: (q, k) => -sum(minus(q, k).map(Math.abs)) / root },
   {
@@ -100,7 +104,11 @@ const formulas: readonly {
     formula: (q, k) => 3 * (2 / 0.5 + 2 * minkowski(q, k, 0.5)),
   },
   { name: "complex", similarity: complex(), formula: (q, k) => hermitian(q, k).re / root },
-  { name: "complex:part=im", similarity: complex({ part: "im" }), formula: (q, k) => hermitian(q, k).im / root },
+  {
+    name: "complex:part=im",
+    similarity: complex({ part: "im" }),
+    formula: (q, k) => hermitian(q, k).im / root,
+  },
   {
     name: "complex:part=abs",
     similarity: complex({ part: "abs" }),
@@ -111,7 +119,11 @@ const formulas: readonly {
     similarity: tropical(),
     formula: (q, k) => -(Math.max(...minus(q, k)) - Math.min(...minus(q, k))) / root,
   },
-  { name: "mahalanobis with m = 1", similarity: mahalanobis(), formula: (q, k) => -(norm(minus(q, k)) ** 2) / (2 * root) },
+  {
+    name: "mahalanobis with m = 1",
+    similarity: mahalanobis(),
+    formula: (q, k) => -(norm(minus(q, k)) ** 2) / (2 * root),
+  },
   {
     name: "product:members=l2(beta=1)/tropical(beta=1)",
     similarity: product({ members: "l2(beta=1)/tropical(beta=1)" }),
@@ -128,7 +140,9 @@ describe("scores are their formulas", () => {
     fc.assert(
       fc.property(pairs, ([q, k]) => {
         const expected = formula(q, k);
-        expect(Math.abs(scorePair(similarity, q, k) - expected)).toBeLessThan(TOLERANCE * Math.max(10, Math.abs(expected)));
+        expect(Math.abs(scorePair(similarity, q, k) - expected)).toBeLessThan(
+          TOLERANCE * Math.max(10, Math.abs(expected)),
+        );
       }),
       { seed: 1, numRuns: 100 },
     );
@@ -140,7 +154,9 @@ describe("scores are their formulas", () => {
         const z = -c * minkowski(q, k, c);
         fc.pre(z > 1.1);
         const expected = -Math.acosh(z) / Math.sqrt(c);
-        expect(Math.abs(scorePair(lorentzDistance({ c }), q, k) / expected - 1)).toBeLessThan(ARCOSH_TOLERANCE);
+        expect(Math.abs(scorePair(lorentzDistance({ c }), q, k) / expected - 1)).toBeLessThan(
+          ARCOSH_TOLERANCE,
+        );
       }),
       { seed: 2, numRuns: 100 },
     );

@@ -7,7 +7,9 @@ import { lorentz, lorentzDistance, poincare } from "./index.ts";
 
 interface Case {
   readonly name: string;
-  readonly inputs: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>>;
+  readonly inputs: Readonly<
+    Record<string, { readonly shape: readonly number[]; readonly data: readonly number[] }>
+  >;
   readonly output: { readonly data: readonly number[] };
 }
 
@@ -42,20 +44,29 @@ describeWithSharedData("geodesic scores as geoopt measures them", "manifold-gold
     const c = -golden.inputs["k"].data[0];
     golden.output.data.forEach((distance, row) => {
       const q = logarithm(rowsOf(golden, "x")[row], c);
-      const score = scorePair(poincare({ c }), q, q.map(() => 0), { guard: 1e-26 });
+      const score = scorePair(
+        poincare({ c }),
+        q,
+        q.map(() => 0),
+        { guard: 1e-26 },
+      );
       expect(Math.abs(-score / distance - 1)).toBeLessThan(TOLERANCE);
     });
   });
 
   test.each(distances(/^lorentz.*\.dist$/))("lorentz-distance: $name", (golden) => {
     const c = 1 / golden.inputs["k"].data[0];
-    const [x, y] = [rowsOf(golden, "x"), rowsOf(golden, "y")].map((rows) => rows.map(([, ...space]) => space));
+    const [x, y] = [rowsOf(golden, "x"), rowsOf(golden, "y")].map((rows) =>
+      rows.map(([, ...space]) => space),
+    );
     golden.output.data.forEach((distance, row) => {
       const score = scorePair(lorentzDistance({ c }), x[row], y[row]);
       expect(Math.abs(-score / distance - 1)).toBeLessThan(TOLERANCE);
       // The squared chord of a geodesic of length d: (4/c)·sinh²(√c·d/2).
       const chord = (4 / c) * Math.sinh((Math.sqrt(c) * distance) / 2) ** 2;
-      expect(Math.abs(-scorePair(lorentz({ beta: 1, c }), x[row], y[row]) / chord - 1)).toBeLessThan(TOLERANCE);
+      expect(Math.abs(-scorePair(lorentz({ beta: 1, c }), x[row], y[row]) / chord - 1)).toBeLessThan(
+        TOLERANCE,
+      );
     });
   });
 

@@ -22,7 +22,8 @@ import {
 
 const width = 6;
 const stream = random("identities");
-const vector = (deviation = 1): Float64Array => Float64Array.from({ length: width }, () => deviation * stream.normal());
+const vector = (deviation = 1): Float64Array =>
+  Float64Array.from({ length: width }, () => deviation * stream.normal());
 const samples = Array.from({ length: 20 }, () => [vector(), vector()] as const);
 
 function expectEqualScores(
@@ -46,7 +47,11 @@ describe("identities", () => {
   test("l2 is dot with a key bias and a row term that softmax does not see", () => {
     const beta = 0.7;
     const dotOf = by(dot({ scale: 2 * beta }));
-    expectEqualScores(by(l2({ beta })), (q, k) => dotOf(q, k) - beta * squared(k) - beta * squared(q), ROUNDING);
+    expectEqualScores(
+      by(l2({ beta })),
+      (q, k) => dotOf(q, k) - beta * squared(k) - beta * squared(q),
+      ROUNDING,
+    );
     const { row, pair } = splitRowTerm(l2().score, isKeyVariable);
     expect(String(row)).toBe("-((beta * q2))");
     expect([...variablesOf(pair)].sort()).toEqual(["beta", "k2", "s"]);
@@ -67,7 +72,11 @@ describe("identities", () => {
   });
 
   test("a product of one kind with equal weights is that kind, where blocks add up", () => {
-    expectEqualScores(by(product({ members: "l2(beta=0.5)/l2(beta=0.5)/l2(beta=0.5)" })), by(l2({ beta: 0.5 })), ROUNDING);
+    expectEqualScores(
+      by(product({ members: "l2(beta=0.5)/l2(beta=0.5)/l2(beta=0.5)" })),
+      by(l2({ beta: 0.5 })),
+      ROUNDING,
+    );
   });
 
   test("a product's weights multiply its members", () => {
@@ -98,7 +107,8 @@ describe("curvature to zero", () => {
   });
 
   test("lorentz-distance tends to −β‖q−k‖", () => {
-    const distance = (q: Float64Array, k: Float64Array): number => -scale * Math.sqrt(squared(q.map((x, d) => x - k[d])));
+    const distance = (q: Float64Array, k: Float64Array): number =>
+      -scale * Math.sqrt(squared(q.map((x, d) => x - k[d])));
     expectEqualScores(by(lorentzDistance({ beta: scale, c: 1e-8 })), distance, 1e-6);
   });
 
@@ -120,7 +130,8 @@ describe("invariances", () => {
             return Float64Array.from(applyMatrix(boost, point)).subarray(1);
           };
           // Rounding grows with the square of the boosted coordinates: 1e-16·(e²·5)² and a margin.
-          const change = scorePair(make({ beta: 1, c }), boosted(q), boosted(k)) - scorePair(make({ beta: 1, c }), q, k);
+          const change =
+            scorePair(make({ beta: 1, c }), boosted(q), boosted(k)) - scorePair(make({ beta: 1, c }), q, k);
           expect(Math.abs(change)).toBeLessThan(1e-11);
         }
       }
@@ -154,7 +165,9 @@ describe("invariances", () => {
           return Math.abs(change) < 1e-12;
         });
       const actual = keeps(0, 3) ? "rotation" : keeps(2, 3) ? "pairs" : "none";
-      expect(actual, `${similarity.name} ${String(similarity.options["part"] ?? "")}`).toBe(similarity.invariance);
+      expect(actual, `${similarity.name} ${String(similarity.options["part"] ?? "")}`).toBe(
+        similarity.invariance,
+      );
     }
   });
 
@@ -162,7 +175,11 @@ describe("invariances", () => {
     fc.assert(
       fc.property(fc.integer({ min: -50, max: 50 }), fc.integer({ min: -50, max: 50 }), (a, b) => {
         const [q, k] = samples[1];
-        const shifted = scorePair(tropical(), q.map((x) => x + a), k.map((x) => x + b));
+        const shifted = scorePair(
+          tropical(),
+          q.map((x) => x + a),
+          k.map((x) => x + b),
+        );
         expect(shifted).toBeCloseTo(scorePair(tropical(), q, k), 12);
       }),
       { seed: 1, numRuns: 30 },
@@ -185,7 +202,10 @@ describe("invariances", () => {
         turned[m] = Math.cos(phase) * q[m] - Math.sin(phase) * q[m + 1];
         turned[m + 1] = Math.sin(phase) * q[m] + Math.cos(phase) * q[m + 1];
       }
-      expect(scorePair(complex({ part: "abs" }), turned, k)).toBeCloseTo(scorePair(complex({ part: "abs" }), q, k), 12);
+      expect(scorePair(complex({ part: "abs" }), turned, k)).toBeCloseTo(
+        scorePair(complex({ part: "abs" }), q, k),
+        12,
+      );
     }
   });
 });

@@ -8,8 +8,6 @@ import {
   cauchy,
   complex,
   cosine,
-  dot,
-  inners,
   isKeyVariable,
   l2,
   mahalanobis,
@@ -21,7 +19,8 @@ import {
   termVariables,
 } from "./index.ts";
 
-const code = (expected: string, name = "DomainError"): unknown => expect.objectContaining({ name, code: expected });
+const code = (expected: string, name = "DomainError"): unknown =>
+  expect.objectContaining({ name, code: expected });
 
 describe("a similarity of one's own", () => {
   const mine = similarity("mine", {
@@ -46,7 +45,11 @@ describe("a similarity of one's own", () => {
   test("has parameters that are fixed, or learned from their default", () => {
     const sizes = { heads: 2, width: 4 };
     const [fixed] = mine({ tau: 3 }).parameters;
-    expect([fixed.mode, [...fixed.initial(sizes, random(0))], fixed.shape(sizes)]).toEqual(["fixed", [3, 3], [2]]);
+    expect([fixed.mode, [...fixed.initial(sizes, random(0))], fixed.shape(sizes)]).toEqual([
+      "fixed",
+      [3, 3],
+      [2],
+    ]);
     const [learned] = mine({ tau: "learned" }).parameters;
     expect([learned.mode, [...learned.initial(sizes, random(0))]]).toEqual(["learned", [1, 1]]);
   });
@@ -58,15 +61,20 @@ describe("a similarity of one's own", () => {
   });
 
   test("may use only its inputs and parameters", () => {
-    const make = (): unknown => similarity("bad", { inner: "dot", score: () => variable("s").mul(variable("tav")) });
+    const make = (): unknown =>
+      similarity("bad", { inner: "dot", score: () => variable("s").mul(variable("tav")) });
     expect(make).toThrow(code("unknown-variable"));
     expect(make).toThrow(/tav.*Known are s, q2, k2, guard/);
   });
 
-  test.each(["s", "k2", "guard", "q2_1", "weight_0"])("may not call a parameter '%s', which is an input's name", (name) => {
-    const make = (): unknown => similarity("bad", { inner: "dot", score: ({ s }) => s, params: { [name]: real(0) } });
-    expect(make).toThrow(code("parameter-name"));
-  });
+  test.each(["s", "k2", "guard", "q2_1", "weight_0"])(
+    "may not call a parameter '%s', which is an input's name",
+    (name) => {
+      const make = (): unknown =>
+        similarity("bad", { inner: "dot", score: ({ s }) => s, params: { [name]: real(0) } });
+      expect(make).toThrow(code("parameter-name"));
+    },
+  );
 
   test("may not call a parameter by a word of the printed languages", () => {
     expect(() => similarity("bad", { inner: "dot", score: ({ s }) => s, params: { new: real(0) } })).toThrow(
@@ -75,19 +83,48 @@ describe("a similarity of one's own", () => {
   });
 
   test("may call a parameter like a line of the printed program", () => {
-    const odd = similarity("odd", { inner: "dot", score: ({ s, t3 }) => s.mul(t3).add(t3), params: { t3: real(2) } });
+    const odd = similarity("odd", {
+      inner: "dot",
+      score: ({ s, t3 }) => s.mul(t3).add(t3),
+      params: { t3: real(2) },
+    });
     expect(scorePair(odd(), [1, 2], [3, 4])).toBe(24);
   });
 });
 
 describe("options", () => {
   test.each([
-    { name: "an unknown one", make: () => l2({ tau: 1 } as never), code: "unknown-option", says: /it takes beta.*'beta'/ },
-    { name: "zero for a positive one", make: () => l2({ beta: 0 }), code: "bad-option", says: /must be a number > 0/ },
+    {
+      name: "an unknown one",
+      make: () => l2({ tau: 1 } as never),
+      code: "unknown-option",
+      says: /it takes beta.*'beta'/,
+    },
+    {
+      name: "zero for a positive one",
+      make: () => l2({ beta: 0 }),
+      code: "bad-option",
+      says: /must be a number > 0/,
+    },
     { name: "NaN", make: () => l2({ beta: NaN }), code: "bad-option", says: /NaN/ },
-    { name: "another word", make: () => l2({ beta: "free" as never }), code: "bad-option", says: /learned or auto: free/ },
-    { name: "a missing one", make: () => product({} as never), code: "missing-option", says: /needs 'members'/ },
-    { name: "both forms of cosine's", make: () => cosine({ beta: 1, tau: 1 }), code: "cosine-temperature", says: /1\/tau/ },
+    {
+      name: "another word",
+      make: () => l2({ beta: "free" as never }),
+      code: "bad-option",
+      says: /learned or auto: free/,
+    },
+    {
+      name: "a missing one",
+      make: () => product({} as never),
+      code: "missing-option",
+      says: /needs 'members'/,
+    },
+    {
+      name: "both forms of cosine's",
+      make: () => cosine({ beta: 1, tau: 1 }),
+      code: "cosine-temperature",
+      says: /1\/tau/,
+    },
   ])("refuse $name", ({ make, code: expected, says }) => {
     expect(make).toThrow(code(expected));
     expect(make).toThrow(says);
@@ -99,8 +136,8 @@ describe("options", () => {
 
   test("every similarity says what it computes and where it comes from", () => {
     for (const { definition } of similarities) {
-      expect(definition.formula.length, definition.selector).toBeGreaterThan(5);
-      expect(definition.source, definition.selector).toMatch(/\d{4}/);
+      expect(definition.formula.length, `formula of ${definition.selector}`).toBeGreaterThan(5);
+      expect(definition.source, `source of ${definition.selector}`).toMatch(/\d{4}/);
     }
     expect(new Set(similarities.map(({ definition }) => definition.selector)).size).toBe(similarities.length);
     expect(similarities).toHaveLength(13);
@@ -117,7 +154,7 @@ describe("options", () => {
       const { parameters, power } = made.temperature!;
       const [name] = parameters;
       const at = (value: number): number => scorePair(made, q, k, { parameters: { [name]: value } });
-      expect(at(3) / at(1), made.name).toBeCloseTo(3 ** power, 10);
+      expect(at(3) / at(1), `power of ${made.name}`).toBeCloseTo(3 ** power, 10);
     }
     expect(rbf().temperature?.power).toBe(-2);
   });
@@ -142,42 +179,6 @@ describe("widths", () => {
   });
 });
 
-describe("products", () => {
-  test("rename parameters by member and give each its own default", () => {
-    const made = product({ members: "l2/poincare(c=2;beta=learned)", weights: "fixed" });
-    const values = made.parameters.map(({ name, mode, initial }) => [
-      name,
-      mode,
-      initial({ heads: 1, width: 8 }, random(0))[0],
-    ]);
-    expect(values).toEqual([
-      ["weight_0", "fixed", 1],
-      ["weight_1", "fixed", 1],
-      ["beta_0", "fixed", 1 / (2 * Math.sqrt(4))],
-      ["beta_1", "learned", 1],
-      ["c_1", "fixed", 2],
-    ]);
-  });
-
-  test.each([
-    { members: "l2", code: "product-members", kind: "UnsupportedError", says: /at least two/ },
-    { members: "l2/mahalanobis", code: "product-members", kind: "UnsupportedError", says: /'l2' as the member/ },
-    { members: "l2/cosine(beta=auto)", code: "product-members", kind: "UnsupportedError", says: /weights=auto/ },
-    { members: "l2/cosin", code: "unknown-similarity", kind: "DomainError", says: /'cosine'/ },
-    { members: "l2/product(members=l1)", code: "unknown-similarity", kind: "DomainError", says: /Did you mean/ },
-    { members: "l2/", code: "unknown-similarity", kind: "DomainError", says: /Did you mean/ },
-    { members: "l2/poincare(c=2=3)", code: "bad-selector", kind: "DomainError", says: /name=value/ },
-    { members: "l2/poincare(c=2;c=3)", code: "bad-selector", kind: "DomainError", says: /once/ },
-    { members: "l2/poincare(c)", code: "bad-selector", kind: "DomainError", says: /name=value/ },
-    { members: "l2/poincare(k=2)", code: "unknown-option", kind: "DomainError", says: /it takes beta, c/ },
-    { members: 5 as never, code: "bad-option", kind: "DomainError", says: /two or more/ },
-  ])("refuse members $members", ({ members, code: expected, kind, says }) => {
-    const make = (): unknown => product({ members });
-    expect(make).toThrow(code(expected, kind));
-    expect(make).toThrow(says);
-  });
-});
-
 describe("records", () => {
   test("variables of terms are numbered after the first, and keys' are known", () => {
     expect(termVariables(0)).toEqual({ inner: "s", queryNorm: "q2", keyNorm: "k2" });
@@ -189,12 +190,16 @@ describe("records", () => {
   test("mahalanobis learns its metric per head and coordinate unless it is a number", () => {
     const metric = mahalanobis().parameters[1];
     expect([metric.mode, metric.shape({ heads: 2, width: 3 })]).toEqual(["learned", [2, 3]]);
-    expect([...mahalanobis({ m: 2 }).parameters[1].initial({ heads: 1, width: 2 }, random(0))]).toEqual([2, 2]);
+    expect([...mahalanobis({ m: 2 }).parameters[1].initial({ heads: 1, width: 2 }, random(0))]).toEqual([
+      2, 2,
+    ]);
     expect(mahalanobis({ m: 2 }).parameters[1].mode).toBe("fixed");
   });
 
   test("cosine's β is kept at most 100 when learned, as Swin V2's τ ≥ 0.01", () => {
-    expect(cosine({ tau: "learned" }).parameters).toMatchObject([{ name: "beta", mode: "learned", maximum: 100 }]);
+    expect(cosine({ tau: "learned" }).parameters).toMatchObject([
+      { name: "beta", mode: "learned", maximum: 100 },
+    ]);
     expect([...cosine({ tau: 0.5 }).parameters[0].initial({ heads: 1, width: 2 }, random(0))]).toEqual([2]);
   });
 
@@ -202,47 +207,5 @@ describe("records", () => {
     const slope = derivative(poincare().score, "s");
     const at = { s: 4, q2: 4, k2: 4, beta: 1, c: 1, guard: 1e-12 };
     expect(Number.isFinite(evaluate(slope, at))).toBe(true);
-  });
-});
-
-describe("gradients of inner reductions", () => {
-  const [q, k] = [Float64Array.of(9, 1, 3, -2, 0.5), Float64Array.of(9, 1, 1, -2, 2)];
-  const gradientsOf = (name: keyof typeof inners, stop: number): readonly (readonly number[])[] => {
-    const [byQuery, byKey] = [new Float64Array(5), new Float64Array(5)];
-    inners[name].accumulate(2, q, 1, k, 1, { start: 0, stop }, byQuery, byKey);
-    return [[...byQuery], [...byKey]];
-  };
-
-  test("l1: sign(0) = 0", () => {
-    expect(gradientsOf("l1", 4)).toEqual([
-      [0, 0, 2, 0, -2],
-      [0, 0, -2, 0, 2],
-    ]);
-  });
-
-  test("range: to the first coordinate that attains each extreme", () => {
-    expect(gradientsOf("range", 3)).toEqual([
-      [0, -2, 2, 0, 0],
-      [0, 2, -2, 0, 0],
-    ]);
-    expect(gradientsOf("range", 1)).toEqual([
-      [0, 0, 0, 0, 0],
-      [0, 0, 0, 0, 0],
-    ]);
-  });
-
-  test("symplectic: the rotated other", () => {
-    expect(gradientsOf("symplectic", 2)).toEqual([
-      [0, -2, 2, 0, 0],
-      [0, 6, -2, 0, 0],
-    ]);
-  });
-
-  test("dot: the other", () => {
-    expect(gradientsOf("dot", 2)).toEqual([
-      [0, 2, 2, 0, 0],
-      [0, 2, 6, 0, 0],
-    ]);
-    expect(dot().bilinear).toBe(true);
   });
 });

@@ -29,7 +29,10 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
   heads: v.optional(whole(1), 4),
   keyValueHeads: v.optional(whole(0), 0),
   norm: v.optional(v.picklist(["rms", "layer"], "it must be rms or layer"), "rms"),
-  feedForward: v.optional(v.picklist(["swiglu", "gelu", "none"], "it must be swiglu, gelu or none"), "swiglu"),
+  feedForward: v.optional(
+    v.picklist(["swiglu", "gelu", "none"], "it must be swiglu, gelu or none"),
+    "swiglu",
+  ),
   tiedHead: v.optional(v.boolean("it must be true or false"), true),
   batch: v.optional(whole(1), 16),
   steps: v.optional(whole(1), 300),
@@ -37,7 +40,9 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
 };
 
 /** The part of a decoder's configuration that settings decide. */
-export function decoderSizes(settings: DecoderSettings): Omit<DecoderConfig, "vocabulary" | "attention" | "maximumLength"> {
+export function decoderSizes(
+  settings: DecoderSettings,
+): Omit<DecoderConfig, "vocabulary" | "attention" | "maximumLength"> {
   const { width, layers, heads, keyValueHeads, norm, feedForward, tiedHead } = settings;
   const shared = keyValueHeads === 0 ? {} : { keyValueHeads };
   return { width, layers, heads, ...shared, norm, feedForward, tiedHead };

@@ -58,7 +58,8 @@ function packageRoot(): string | undefined {
 }
 
 function versionIn(path: string): string {
-  return String(readJson(path).version ?? "unknown");
+  const { version } = readJson(path);
+  return typeof version === "string" ? version : "unknown";
 }
 
 function readJson(path: string): { readonly name?: unknown; readonly version?: unknown } {

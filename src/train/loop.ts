@@ -89,7 +89,8 @@ async function run(trainable: AnnotatedTrainable, options: TrainOptions): Promis
       : done % options.checkpointEvery === 0;
 
   for (let step = first; step < trainable.steps; step++) {
-    const reason = signal?.aborted === true ? "signal" : performance.now() - startMs > maxTimeMs ? "time" : undefined;
+    const reason =
+      signal?.aborted === true ? "signal" : performance.now() - startMs > maxTimeMs ? "time" : undefined;
     if (reason !== undefined) {
       await save(step);
       await folder?.release();

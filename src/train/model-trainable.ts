@@ -59,7 +59,7 @@ export async function modelTrainable<Batch extends LabelledBatch>(
   const replace = (tensors: Readonly<Record<string, Tensor>>): void => {
     for (const [name, { data, shape }] of Object.entries(tensors)) {
       arrays[name]?.dispose();
-      arrays[name] = np.array(data as Float32Array<ArrayBuffer>, { shape: [...shape] });
+      arrays[name] = np.array(data, { shape: [...shape] });
     }
   };
   replace(Object.fromEntries(model.parameters.map(({ name, initial }) => [name, initial(seed)])));
@@ -114,7 +114,10 @@ export async function modelTrainable<Batch extends LabelledBatch>(
       optimiser.restore(moments, taken);
       replace(
         Object.fromEntries(
-          model.parameters.map(({ name, shape }) => [name, { data: Float32Array.from(tensors[name].data), shape }]),
+          model.parameters.map(({ name, shape }) => [
+            name,
+            { data: Float32Array.from(tensors[name].data), shape },
+          ]),
         ),
       );
       return Promise.resolve();
@@ -134,7 +137,8 @@ function requireShape(
   tensor: { readonly shape: readonly number[] } | undefined,
   shape: readonly number[],
 ): void {
-  if (tensor?.shape.length === shape.length && shape.every((extent, axis) => extent === tensor.shape[axis])) return;
+  if (tensor?.shape.length === shape.length && shape.every((extent, axis) => extent === tensor.shape[axis]))
+    return;
   throw new ShapeError(
     "snapshot-shape",
     `Cannot restore '${name}' as its shape must be [${shape.join(", ")}]: ${tensor === undefined ? "it is missing" : `[${tensor.shape.join(", ")}]`}. ` +

@@ -84,7 +84,9 @@ export function adamW(declared: readonly OptimisedParameter[], options: AdamWOpt
       const scaled = np.sqrt(v.ref.mul(correctSecond.ref)).add(epsilon);
       const move = m.ref.mul(correctFirst.ref).div(scaled);
       const value = parameters[name];
-      next["parameters"][name] = value.ref.sub((decays ? move.add(value.mul(weightDecay)) : move).mul(rate.ref));
+      next["parameters"][name] = value.ref.sub(
+        (decays ? move.add(value.mul(weightDecay)) : move).mul(rate.ref),
+      );
       if (!decays) value.dispose();
       next["first"][name] = m;
       next["second"][name] = v;
@@ -117,7 +119,10 @@ export function adamW(declared: readonly OptimisedParameter[], options: AdamWOpt
     restore(tensors, taken) {
       const read = (suffix: string): Record<string, np.Array> =>
         Object.fromEntries(
-          declared.map(({ name, shape }) => [name, toArray(`${name}.${suffix}`, tensors[`${name}.${suffix}`], shape)]),
+          declared.map(({ name, shape }) => [
+            name,
+            toArray(`${name}.${suffix}`, tensors[`${name}.${suffix}`], shape),
+          ]),
         );
       const [m, v] = [read("m"), read("v")];
       disposeAll(first, second);

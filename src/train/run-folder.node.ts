@@ -11,7 +11,13 @@ import { readSafetensors, writeSafetensors } from "../checkpoints/safetensors-fi
 import { writeFileAtomically } from "../checkpoints/write-atomically.node.ts";
 import { decodeNumbers, encodeNumbers } from "./json-numbers.ts";
 import { takeLock } from "./run-lock.node.ts";
-import { type Checkpoint, type RunIdentity, type RunStorage, type RunSummary, type StepRecord } from "./run-storage.ts";
+import {
+  type Checkpoint,
+  type RunIdentity,
+  type RunStorage,
+  type RunSummary,
+  type StepRecord,
+} from "./run-storage.ts";
 import { type Snapshot } from "./trainable.ts";
 
 /**
@@ -42,7 +48,10 @@ export interface OpenRunFolder {
  *   runs it, `file-write` when the disk refuses
  * @throws DomainError `run-differs` when the run that lies there has another configuration
  */
-export async function openRunFolder(path: string, { run, resume = false, environment }: OpenRunFolder): Promise<RunStorage> {
+export async function openRunFolder(
+  path: string,
+  { run, resume = false, environment }: OpenRunFolder,
+): Promise<RunStorage> {
   await mkdir(path, { recursive: true });
   const at = (name: string): string => join(path, name);
   const found = await readJson(at("config.json"));
@@ -84,7 +93,9 @@ export async function openRunFolder(path: string, { run, resume = false, environ
     appendMetrics: (record) => appendFile(at("metrics.jsonl"), lineOf(record)),
     async readSummary() {
       const done = await readText(at("DONE"));
-      return done === undefined ? undefined : ((await readJson(at("summary.json"))) as RunSummary | undefined);
+      return done === undefined
+        ? undefined
+        : ((await readJson(at("summary.json"))) as RunSummary | undefined);
     },
     async finish(summary) {
       await writeJson(at("summary.json"), summary);
@@ -100,7 +111,11 @@ export async function openRunFolder(path: string, { run, resume = false, environ
   };
 }
 
-async function writeCheckpoint(folder: string, { step, snapshot }: Checkpoint, run: RunIdentity): Promise<void> {
+async function writeCheckpoint(
+  folder: string,
+  { step, snapshot }: Checkpoint,
+  run: RunIdentity,
+): Promise<void> {
   await writeSafetensors(join(folder, "model.safetensors"), snapshot.model, { step: String(step) });
   await writeSafetensors(join(folder, "optimizer.safetensors"), snapshot.optimiser, { step: String(step) });
   await writeJson(join(folder, "trainer.json"), {
@@ -160,7 +175,8 @@ function readRecords(text: string = ""): readonly StepRecord[] {
 function requireSameRun(path: string, found: unknown, run: RunIdentity): void {
   const differing = Object.keys(run).find(
     (name) =>
-      JSON.stringify((found as Record<string, unknown>)[name]) !== JSON.stringify(encodeNumbers(run[name as keyof RunIdentity])),
+      JSON.stringify((found as Record<string, unknown>)[name]) !==
+      JSON.stringify(encodeNumbers(run[name as keyof RunIdentity])),
   );
   if (differing === undefined) return;
   throw new DomainError(

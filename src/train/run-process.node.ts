@@ -2,7 +2,7 @@
  * @file The program of a run's process: it does the one run that its parent asks for by a message (see `serve-run.node.ts`)
  * and ends. It stops after a checkpoint when it is told to, on Ctrl-C, and when its parent is gone.
  */
-import { type RunCommand, type RunMessage, serveRun } from "./serve-run.node.ts";
+import { type RunCommand, type RunMessage, serveRun, type StartMessage } from "./serve-run.node.ts";
 
 const stop = new AbortController();
 let isStarted = false;
@@ -16,17 +16,20 @@ const end = (): void => {
   else process.exit(0);
 };
 
+async function run(request: StartMessage): Promise<void> {
+  const ending = await serveRun(request, say, stop.signal);
+  process.exitCode = ending.kind === "failed" ? 1 : 0;
+  if (!process.connected) process.exit();
+  process.send?.(ending, undefined, undefined, () => process.exit());
+}
+
 process.on("message", (command: RunCommand) => {
   if (command.kind === "stop") {
     end();
     return;
   }
   isStarted = true;
-  void serveRun(command, say, stop.signal).then((ending) => {
-    process.exitCode = ending.kind === "failed" ? 1 : 0;
-    if (!process.connected) process.exit();
-    process.send?.(ending, undefined, undefined, () => process.exit());
-  });
+  void run(command);
 });
 process.once("disconnect", end);
 process.once("SIGINT", end);

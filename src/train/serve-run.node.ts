@@ -55,7 +55,7 @@ export async function serveRun(
     return await trainRun(request, say, signal);
   } catch (error) {
     const { code = "unexpected", message } = error as { code?: string; message: string };
-    return { kind: "failed", code: String(code), message };
+    return { kind: "failed", code, message };
   }
 }
 

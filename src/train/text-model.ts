@@ -60,7 +60,11 @@ export async function lossesOf(
   for (let first = 0; first < count; first += atOnce) {
     const from = first * length;
     const to = Math.min(count, first + atOnce) * length;
-    const part = { tokens: inputs.slice(from, to), targets: targets.slice(from, to), batch: (to - from) / length };
+    const part = {
+      tokens: inputs.slice(from, to),
+      targets: targets.slice(from, to),
+      batch: (to - from) / length,
+    };
     losses.set((await evaluate(part)).losses, from);
   }
   return losses;

@@ -3,6 +3,7 @@
  * for every similarity, so that a comparison compares nothing else.
  */
 import { parseSelector, partFactories, printSelector } from "../attention/index.ts";
+import { type OptionRule } from "../base/options.ts";
 import { causal } from "../patterns/index.ts";
 import { nope, type Position } from "../positions/index.ts";
 import { type Similarity } from "../similarities/index.ts";
@@ -28,8 +29,16 @@ export function trainingSelector(selector: string, position: Position = nope()):
 /** The similarity with `auto` for its temperature, unless that was given; one without a temperature stays as it is. */
 function calibrated(similarity: Similarity): Similarity {
   const factory = partFactories.similarity.find(({ definition }) => definition.selector === similarity.name);
-  // A product's temperatures are the weights of its members, which have one option for all.
-  const name = similarity.name === "product" ? "weights" : similarity.temperature?.parameters[0];
-  if (factory === undefined || name === undefined || similarity.options[name] !== undefined) return similarity;
+  const options = Object.entries(factory?.definition.rules ?? {}).filter(([, rule]) =>
+    meansCalibration(rule),
+  );
+  const isGiven = options.some(([name]) => similarity.options[name] !== undefined);
+  if (factory === undefined || options.length === 0 || isGiven) return similarity;
+  const [[name]] = options;
   return factory({ ...similarity.options, [name]: "auto" }) as Similarity;
+}
+
+/** Whether `auto` is one of an option's words; text that may be anything does not count. */
+function meansCalibration(rule: OptionRule): boolean {
+  return rule.accepts("auto") && !rule.accepts("any other word");
 }

@@ -1,6 +1,6 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { encodeSafetensors, type WritableTensor } from "../../src/checkpoints/index.ts";
 import { drawInputs, oddSizes, writeInputs } from "./attention-file.ts";
 import { cli, temporaryFolder, useBuiltCli } from "./run-cli.ts";
@@ -17,13 +17,9 @@ async function expectError(flags: readonly string[], code: number, words: string
   const result = await cli(["attend", "--out", out, ...flags]);
   expect(result.stderr).toMatch(/^Error: Cannot [^\n]+\n$/);
   expect(result.stderr).toContain(words);
-  expect({ code: result.code, stdout: result.stdout }).toEqual({ code, stdout: "" });
-}
-
-afterEach(async () => {
   const left = (await readdir(folder)).filter((name) => name === outName || name.includes(".tmp"));
-  expect(left, "files left behind").toEqual([]);
-});
+  expect({ code: result.code, stdout: result.stdout, left }).toEqual({ code, stdout: "", left: [] });
+}
 
 describe("a selector that cannot be used", () => {
   test.each([
@@ -51,32 +47,81 @@ describe("flags that cannot be used", () => {
   });
 
   test("a scale where no single factor is there", async () => {
-    await expectError(["--spec", "product:members=dot/l2+full", "--in", good, "--scale", "2"], 2, "no single factor");
+    await expectError(
+      ["--spec", "product:members=dot/l2+full", "--in", good, "--scale", "2"],
+      2,
+      "no single factor",
+    );
   });
 });
 
 describe("tensors that do not fit", () => {
   const changed = (name: string, change: Partial<WritableTensor>): Record<string, WritableTensor> => ({
     ...tensors,
-    [name]: { ...(tensors[name] as WritableTensor), ...change },
+    [name]: { data: new Float32Array(), shape: [], ...tensors[name], ...change },
   });
   const nan = Float32Array.from(tensors["k"]?.data ?? []);
   nan[7] = Number.NaN;
   const tooFewHeads = { shape: [2, 3, 5, 6], data: new Float32Array(180) };
   const cases: readonly [string, Record<string, WritableTensor>, number, string][] = [
-    ["no dout", Object.fromEntries(Object.entries(tensors).filter(([name]) => name !== "dout")), 3, "must hold dout"],
+    [
+      "no dout",
+      Object.fromEntries(Object.entries(tensors).filter(([name]) => name !== "dout")),
+      3,
+      "must hold dout",
+    ],
     ["three axes", changed("q", { shape: [8, 3, 6] }), 2, "[B, heads, N, width]"],
-    ["an empty sequence", changed("q", { shape: [2, 4, 0, 6], data: new Float32Array() }), 2, "without empty extents"],
+    [
+      "an empty sequence",
+      changed("q", { shape: [2, 4, 0, 6], data: new Float32Array() }),
+      2,
+      "without empty extents",
+    ],
     ["unequal widths", changed("q", { shape: [2, 4, 6, 3] }), 2, "the width of q and k"],
-    ["heads that do not divide", { ...tensors, k: tooFewHeads, v: { shape: [2, 3, 5, 3], data: new Float32Array(90) } }, 2, "key heads must divide"],
+    [
+      "heads that do not divide",
+      { ...tensors, k: tooFewHeads, v: { shape: [2, 3, 5, 3], data: new Float32Array(90) } },
+      2,
+      "key heads must divide",
+    ],
     ["a NaN", changed("k", { data: nan }), 5, "must be finite: NaN at [0, 0, 1, 1]"],
-    ["an infinity in dout", changed("dout", { data: new Float32Array(72).fill(Infinity) }), 5, "must be finite"],
-    ["dout of another shape", changed("dout", { shape: [2, 4, 3, 1], data: new Float32Array(24) }), 2, "shape of the output"],
+    [
+      "an infinity in dout",
+      changed("dout", { data: new Float32Array(72).fill(Infinity) }),
+      5,
+      "must be finite",
+    ],
+    [
+      "dout of another shape",
+      changed("dout", { shape: [2, 4, 3, 1], data: new Float32Array(24) }),
+      2,
+      "shape of the output",
+    ],
     ["integer q", changed("q", { data: new Int32Array(144) }), 2, "dtype must be F64, F32, F16 or BF16"],
-    ["a float mask", { ...tensors, mask: { shape: [1, 1, 3, 5], data: new Float32Array(15) } }, 2, "dtype must be U8 or BOOL"],
-    ["float key lengths", { ...tensors, key_lengths: { shape: [2], data: new Float32Array(2) } }, 2, "an integer type"],
-    ["an unknown parameter", { ...tensors, "param.bet": { shape: [4], data: new Float32Array(4) } }, 2, "Did you mean 'scale'"],
-    ["a parameter outside its domain", { ...tensors, "param.scale": { shape: [4], data: new Float32Array(4) } }, 2, "above zero"],
+    [
+      "a float mask",
+      { ...tensors, mask: { shape: [1, 1, 3, 5], data: new Float32Array(15) } },
+      2,
+      "dtype must be U8 or BOOL",
+    ],
+    [
+      "float key lengths",
+      { ...tensors, key_lengths: { shape: [2], data: new Float32Array(2) } },
+      2,
+      "an integer type",
+    ],
+    [
+      "an unknown parameter",
+      { ...tensors, "param.bet": { shape: [4], data: new Float32Array(4) } },
+      2,
+      "Did you mean 'scale'",
+    ],
+    [
+      "a parameter outside its domain",
+      { ...tensors, "param.scale": { shape: [4], data: new Float32Array(4) } },
+      2,
+      "above zero",
+    ],
     ["results that overflow", changed("v", { data: new Float32Array(60).fill(3e38) }), 5, "must be finite"],
   ];
 
@@ -98,7 +143,10 @@ describe("tensors that do not fit", () => {
   });
 
   test("key lengths from two places", async () => {
-    const path = await writeInputs(folder, "twice.safetensors", { ...tensors, key_lengths: { shape: [2], data: Int32Array.of(1, 1) } });
+    const path = await writeInputs(folder, "twice.safetensors", {
+      ...tensors,
+      key_lengths: { shape: [2], data: Int32Array.of(1, 1) },
+    });
     await expectError(["--spec", "dot+full", "--in", path, "--key-lengths", "1,1"], 2, "from one place");
   });
 
@@ -129,7 +177,11 @@ describe("files that are absent, cut short or hostile", () => {
     ["empty", new Uint8Array(), "8-byte length"],
     ["cut short", bytes.slice(0, -5), "cover its data exactly once"],
     ["with a header of a gigabyte", gigabyteHeader, "at most 100000000 bytes"],
-    ["overlapping", withHeader({ q: tensorAt(0, 16), k: tensorAt(8, 24), v: tensorAt(24, 40) }, 40), "an overlap"],
+    [
+      "overlapping",
+      withHeader({ q: tensorAt(0, 16), k: tensorAt(8, 24), v: tensorAt(24, 40) }, 40),
+      "an overlap",
+    ],
     ["lying about its shape", withHeader({ q: tensorAt(0, 16, [1, 1, 1, 1e15]) }, 16), "shape"],
   ];
 

@@ -3,7 +3,14 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readSafetensors } from "../../src/checkpoints/safetensors-file.node.ts";
 import { calibrate, compose, completeSelector, parseSelector, tensor64 } from "../../src/index.ts";
-import { drawInputs, expectedResults, expectFile, oddSizes, usedParameters, writeInputs } from "./attention-file.ts";
+import {
+  drawInputs,
+  expectedResults,
+  expectFile,
+  oddSizes,
+  usedParameters,
+  writeInputs,
+} from "./attention-file.ts";
 import { cli, cliJson, temporaryFolder, useBuiltCli } from "./run-cli.ts";
 
 useBuiltCli();
@@ -32,12 +39,29 @@ describe("attend on the reference", () => {
     "tropical+full+maxplus",
   ])("writes what the library computes for %s, forward and backward", async (selector) => {
     const out = at(`${selector.replaceAll(/\W/g, "-")}.safetensors`);
-    const { code, stdout, stderr } = await cli(["attend", "--spec", selector, "--in", input, "--out", out, "--backward"]);
+    const { code, stdout, stderr } = await cli([
+      "attend",
+      "--spec",
+      selector,
+      "--in",
+      input,
+      "--out",
+      out,
+      "--backward",
+    ]);
     expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
     expect(stderr).toMatch(/\nNext: .* inspect /);
-    await expectFile(out, expectedResults(selector, tensors, { parameters: await usedParameters(out) }), float32Rounding);
+    await expectFile(
+      out,
+      expectedResults(selector, tensors, { parameters: await usedParameters(out) }),
+      float32Rounding,
+    );
     const { metadata } = await readSafetensors(out);
-    expect(Object.fromEntries(metadata)).toEqual({ selector, device: "reference", version: expect.any(String) as string });
+    expect(Object.fromEntries(metadata)).toEqual({
+      selector,
+      device: "reference",
+      version: expect.any(String) as string,
+    });
   });
 
   test("reads and writes float64 without rounding, the scale too", async () => {
@@ -53,11 +77,23 @@ describe("attend on the reference", () => {
 
   test("takes bias, mask, key lengths, parameters and an offset", async () => {
     const { batch, heads, queries, keys } = oddSizes;
-    const bias = { shape: [1, heads, queries, keys], data: Float32Array.from({ length: heads * queries * keys }, (_, i) => Math.sin(i)) };
-    const mask = { shape: [1, 1, queries, keys], data: Uint8Array.from({ length: queries * keys }, (_, i) => (i % 4 === 3 ? 0 : 1)) };
+    const bias = {
+      shape: [1, heads, queries, keys],
+      data: Float32Array.from({ length: heads * queries * keys }, (_, i) => Math.sin(i)),
+    };
+    const mask = {
+      shape: [1, 1, queries, keys],
+      data: Uint8Array.from({ length: queries * keys }, (_, i) => (i % 4 === 3 ? 0 : 1)),
+    };
     const lengths = { shape: [batch], data: Int32Array.of(5, 3) };
     const beta = { shape: [heads], data: Float32Array.of(0.5, 1, 1.5, 2) };
-    const path = await writeInputs(folder, "more.safetensors", { ...tensors, bias, mask, key_lengths: lengths, "param.beta": beta });
+    const path = await writeInputs(folder, "more.safetensors", {
+      ...tensors,
+      bias,
+      mask,
+      key_lengths: lengths,
+      "param.beta": beta,
+    });
     const out = at("more-out.safetensors");
     await cli(["attend", "--spec", "l2+causal", "--in", path, "--out", out, "--backward", "--offset", "2"]);
     const wanted = expectedResults("l2+causal", tensors, {
@@ -77,13 +113,32 @@ describe("attend on the reference", () => {
     const { tensors: written } = await readSafetensors(out);
     expect([...written.keys()].sort()).toEqual(["lse", "out", "param.scale", "scores", "weights"]);
     expect(Array.from<number | bigint>(written.get("weights")?.data.slice(2, 5) ?? [])).toEqual([0, 0, 0]);
-    expect(Array.from<number | bigint>(written.get("scores")?.data.slice(2, 5) ?? [])).toEqual([-Infinity, -Infinity, -Infinity]);
+    expect(Array.from<number | bigint>(written.get("scores")?.data.slice(2, 5) ?? [])).toEqual([
+      -Infinity,
+      -Infinity,
+      -Infinity,
+    ]);
   });
 
   test("a row without keys gives zeros, log-sum-exp −∞ and no gradient", async () => {
     const out = at("empty-row.safetensors");
-    await cli(["attend", "--spec", "dot+full", "--in", input, "--out", out, "--backward", "--key-lengths", "0,5"]);
-    await expectFile(out, expectedResults("dot+full", tensors, { keyLengths: [0, 5], parameters: await usedParameters(out) }), float32Rounding);
+    await cli([
+      "attend",
+      "--spec",
+      "dot+full",
+      "--in",
+      input,
+      "--out",
+      out,
+      "--backward",
+      "--key-lengths",
+      "0,5",
+    ]);
+    await expectFile(
+      out,
+      expectedResults("dot+full", tensors, { keyLengths: [0, 5], parameters: await usedParameters(out) }),
+      float32Rounding,
+    );
     const { tensors: written } = await readSafetensors(out);
     expect(written.get("lse")?.data[0]).toBe(-Infinity);
   });
@@ -102,7 +157,17 @@ describe("attend on the reference", () => {
     const drawn: unknown[] = [];
     for (const seed of ["3", "3", "4"]) {
       const out = at(`seed-${drawn.length}.safetensors`);
-      await cli(["attend", "--spec", "dot+log-cpb:hidden=4+full", "--in", input, "--out", out, "--seed", seed]);
+      await cli([
+        "attend",
+        "--spec",
+        "dot+log-cpb:hidden=4+full",
+        "--in",
+        input,
+        "--out",
+        out,
+        "--seed",
+        seed,
+      ]);
       drawn.push((await readSafetensors(out)).tensors.get("param.log-cpb.outWeight")?.data);
     }
     expect(drawn[0]).toEqual(drawn[1]);
@@ -113,9 +178,17 @@ describe("attend on the reference", () => {
     const halves = (bits: number): Buffer => Buffer.from(Uint16Array.from({ length: 4 }, () => bits).buffer);
     const header = (dtype: string): string =>
       JSON.stringify(
-        Object.fromEntries(["q", "k", "v"].map((name, i) => [name, { dtype, shape: [1, 1, 2, 2], data_offsets: [8 * i, 8 * i + 8] }])),
+        Object.fromEntries(
+          ["q", "k", "v"].map((name, i) => [
+            name,
+            { dtype, shape: [1, 1, 2, 2], data_offsets: [8 * i, 8 * i + 8] },
+          ]),
+        ),
       );
-    for (const [dtype, one] of [["F16", 0x3c00], ["BF16", 0x3f80]] as const) {
+    for (const [dtype, one] of [
+      ["F16", 0x3c00],
+      ["BF16", 0x3f80],
+    ] as const) {
       const text = Buffer.from(header(dtype));
       const length = Buffer.alloc(8);
       length.writeBigUInt64LE(BigInt(text.length));
@@ -128,15 +201,27 @@ describe("attend on the reference", () => {
   });
 
   test("names tensors that it did not use", async () => {
-    const path = await writeInputs(folder, "extra.safetensors", { ...tensors, spare: { shape: [1], data: Float32Array.of(1) } });
+    const path = await writeInputs(folder, "extra.safetensors", {
+      ...tensors,
+      spare: { shape: [1], data: Float32Array.of(1) },
+    });
     const out = at("extra-out.safetensors");
-    const document = await cliJson<{ unread: string[] }>(["attend", "--spec", "dot+full", "--in", path, "--out", out]);
+    const document = await cliJson<{ unread: string[] }>([
+      "attend",
+      "--spec",
+      "dot+full",
+      "--in",
+      path,
+      "--out",
+      out,
+    ]);
     expect(document.unread.sort()).toEqual(["dout", "spare"]);
   });
 
   test("gives the same bytes again", async () => {
     const [one, two] = [at("one.safetensors"), at("two.safetensors")];
-    for (const out of [one, two]) await cli(["attend", "--spec", "cauchy+causal", "--in", input, "--out", out, "--backward"]);
+    for (const out of [one, two])
+      await cli(["attend", "--spec", "cauchy+causal", "--in", input, "--out", out, "--backward"]);
     expect(await readFile(one)).toEqual(await readFile(two));
   });
 });
@@ -146,15 +231,36 @@ describe("attend on jax", () => {
     "equals the reference for %s, with shared keys, forward and backward",
     async (selector) => {
       const out = at("jax.safetensors");
-      const { code, stderr } = await cli(["attend", "--spec", selector, "--in", input, "--out", out, "--backward", "--device", "jax"]);
-      expect(code, stderr).toBe(0);
+      const { code, stderr } = await cli([
+        "attend",
+        "--spec",
+        selector,
+        "--in",
+        input,
+        "--out",
+        out,
+        "--backward",
+        "--device",
+        "jax",
+      ]);
+      expect({ code, stderr }).toMatchObject({ code: 0 });
       await expectFile(out, expectedResults(selector, tensors), float32Kernel);
     },
   );
 
   test("says that it rounds float64", async () => {
     const path = await writeInputs(folder, "in64-jax.safetensors", drawInputs(oddSizes, "F64"));
-    const { stderr } = await cli(["attend", "--spec", "dot+full", "--in", path, "--out", at("o.safetensors"), "--device", "jax"]);
+    const { stderr } = await cli([
+      "attend",
+      "--spec",
+      "dot+full",
+      "--in",
+      path,
+      "--out",
+      at("o.safetensors"),
+      "--device",
+      "jax",
+    ]);
     expect(stderr).toContain("F64 inputs are rounded to F32");
   });
 });

@@ -9,11 +9,16 @@ useBuiltCli();
 const folder = temporaryFolder();
 
 test("doctor finds what is needed, and every device agrees with the reference", async () => {
-  const document = await cliJson<{ ok: boolean; checks: { name: string; state: string; isNeeded: boolean }[] }>(["doctor"]);
+  const document = await cliJson<{
+    ok: boolean;
+    checks: { name: string; state: string; isNeeded: boolean }[];
+  }>(["doctor"]);
   const states = Object.fromEntries(document.checks.map(({ name, state }) => [name, state]));
   expect(states).toMatchObject({ node: "ok", simd: "ok", jax: "ok", reference: "ok", jaxAttention: "ok" });
   // The data packages are optional dependencies: where one is absent doctor says so, and no more.
-  const lacking = document.checks.filter(({ state, isNeeded }) => isNeeded && state !== "ok").map(({ name }) => name);
+  const lacking = document.checks
+    .filter(({ state, isNeeded }) => isNeeded && state !== "ok")
+    .map(({ name }) => name);
   expect(lacking.filter((name) => name !== "gutenberg" && name !== "wordnet")).toEqual([]);
   expect(document.ok).toBe(lacking.length === 0);
 });
@@ -26,7 +31,9 @@ describe("completion", () => {
     execFileSync("bash", ["-n", script]);
     const complete = (...words: readonly string[]): string[] => {
       const ask = `source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _qklab; printf '%s\\n' "\${COMPREPLY[@]}"`;
-      return execFileSync("bash", ["-c", ask, script, ...words], { encoding: "utf8" }).trim().split("\n");
+      return execFileSync("bash", ["-c", ask, script, ...words], { encoding: "utf8" })
+        .trim()
+        .split("\n");
     };
     expect(complete("qklab", "co")).toEqual(["compare", "completion"]);
     expect(complete("qklab", "compare", "--res")).toEqual(["--resume"]);
@@ -37,18 +44,22 @@ describe("completion", () => {
     );
   });
 
-  test.each(["zsh", "fish"])("of %s names every command, and parses where that shell is installed", async (shell) => {
-    const { stdout } = await cli(["completion", shell]);
-    for (const command of ["compare", "train", "attend", "list", "inspect", "doctor"]) expect(stdout).toContain(command);
-    const script = join(folder, `completion.${shell}`);
-    await writeFile(script, stdout);
-    const checked = await new Promise<number | null>((resolve) => {
-      const child = spawn(shell, ["-n", script], { stdio: "ignore" });
-      child.on("error", () => resolve(0));
-      child.on("close", resolve);
-    });
-    expect(checked).toBe(0);
-  });
+  test.each(["zsh", "fish"])(
+    "of %s names every command, and parses where that shell is installed",
+    async (shell) => {
+      const { stdout } = await cli(["completion", shell]);
+      for (const command of ["compare", "train", "attend", "list", "inspect", "doctor"])
+        expect(stdout).toContain(command);
+      const script = join(folder, `completion.${shell}`);
+      await writeFile(script, stdout);
+      const checked = await new Promise<number | null>((resolve) => {
+        const child = spawn(shell, ["-n", script], { stdio: "ignore" });
+        child.on("error", () => resolve(0));
+        child.on("close", resolve);
+      });
+      expect(checked).toBe(0);
+    },
+  );
 });
 
 test("a reader that stops early is no error", async () => {

@@ -21,11 +21,13 @@ describe("help", () => {
       cli([command, "--help"]),
       cli([command, "--help"], { environment: { LC_ALL: "zh_CN.UTF-8" } }),
     ]);
-    const flags = (help: string): string[] => [...help.matchAll(/^ {2,}(?:-\w, )?(--[\w-]+)/gm)].map(([, flag]) => flag ?? "");
+    const flags = (help: string): string[] =>
+      [...help.matchAll(/^ {2,}(?:-\w, )?(--[\w-]+)/gm)].map(([, flag]) => flag ?? "");
     expect(flags(english.stdout).length).toBeGreaterThan(3);
     expect(flags(translated.stdout)).toEqual(flags(english.stdout));
     expect(english.stdout).not.toMatch(chinese);
-    for (const line of translated.stdout.split("\n").filter((text) => /^ {2,}-/.test(text))) expect(line).toMatch(chinese);
+    for (const line of translated.stdout.split("\n").filter((text) => /^ {2,}-/.test(text)))
+      expect(line).toMatch(chinese);
     for (const line of english.stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 
@@ -55,7 +57,9 @@ describe("wrong usage", () => {
 
   test("is told in Chinese where that is the language", async () => {
     const { stderr } = await cli(["--lang", "zh", "compar"]);
-    expect(stderr).toBe("错误： 无法运行 'compar'，因为 qklab 没有这个命令：'compar'。您是不是想用 'compare'？\n");
+    expect(stderr).toBe(
+      "错误： 无法运行 'compar'，因为 qklab 没有这个命令：'compar'。您是不是想用 'compare'？\n",
+    );
   });
 });
 

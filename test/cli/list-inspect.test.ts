@@ -1,7 +1,8 @@
+import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { compileJavaScript, evaluate, parseSelector, partFactories } from "../../src/index.ts";
+import { evaluate, parseSelector, partFactories } from "../../src/index.ts";
 import { encodeSafetensors } from "../../src/checkpoints/index.ts";
 import { cli, cliJson, temporaryFolder, useBuiltCli } from "./run-cli.ts";
 
@@ -16,9 +17,19 @@ interface Listed {
 describe("list", () => {
   test("--json holds every part of the library with its formula, the tasks and the presets", async () => {
     const all = await cliJson<Record<string, readonly Listed[]>>(["list"]);
-    const kinds = { similarities: "similarity", positions: "position", patterns: "pattern", selections: "selection", normalisers: "normaliser", aggregations: "aggregation" } as const;
+    const kinds = {
+      similarities: "similarity",
+      positions: "position",
+      patterns: "pattern",
+      selections: "selection",
+      normalisers: "normaliser",
+      aggregations: "aggregation",
+    } as const;
     for (const [listed, kind] of Object.entries(kinds)) {
-      const wanted = partFactories[kind].map(({ definition: { selector, formula } }) => ({ name: selector, formula }));
+      const wanted = partFactories[kind].map(({ definition: { selector, formula } }) => ({
+        name: selector,
+        formula,
+      }));
       expect(all[listed]?.map(({ name, formula }) => ({ name, formula }))).toEqual(wanted);
     }
     expect(all["tasks"]?.map(({ name }) => name)).toEqual(
@@ -50,16 +61,27 @@ interface Inspected {
 
 describe("inspect SELECTOR", () => {
   test("prints JavaScript that computes the score and its derivatives", async () => {
-    const { derivatives, parameters } = await cliJson<Inspected>(["inspect", "cauchy", "--derivatives", "--width", "16"]);
-    expect(parameters).toMatchObject([{ name: "beta", smallest: 1 }, { name: "tau", smallest: 16 }]);
+    const { derivatives, parameters } = await cliJson<Inspected>([
+      "inspect",
+      "cauchy",
+      "--derivatives",
+      "--width",
+      "16",
+    ]);
+    expect(parameters).toMatchObject([
+      { name: "beta", smallest: 1 },
+      { name: "tau", smallest: 16 },
+    ]);
     const names = derivatives.by;
     const values = [0.3, 1.2, 0.9, 1.5, 2];
     expect(names).toEqual(["s", "q2", "k2", "beta", "tau"]);
-    const run = new Function("out", ...names, derivatives.javascript) as ReturnType<typeof compileJavaScript>;
-    const out = new Float64Array(6);
-    run(out, ...values);
+    const program = `const out = [], [${names.join(", ")}] = [${values.join(", ")}];\n${derivatives.javascript}\nconsole.log(JSON.stringify(out));`;
+    const out = JSON.parse(execFileSync(process.execPath, ["-e", program], { encoding: "utf8" })) as number[];
     const score = (at: readonly number[]): number =>
-      evaluate(parseSelector("cauchy").similarity.score, Object.fromEntries(names.map((name, i) => [name, at[i] ?? 0])));
+      evaluate(
+        parseSelector("cauchy").similarity.score,
+        Object.fromEntries(names.map((name, i) => [name, at[i] ?? 0])),
+      );
     expect(out[0]).toBe(score(values));
     names.forEach((_, i) => {
       const step = 1e-6;
@@ -97,13 +119,24 @@ describe("inspect SELECTOR", () => {
 
 describe("inspect TASK, FILE and what is neither", () => {
   test("a task shows its settings with their defaults", async () => {
-    const task = await cliJson<{ kind: string; settings: Record<string, unknown>; metric: { better: string } }>(["inspect", "hierarchy"]);
-    expect(task).toMatchObject({ kind: "task", settings: { source: "mammals" }, metric: { better: "higher" } });
+    const task = await cliJson<{
+      kind: string;
+      settings: Record<string, unknown>;
+      metric: { better: string };
+    }>(["inspect", "hierarchy"]);
+    expect(task).toMatchObject({
+      kind: "task",
+      settings: { source: "mammals" },
+      metric: { better: "higher" },
+    });
   });
 
   test("a safetensors file shows its tensors without obeying their names", async () => {
     const path = join(folder, "names.safetensors");
-    const tensors = { "\u001b[2Jevil": { shape: [2], data: Float32Array.of(1, 2) }, plain: { shape: [], data: Float64Array.of(3) } };
+    const tensors = {
+      "\u001b[2Jevil": { shape: [2], data: Float32Array.of(1, 2) },
+      plain: { shape: [], data: Float64Array.of(3) },
+    };
     await writeFile(path, encodeSafetensors(tensors, { selector: "dot+full" }));
     const { stdout } = await cli(["inspect", path]);
     expect(stdout).not.toContain("\u001b");

@@ -32,7 +32,10 @@ export interface RunningCli {
 const plainEnvironment = { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), LANG: "C", NO_COLOR: "1" };
 
 /** Starts `qklab` with these arguments. */
-export function startCli(arguments_: readonly string[], { cwd = root, environment = {} }: CliOptions = {}): RunningCli {
+export function startCli(
+  arguments_: readonly string[],
+  { cwd = root, environment = {} }: CliOptions = {},
+): RunningCli {
   const child = spawn(process.execPath, [program, ...arguments_], {
     cwd,
     env: { ...plainEnvironment, ...environment },
@@ -62,7 +65,10 @@ export function cli(arguments_: readonly string[], options: CliOptions = {}): Pr
 }
 
 /** Runs `qklab` and returns the JSON document on its stdout; what else is there would not parse. */
-export async function cliJson<Document>(arguments_: readonly string[], options: CliOptions = {}): Promise<Document> {
+export async function cliJson<Document>(
+  arguments_: readonly string[],
+  options: CliOptions = {},
+): Promise<Document> {
   const { stdout, stderr } = await cli([...arguments_, "--json"], options);
   try {
     return JSON.parse(stdout) as Document;

@@ -57,7 +57,9 @@ export function attentionContract(backend: AttentionBackend, options: ContractOp
   const { tolerances, guard, relaxations = [], selectors = legalSelectors, sampledSizes = 40 } = options;
   const cases = selectors.map((selector) => ({ selector, composition: read(selector) }));
   const relaxationOf = (selector: string, law: string): Relaxation | undefined =>
-    relaxations.find((relaxation) => relaxation.selectors.test(selector) && (relaxation.laws?.test(law) ?? true));
+    relaxations.find(
+      (relaxation) => relaxation.selectors.test(selector) && (relaxation.laws?.test(law) ?? true),
+    );
 
   describe(`${backend.name} keeps the laws of attention`, () => {
     describe.each(laws)("$name", (law) => {

@@ -13,12 +13,18 @@ import { type Problem } from "./problem.ts";
 const GRADIENT_TOLERANCE = 1e-6;
 
 function check({ composition, inputs, dOut }: Problem, directions: Directions): void {
-  const wrong = gradientErrors(composition, inputs, dOut, directions).filter(({ error }) => error > GRADIENT_TOLERANCE);
+  const wrong = gradientErrors(composition, inputs, dOut, directions).filter(
+    ({ error }) => error > GRADIENT_TOLERANCE,
+  );
   expect(wrong, "gradients that are not central differences").toEqual([]);
 }
 
 /** Along random directions of every input and parameter. */
-export function checkDirections(problem: Problem, count: number, ...keys: readonly (number | string)[]): void {
+export function checkDirections(
+  problem: Problem,
+  count: number,
+  ...keys: readonly (number | string)[]
+): void {
   check(problem, randomDirections(random("direction", ...keys), count));
 }
 

@@ -38,14 +38,19 @@ export function expectClose(
   floor: number = zeroFloor,
 ): void {
   expect(actual?.shape, `shape of ${what}`).toEqual(expected.shape);
-  expect(relativeDistance(actual!, expected, floor), `relative distance of ${what}`).toBeLessThanOrEqual(tolerance);
+  expect(relativeDistance(actual!, expected, floor), `relative distance of ${what}`).toBeLessThanOrEqual(
+    tolerance,
+  );
 }
 
 /** Asserts that two tensors have the same numbers, bit for bit (0 and −0 count as the same). */
 export function expectSame(what: string, actual: Numbers, expected: Numbers): void {
   expect(actual.shape, `shape of ${what}`).toEqual(expected.shape);
   const differs = Array.from(expected.data).findIndex((value, place) => value !== actual.data[place]);
-  expect(differs, `first place where ${what} differs (${actual.data[differs]} for ${expected.data[differs]})`).toBe(-1);
+  expect(
+    differs,
+    `first place where ${what} differs (${actual.data[differs]} for ${expected.data[differs]})`,
+  ).toBe(-1);
 }
 
 /** Asserts that every number is finite. */

@@ -17,20 +17,27 @@ import { benchOf } from "./law.ts";
 import { read } from "./legal-selectors.ts";
 import { commonSizes, edited, makeProblem, taken } from "./problem.ts";
 
-type Change = (composition: Composition, inputs: AttentionInputs<Tensor>) => readonly [Composition, AttentionInputs<Tensor>];
+type Change = (
+  composition: Composition,
+  inputs: AttentionInputs<Tensor>,
+) => readonly [Composition, AttentionInputs<Tensor>];
 
 /** The reference, called with something else than it was asked. */
 function withChange(change: Change): AttentionBackend {
   return {
     name: "wrong",
-    forward: (composition, inputs, extras) => referenceBackend.forward(...change(composition, inputs), extras),
+    forward: (composition, inputs, extras) =>
+      referenceBackend.forward(...change(composition, inputs), extras),
     backward: (composition, inputs, result, dOut) =>
       referenceBackend.backward(...change(composition, inputs), result, dOut),
   };
 }
 
 /** The reference with its results changed. */
-function withResults(changeOut: (out: Tensor) => Tensor, changeGradients: (g: AttentionGradients) => AttentionGradients): AttentionBackend {
+function withResults(
+  changeOut: (out: Tensor) => Tensor,
+  changeGradients: (g: AttentionGradients) => AttentionGradients,
+): AttentionBackend {
   return {
     name: "wrong",
     async forward(...call) {
@@ -53,22 +60,40 @@ function without(...names: readonly (keyof AttentionInputs)[]): Change {
 const same = <T>(value: T): T => value;
 const tenth = (tensor: Tensor): Tensor => edited(tensor, (value) => value * 1.001);
 
-const mutants: readonly { readonly fault: string; readonly backend: AttentionBackend; readonly caughtBy: RegExp }[] = [
+const mutants: readonly {
+  readonly fault: string;
+  readonly backend: AttentionBackend;
+  readonly caughtBy: RegExp;
+}[] = [
   {
     fault: "sees the future",
     backend: withChange((composition, inputs) => [{ ...composition, patterns: [full()] }, inputs]),
     caughtBy: /changing a token/,
   },
   { fault: "ignores the mask", backend: withChange(without("mask")), caughtBy: /a row without keys/ },
-  { fault: "ignores key lengths", backend: withChange(without("keyLengths")), caughtBy: /beyond a batch entry's length/ },
+  {
+    fault: "ignores key lengths",
+    backend: withChange(without("keyLengths")),
+    caughtBy: /beyond a batch entry's length/,
+  },
   { fault: "ignores the offset", backend: withChange(without("offset")), caughtBy: /placed by its offset/ },
   { fault: "ignores the bias", backend: withChange(without("bias")), caughtBy: /those of the f64 reference/ },
-  { fault: "ignores parameters", backend: withChange(without("parameters")), caughtBy: /those of the f64 reference/ },
+  {
+    fault: "ignores parameters",
+    backend: withChange(without("parameters")),
+    caughtBy: /those of the f64 reference/,
+  },
   {
     fault: "returns keys for values",
     backend: withChange((composition, inputs) => [
       composition,
-      { ...inputs, v: { ...inputs.v, data: inputs.v.data.map((_, place) => inputs.k.data[place % inputs.k.data.length]) } },
+      {
+        ...inputs,
+        v: {
+          ...inputs.v,
+          data: inputs.v.data.map((_, place) => inputs.k.data[place % inputs.k.data.length]),
+        },
+      },
     ]),
     caughtBy: /depends on the values/,
   },
@@ -145,5 +170,7 @@ test("a gradient that is a thousandth off is caught by central differences", () 
   };
   checkDirections(makeProblem(right, commonSizes, "right"), 1);
   const composition = { ...right, aggregation: wrong };
-  expect(() => checkDirections(makeProblem(composition, commonSizes, "wrong"), 1)).toThrow(/not central differences/);
+  expect(() => checkDirections(makeProblem(composition, commonSizes, "wrong"), 1)).toThrow(
+    /not central differences/,
+  );
 });

@@ -66,6 +66,9 @@ export function withInputs(problem: Problem, inputs: Partial<AttentionInputs<Pro
 }
 
 /** All gradients of a call with their names. */
-export function namedGradients({ dParameters, ...ofInputs }: AttentionGradients): readonly (readonly [string, Problem["dOut"]])[] {
+export function namedGradients({
+  dParameters,
+  ...ofInputs
+}: AttentionGradients): readonly (readonly [string, Problem["dOut"]])[] {
   return [...Object.entries(ofInputs), ...Object.entries(dParameters)];
 }

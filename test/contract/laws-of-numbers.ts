@@ -12,11 +12,22 @@ import {
   tensor64,
 } from "../../src/index.ts";
 import { expectClose, expectFinite, type Numbers, relativeDistance, zeroFloor } from "./comparison.ts";
-import { type Bench, benchOf, type Law, namedGradients, neededExtras, type Tolerances, withInputs } from "./law.ts";
+import {
+  type Bench,
+  benchOf,
+  type Law,
+  namedGradients,
+  neededExtras,
+  type Tolerances,
+  withInputs,
+} from "./law.ts";
 import { commonSizes, edited, makeProblem, type Problem } from "./problem.ts";
 
 /** What the reference gives for a call: outputs, what can be returned beside them, all gradients. */
-function referenceOf({ composition, inputs, dOut }: Problem, guard: number): Readonly<Record<string, Numbers>> {
+function referenceOf(
+  { composition, inputs, dOut }: Problem,
+  guard: number,
+): Readonly<Record<string, Numbers>> {
   const { out, scores, weights, lse } = referenceForward(composition, inputs, { guard });
   const { dBias, dParameters, ...ofInputs } = referenceBackward(
     composition,
@@ -69,7 +80,9 @@ async function expectReference(bench: Bench, problem: Problem): Promise<void> {
   const pairs = batch * queries * keys;
   for (const [name, wanted] of Object.entries(expected)) {
     let tolerance = Object.hasOwn(result, name) ? bench.tolerances.forward : bench.tolerances.gradient;
-    const floor = Object.hasOwn(problem.inputs.parameters ?? {}, name) ? zeroFloor * Math.sqrt(pairs) : zeroFloor;
+    const floor = Object.hasOwn(problem.inputs.parameters ?? {}, name)
+      ? zeroFloor * Math.sqrt(pairs)
+      : zeroFloor;
     if (!(relativeDistance(actual.get(name) ?? nothing, wanted, floor) <= tolerance)) {
       rounded ??= referenceOf(nudged(problem, problem.inputs.q.shape.join(" ")), bench.guard);
       tolerance += conditionFactor * relativeDistance(rounded[name], wanted, floor);
@@ -82,7 +95,8 @@ const nothing: Numbers = { data: [], shape: [] };
 
 export const equalsReference: Law = {
   name: "outputs and gradients are those of the f64 reference",
-  check: (bench, composition, selector) => expectReference(bench, makeProblem(composition, commonSizes, selector)),
+  check: (bench, composition, selector) =>
+    expectReference(bench, makeProblem(composition, commonSizes, selector)),
 };
 
 export const gradientNames: Law = {
@@ -112,7 +126,8 @@ const extremes: Readonly<Record<string, (value: number, place: readonly number[]
 };
 
 /** The one formula that may leave float32: it is the exponential of a score. `attention()` refuses such outputs. */
-const overflows = ({ normaliser }: Composition): boolean => normaliser.name === "none" && normaliser.nonNegative;
+const overflows = ({ normaliser }: Composition): boolean =>
+  normaliser.name === "none" && normaliser.nonNegative;
 
 export const finiteness: Law = {
   name: "there is no NaN or infinity for inputs of size up to 1e4, zeros, duplicates and denormals",
@@ -122,7 +137,11 @@ export const finiteness: Law = {
       if (isLarge && overflows(composition)) continue;
       const problem = makeProblem(composition, commonSizes, selector);
       const { q, k, v } = problem.inputs;
-      const extreme = withInputs(problem, { q: edited(q, change), k: edited(k, change), v: edited(v, change) });
+      const extreme = withInputs(problem, {
+        q: edited(q, change),
+        k: edited(k, change),
+        v: edited(v, change),
+      });
       const result = await bench.forward(extreme, ["weights", ...neededExtras(composition)]);
       expectFinite(`the output for inputs ${name}`, result.out);
       expectFinite(`the weights for inputs ${name}`, result.weights!);

@@ -122,7 +122,11 @@ export const cache: Law = {
     !(normaliser.name === "sigmoid" && normaliser.options["bias"] !== -1) &&
     !(position.place === "rotation" && position.decay !== undefined),
   async check(bench, composition, selector) {
-    const problem = makeProblem({ ...composition, patterns: [...composition.patterns, causal()] }, squareSizes, selector);
+    const problem = makeProblem(
+      { ...composition, patterns: [...composition.patterns, causal()] },
+      squareSizes,
+      selector,
+    );
     const place = 4;
     const present = [0, 1, 2, 3, 4];
     const { q, k, v, mask, bias } = problem.inputs;

@@ -40,7 +40,9 @@ export const valueDependence: Law = {
     expect(weightless.filter((isWeightless) => isWeightless).length).toBeLessThan(rows / 2);
     for (let row = 0; row < rows; row++) {
       if (weightless[row]) continue;
-      const [a, b] = [first, second].map(({ out }) => out.data.slice(row * valueWidth, (row + 1) * valueWidth));
+      const [a, b] = [first, second].map(({ out }) =>
+        out.data.slice(row * valueWidth, (row + 1) * valueWidth),
+      );
       expect([...a], `row ${row}`).not.toEqual([...b]);
     }
   },
@@ -55,7 +57,10 @@ export const sharedKeys: Law = {
     const repeated = withInputs(problem, { k: taken(k, 1, groups), v: taken(v, 1, groups) });
     const [shared, separate] = [await bench.forward(problem), await bench.forward(repeated)];
     expectClose("the output", shared.out, separate.out, bench.tolerances.forward);
-    const [ofShared, ofSeparate] = [await bench.backward(problem, shared), await bench.backward(repeated, separate)];
+    const [ofShared, ofSeparate] = [
+      await bench.backward(problem, shared),
+      await bench.backward(repeated, separate),
+    ];
     for (const name of ["dk", "dv"] as const) {
       const [even, odd] = [taken(ofSeparate[name], 1, [0, 2]), taken(ofSeparate[name], 1, [1, 3])];
       const summed = { ...even, data: even.data.map((value, place) => value + odd.data[place]) };
@@ -75,7 +80,7 @@ export const permutation: Law = {
     const keyOrder = [...random("keys", selector).distinct(commonSizes.keys, commonSizes.keys)];
     const queryOrder = [...random("queries", selector).distinct(commonSizes.queries, commonSizes.queries)];
     const movedPairs = <T extends Tensor | MaskTensor>(pairs: T): T =>
-      taken(taken(pairs as never, 2, queryOrder), 3, keyOrder) as T;
+      taken(taken(pairs, 2, queryOrder), 3, keyOrder);
     const moved = withInputs(problem, {
       q: taken(q, 2, queryOrder),
       k: taken(k, 2, keyOrder),
@@ -100,14 +105,19 @@ export const repeatability: Law = {
     const problem = makeProblem(composition, commonSizes, selector);
     const { q, k, v, mask, bias, parameters } = problem.inputs;
     const tensors = { q, k, v, mask, bias, dOut: problem.dOut, ...parameters };
-    const before = Object.entries(tensors).map(([name, tensor]) => [name, edited(tensor as Tensor, (x) => x)] as const);
+    const before = Object.entries(tensors).map(
+      ([name, tensor]) => [name, edited(tensor as Tensor, (x) => x)] as const,
+    );
     const [first, second] = [await bench.forward(problem), await bench.forward(problem)];
     const [gradients, again] = [await bench.backward(problem, first), await bench.backward(problem, second)];
     expectSame("the output", second.out, first.out);
     expectSame("dq", again.dq, gradients.dq);
     expectSame("dk", again.dk, gradients.dk);
     for (const [name, copy] of before) {
-      expect(relativeDistance(tensors[name as keyof typeof tensors] as Tensor, copy), `change of ${name}`).toBe(0);
+      expect(
+        relativeDistance(tensors[name as keyof typeof tensors] as Tensor, copy),
+        `change of ${name}`,
+      ).toBe(0);
     }
   },
 };

@@ -130,7 +130,7 @@ export function selectorOf(choice: Choice): string {
 
 /** A selector as a complete attention; `student` is known. */
 export function read(selector: string): Composition {
-  const { patterns, ...parts } = parseSelector(selector, [student as never]);
+  const { patterns, ...parts } = parseSelector(selector, [student]);
   return compose({ ...parts, pattern: patterns } as unknown as AttentionSpec);
 }
 

@@ -45,7 +45,11 @@ export function normals(stream: Random, shape: readonly number[], deviation = 1)
  *
  * Under top-k, calls are drawn until no row's k-th and next score are nearer than rounding could exchange.
  */
-export function makeProblem(composition: Composition, sizes: AttentionSizes, ...keys: readonly (number | string)[]): Problem {
+export function makeProblem(
+  composition: Composition,
+  sizes: AttentionSizes,
+  ...keys: readonly (number | string)[]
+): Problem {
   for (let attempt = 0; attempt < 50; attempt++) {
     const problem = draw(composition, sizes, random("problem", attempt, ...keys));
     if (selectsClearly(problem)) return problem;
@@ -104,14 +108,15 @@ function selectsClearly({ composition, inputs }: Problem): boolean {
   const count = scores.shape[3];
   return Array.from({ length: scores.data.length / count }, (_, row) =>
     [...scores.data.subarray(row * count, (row + 1) * count)].sort((a, b) => b - a),
-  ).every((sorted) => !(sorted[limit - 1] - sorted[limit] < clearGap * Math.max(1, Math.abs(sorted[limit - 1]))));
+  ).every(
+    (sorted) => !(sorted[limit - 1] - sorted[limit] < clearGap * Math.max(1, Math.abs(sorted[limit - 1]))),
+  );
 }
 
 /** A copy of a tensor with some numbers replaced; `change` returns the number to keep or a new one. */
-export function edited<T extends { readonly data: Float32Array | Uint8Array; readonly shape: readonly number[] }>(
-  tensor: T,
-  change: (value: number, place: readonly number[]) => number,
-): T {
+export function edited<
+  T extends { readonly data: Float32Array | Uint8Array; readonly shape: readonly number[] },
+>(tensor: T, change: (value: number, place: readonly number[]) => number): T {
   const { shape } = tensor;
   const data = tensor.data.slice();
   data.forEach((value, flat) => {
@@ -127,11 +132,9 @@ export function edited<T extends { readonly data: Float32Array | Uint8Array; rea
 }
 
 /** Rows taken along an axis, in the order of `places`. */
-export function taken<T extends { readonly data: Float32Array | Uint8Array; readonly shape: readonly number[] }>(
-  tensor: T,
-  axis: number,
-  places: readonly number[],
-): T {
+export function taken<
+  T extends { readonly data: Float32Array | Uint8Array; readonly shape: readonly number[] },
+>(tensor: T, axis: number, places: readonly number[]): T {
   const { shape, data } = tensor;
   const inner = sizeOf(shape.slice(axis + 1));
   const outer = sizeOf(shape.slice(0, axis));

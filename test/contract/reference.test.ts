@@ -1,4 +1,5 @@
 /** @file The f64 reference under the contract: what it rounds to float32 at its surface keeps every law. */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { guards, referenceBackend } from "../../src/index.ts";
 import { attentionContract } from "./attention-contract.ts";
@@ -14,6 +15,7 @@ import {
   read,
   selectorOf,
 } from "./legal-selectors.ts";
+import { takesWidth } from "./laws-of-numbers.ts";
 import { makeProblem } from "./problem.ts";
 
 /** Four roundings to float32, 2^-24 each, of numbers as large as the largest: two parts, their sum, what it is compared with. */
@@ -37,6 +39,31 @@ describe("gradients of the reference are central differences", () => {
     const sizes = { ...smallSizes, heads: 1, queries: 2, keys: 3, valueWidth: 2 };
     checkCoordinates(makeProblem(read(selector), sizes, "coordinates", selector));
   });
+});
+
+test("gradients are central differences at uneven sizes, always the same sample", () => {
+  const compositions = legalSelectors.map((selector) => ({ selector, composition: read(selector) }));
+  const sizes = fc.record({
+    index: fc.nat({ max: compositions.length - 1 }),
+    queries: fc.constantFrom(1, 3, 17),
+    keys: fc.constantFrom(1, 3, 17),
+    width: fc.constantFrom(1, 3, 8, 16, 33),
+    valueWidth: fc.constantFrom(1, 3, 8, 33),
+  });
+  fc.assert(
+    fc.property(sizes, ({ index, ...extents }) => {
+      const { selector, composition } = compositions[index];
+      fc.pre(takesWidth(composition, extents.width));
+      const problem = makeProblem(
+        composition,
+        { batch: 1, heads: 2, keyHeads: 1, ...extents },
+        "sizes",
+        selector,
+      );
+      checkDirections(problem, 1, selector);
+    }),
+    { seed: 5, numRuns: 40, endOnFailure: true },
+  );
 });
 
 /** The code of what `act` throws, nothing when it returns. */

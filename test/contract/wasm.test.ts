@@ -4,10 +4,20 @@ import { type AttentionBackend, guards } from "../../src/index.ts";
 import { nodeEngine } from "../../src/kernels/wasm/pool.node.ts";
 import { wasmBackend } from "../../src/kernels/wasm/wasm-backend.ts";
 import { type WasmEngine } from "../../src/kernels/wasm/engine.ts";
-import { attentionContract } from "./attention-contract.ts";
+import { attentionContract, type Relaxation } from "./attention-contract.ts";
 
 /** As jax's: rounding is 2^-24, some 150 roundings a number; sums over all pairs of a head for a parameter. */
 const TOLERANCES = { forward: 1e-5, gradient: 5e-4 };
+
+/** In two coordinates points of a row are nearly collinear, and sinh ρ·sinh ρ' multiplies the rounding of their angle. */
+const relaxations: readonly Relaxation[] = [
+  {
+    selectors: /poincare\(/,
+    laws: /f64 reference/,
+    tolerances: { forward: 1e-4, gradient: 1e-3 },
+    reason: "angles of far hyperbolic points in blocks of two coordinates",
+  },
+];
 
 /** Every call begins on memory full of NaN. */
 function poisoned(engine: WasmEngine): AttentionBackend {
@@ -31,5 +41,10 @@ afterAll(() => {
 });
 
 describe.each(engines.map((engine) => ({ engine, name: poisoned(engine).name })))("$name", ({ engine }) => {
-  attentionContract(poisoned(engine), { tolerances: TOLERANCES, guard: guards.f32, sampledSizes: 4 });
+  attentionContract(poisoned(engine), {
+    tolerances: TOLERANCES,
+    guard: guards.f32,
+    relaxations,
+    sampledSizes: 4,
+  });
 });

@@ -78,7 +78,7 @@ async function run({ inputs, attributes }: OnnxCase): Promise<Run> {
   const results: AttentionResult[] = [];
   for (let entry = 0; entry < batch; entry++) {
     const own = <T extends Tensor | MaskTensor>(pairs: T): T =>
-      pairs.shape[0] === 1 ? pairs : (taken(pairs as never, 0, [entry]) as T);
+      pairs.shape[0] === 1 ? pairs : taken(pairs, 0, [entry]);
     const [one, keys, values] = [q, k, v].map(own);
     results.push(
       await attend(one, keys, values, {
@@ -99,7 +99,10 @@ async function run({ inputs, attributes }: OnnxCase): Promise<Run> {
       [batch, ...parts[0].shape.slice(1)],
     );
   };
-  return { actual: { out: stack("out"), scores: stack("scores"), weights: stack("weights") }, present: { k, v } };
+  return {
+    actual: { out: stack("out"), scores: stack("scores"), weights: stack("weights") },
+    present: { k, v },
+  };
 }
 
 function attentionOf({ is_causal = 0, softcap = 0 }: OnnxCase["attributes"]): Attention {
@@ -116,7 +119,10 @@ function pairInputs(
   const shape = [...[1, 1].slice(0, 4 - given.shape.length), ...given.shape];
   if (given.dtype === "bool") return { mask: own({ data: Uint8Array.from(given.data), shape }) };
   const allowed = Uint8Array.from(given.data, (value) => (value === -Infinity ? 0 : 1));
-  const finite = tensor(given.data.map((value) => (value === -Infinity ? 0 : value)), shape);
+  const finite = tensor(
+    given.data.map((value) => (value === -Infinity ? 0 : value)),
+    shape,
+  );
   return { bias: own(finite), mask: own({ data: allowed, shape }) };
 }
 

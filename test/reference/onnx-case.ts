@@ -54,7 +54,11 @@ function unpack({ b64, dtype, shape }: PackedTensor): OnnxTensor {
   const bytes = Buffer.from(b64, "base64");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const [size, read] = readers[dtype];
-  return { dtype, shape, data: Float64Array.from({ length: bytes.length / size }, (_, i) => read(view, i * size)) };
+  return {
+    dtype,
+    shape,
+    data: Float64Array.from({ length: bytes.length / size }, (_, i) => read(view, i * size)),
+  };
 }
 
 /** IEEE 754 binary16. */

@@ -28,13 +28,17 @@ describeWithSharedData("RotaryEmbedding as ONNX defines it", "onnx/rotaryEmbeddi
     for (let row = 0; row < batch * heads * count; row++) {
       const [entry, place] = [Math.floor(row / (heads * count)), row % count];
       // Without ids the caches have a row for every place of every batch entry.
-      const cached = position_ids === undefined ? entry * count + place : position_ids.data[entry * count + place];
+      const cached =
+        position_ids === undefined ? entry * count + place : position_ids.data[entry * count + place];
       const ofPlace = (cache: Float64Array): Float64Array =>
         cache.subarray(cached * pairs.length, (cached + 1) * pairs.length);
       const table = { cos: ofPlace(cos_cache.data), sin: ofPlace(sin_cache.data), pairs };
       rotate(rows.subarray(row * width, (row + 1) * width), width, table, 1);
     }
-    const distance = rows.reduce((largest, value, i) => Math.max(largest, Math.abs(value - outputs["output"].data[i])), 0);
+    const distance = rows.reduce(
+      (largest, value, i) => Math.max(largest, Math.abs(value - outputs["output"].data[i])),
+      0,
+    );
     expect(distance).toBeLessThanOrEqual(ROTATION_TOLERANCE);
   });
 });

@@ -1,7 +1,13 @@
 /** @file The reference against attentions written from their definitions in PyTorch, f64 (torch-vectors.py made the file). */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { completeSelector, compose, parseSelector, referenceBackward, referenceForward } from "../../src/attention/index.ts";
+import {
+  completeSelector,
+  compose,
+  parseSelector,
+  referenceBackward,
+  referenceForward,
+} from "../../src/attention/index.ts";
 import { type Tensor64, tensor64 } from "../../src/base/index.ts";
 
 interface Stored {
@@ -27,15 +33,18 @@ function expectClose(actual: Tensor64, wanted: Stored): void {
   });
 }
 
-test.each(Object.entries(vectors.cases))("%s equals PyTorch in output, log-sum-exp and gradients", (selector, wanted) => {
-  const composition = compose(completeSelector(parseSelector(selector), {}));
-  const inputs = { q: load(vectors.q), k: load(vectors.k), v: load(vectors.v), offset: vectors.offset };
-  // The smallest square under a root exists for coincident points; PyTorch's plain formulas have none.
-  const options = { guard: 1e-30 };
-  const { out, lse } = referenceForward(composition, inputs, options);
-  expectClose(out, wanted["out"]);
-  expect(lse === undefined).toBe(wanted["lse"] === undefined);
-  if (lse !== undefined) expectClose(lse, wanted["lse"]);
-  const gradients = referenceBackward(composition, inputs, load(vectors.dOut), options);
-  for (const name of ["dq", "dk", "dv"] as const) expectClose(gradients[name], wanted[name]);
-});
+test.each(Object.entries(vectors.cases))(
+  "%s equals PyTorch in output, log-sum-exp and gradients",
+  (selector, wanted) => {
+    const composition = compose(completeSelector(parseSelector(selector), {}));
+    const inputs = { q: load(vectors.q), k: load(vectors.k), v: load(vectors.v), offset: vectors.offset };
+    // The smallest square under a root exists for coincident points; PyTorch's plain formulas have none.
+    const options = { guard: 1e-30 };
+    const { out, lse } = referenceForward(composition, inputs, options);
+    expectClose(out, wanted["out"]);
+    expect(lse === undefined).toBe(wanted["lse"] === undefined);
+    if (lse !== undefined) expectClose(lse, wanted["lse"]);
+    const gradients = referenceBackward(composition, inputs, load(vectors.dOut), options);
+    for (const name of ["dq", "dk", "dv"] as const) expectClose(gradients[name], wanted[name]);
+  },
+);

@@ -52,7 +52,9 @@ export const onReference: Device = ({ spec, inputs, dOut, extras, isDouble }) =>
     const { dParameters, dBias, ...ofInputs } = referenceBackward(composition, inputs, widen(dOut));
     Object.assign(results, gradients(ofInputs, dBias, dParameters));
   }
-  const rounded = Object.entries(results).map(([name, value]) => [name, isDouble ? value : narrow(value)] as const);
+  const rounded = Object.entries(results).map(
+    ([name, value]) => [name, isDouble ? value : narrow(value)] as const,
+  );
   for (const [name, value] of rounded) {
     if (!mayBeInfinite.has(name)) requireFinite(name, value);
   }

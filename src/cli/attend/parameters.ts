@@ -23,7 +23,9 @@ function scaledParameters(
 ): Record<string, Tensor64> {
   const names = Object.keys(scaledTemperature(composition, sizes, scale));
   const { heads } = sizes;
-  return Object.fromEntries(names.map((name) => [name, tensor64(new Float64Array(heads).fill(scale ?? 0), [heads])]));
+  return Object.fromEntries(
+    names.map((name) => [name, tensor64(new Float64Array(heads).fill(scale ?? 0), [heads])]),
+  );
 }
 
 /** What decides parameters beside the file. */
@@ -50,8 +52,12 @@ export function chooseParameters(
   requireOneScale(scaled, given);
   const drawn = initialParameters(composition, sizes, seed);
   const explicit = { ...scaled, ...given };
-  const isCalibrated = parametersOf(composition).some(({ name, mode }) => mode === "auto" && !Object.hasOwn(explicit, name));
-  const start = isCalibrated ? calibrate(composition, { ...inputs, parameters: { ...drawn, ...explicit } }) : drawn;
+  const isCalibrated = parametersOf(composition).some(
+    ({ name, mode }) => mode === "auto" && !Object.hasOwn(explicit, name),
+  );
+  const start = isCalibrated
+    ? calibrate(composition, { ...inputs, parameters: { ...drawn, ...explicit } })
+    : drawn;
   const resolved = resolveParameters(composition, sizes, { ...start, ...explicit });
   return isDouble
     ? resolved

@@ -32,11 +32,16 @@ export async function readInputs(path: string, wanted: { readonly backward: bool
     if (wanted.backward && !has("dout")) {
       throw new CommandError("safetensors-name", texts.noGradient(path), exitCodes.missing);
     }
-    const [q, k, v] = [await readNumbers(file, "q"), await readNumbers(file, "k"), await readNumbers(file, "v")];
+    const [q, k, v] = [
+      await readNumbers(file, "q"),
+      await readNumbers(file, "k"),
+      await readNumbers(file, "v"),
+    ];
     const dOut = wanted.backward ? await readNumbers(file, "dout") : undefined;
     const parameterNames = [...file.entries.keys()].filter((name) => name.startsWith(parameterPrefix));
     const parameters: Record<string, AnyTensor> = {};
-    for (const name of parameterNames) parameters[name.slice(parameterPrefix.length)] = await readNumbers(file, name);
+    for (const name of parameterNames)
+      parameters[name.slice(parameterPrefix.length)] = await readNumbers(file, name);
     const read = new Set(["q", "k", "v", "bias", "mask", "key_lengths", ...parameterNames]);
     if (wanted.backward) read.add("dout");
     return {

@@ -1,46 +1,12 @@
 /** @file `qklab attend`: one attention on a file's tensors, so that anybody can check us against another framework. */
-import { realpath, stat } from "node:fs/promises";
-import { totalmem } from "node:os";
-import { dirname } from "node:path";
 import { type Command, Option } from "commander";
-import { writeSafetensors } from "../../checkpoints/safetensors-file.node.ts";
-import { formatBytes, formatDuration } from "../../compare/format.ts";
-import {
-  type AttentionInputs,
-  checkInputs,
-  completeSelector,
-  compose,
-  type ExtraOutput,
-  narrow,
-  parseSelector,
-  printSelector,
-} from "../../index.ts";
-import { type Device, onBackend, onReference } from "../attend/devices.ts";
-import { chooseParameters } from "../attend/parameters.ts";
-import { readInputs } from "../attend/read-inputs.ts";
-import { CommandError } from "../command-error.ts";
+import type { AttendOptions } from "../attend/attend.ts";
 import { texts } from "../dictionary/attend.ts";
 import { texts as common } from "../dictionary/common.ts";
-import { exitCodes } from "../exit-codes.ts";
 import { choiceList, wholeList } from "../lists.ts";
-import { printQuantity, realNumber, wholeNumber } from "../quantities.ts";
+import { realNumber, wholeNumber } from "../quantities.ts";
 import { type Session } from "../session.ts";
 import { missingOption } from "../usage.ts";
-import { version } from "../version.ts";
-
-interface AttendOptions {
-  readonly spec?: string;
-  readonly in?: string;
-  readonly out?: string;
-  readonly backward?: boolean;
-  readonly device: "reference" | "jax" | "wasm";
-  readonly return?: readonly ExtraOutput[];
-  readonly offset?: number;
-  readonly keyLengths?: readonly number[];
-  readonly scale?: number;
-  readonly seed: number;
-  readonly json?: boolean;
-}
 
 /** Adds the command. */
 export function addAttend(program: Command, session: Session): Command {
@@ -54,124 +20,35 @@ export function addAttend(program: Command, session: Session): Command {
     .option("--in <file>", say(texts.in))
     .option("--out <file>", say(texts.out))
     .option("--backward", say(texts.backward))
-    .addOption(new Option("--device <device>", say(texts.device)).choices(["reference", "jax", "wasm"]).default("reference"))
+    .addOption(
+      new Option("--device <device>", say(texts.device))
+        .choices(["reference", "jax", "wasm"])
+        .default("reference"),
+    )
     .option("--return <names>", say(texts.return), choiceList("--return", ["scores", "weights"]))
-    .option("--offset <number>", say(texts.offset), (text) => wholeNumber("--offset", text, -Number.MAX_SAFE_INTEGER))
+    .option("--offset <number>", say(texts.offset), (text) =>
+      wholeNumber("--offset", text, -Number.MAX_SAFE_INTEGER),
+    )
     .option("--key-lengths <numbers>", say(texts.keyLengths), wholeList("--key-lengths", 0))
     .option("--scale <number>", say(texts.scale), (text) => realNumber("--scale", text))
     .option("--seed <number>", say(texts.seed), (text) => wholeNumber("--seed", text, 0), 0)
     .option("--json", say(common.json))
-    .action((options: AttendOptions) => attend(requireNamed(options, command), session));
+    .action(async (options: GivenOptions) => {
+      const named = requireNamed(options, command);
+      const { attend } = await import("../attend/attend.ts");
+      await attend(named, session);
+    });
   return command;
 }
 
-/** What cannot be left out; commander would ask for it before it tells of a misspelt flag. */
-type NamedOptions = AttendOptions & Readonly<Record<"spec" | "in" | "out", string>>;
+type Named = "spec" | "in" | "out";
+type GivenOptions = Omit<AttendOptions, Named> & Partial<Pick<AttendOptions, Named>>;
 
-function requireNamed(options: AttendOptions, command: Command): NamedOptions {
+/** What cannot be left out; commander would ask for it before it tells of a misspelt flag. */
+function requireNamed(options: GivenOptions, command: Command): AttendOptions {
   const { spec, in: input, out } = options;
-  if (spec !== undefined && input !== undefined && out !== undefined) return { ...options, spec, in: input, out };
+  if (spec !== undefined && input !== undefined && out !== undefined)
+    return { ...options, spec, in: input, out };
   const missing = spec === undefined ? "--spec SELECTOR" : input === undefined ? "--in FILE" : "--out FILE";
   throw missingOption(command, missing);
-}
-
-async function attend(options: NamedOptions, session: Session): Promise<void> {
-  const { device: deviceName, backward = false } = options;
-  const spec = readSpec(options.spec);
-  const composition = compose(spec);
-  const selector = printSelector(composition);
-  const device = deviceName === "reference" ? onReference : await openDevice(deviceName);
-  await requireOtherFile(options.in, options.out);
-  const file = await readInputs(options.in, { backward });
-  const inputs = withOptions(file.inputs, options);
-  requireMemory(inputs);
-  const isDouble = file.isDouble && deviceName === "reference";
-  const parameters = chooseParameters(composition, inputs, { scale: options.scale, seed: options.seed, isDouble });
-  const extras: readonly ExtraOutput[] = [
-    ...(composition.normaliser.name === "softmax" ? (["lse"] as const) : []),
-    ...new Set(options.return),
-  ];
-  const startMs = performance.now();
-  const results = await device({ spec, inputs: { ...inputs, parameters }, dOut: file.dOut, extras, isDouble });
-  const timeMs = performance.now() - startMs;
-  for (const [name, value] of Object.entries(parameters)) results[`param.${name}`] = isDouble ? value : narrow(value);
-  await writeSafetensors(options.out, results, { selector, device: deviceName, version });
-  if (options.json === true) {
-    const tensors = Object.entries(results).map(([name, { data, shape }]) => ({
-      name,
-      dtype: data instanceof Float64Array ? "F64" : "F32",
-      shape,
-    }));
-    const { in: input, out: output } = options;
-    const document = { selector, device: deviceName, version, input, output, timeMs, unread: file.unread, tensors };
-    await session.print(`${JSON.stringify(document, undefined, 2)}\n`);
-  }
-  if (file.unread.length > 0) session.tell(texts.unread(options.in, file.unread.join(", ")));
-  if (file.isDouble && !isDouble) session.tell(texts.rounded(deviceName));
-  session.tell(texts.done(selector, deviceName, formatDuration(timeMs), options.out));
-  session.next("inspect", options.out);
-}
-
-function readSpec(selector: string): ReturnType<typeof completeSelector> {
-  const parts = parseSelector(selector);
-  if (parts.patterns.length === 0) throw new CommandError("missing-pattern", texts.missingPattern(selector));
-  if (parts.position?.place === "embedding") {
-    throw new CommandError("position-outside", texts.positionOutside(parts.position.name));
-  }
-  return completeSelector(parts, {});
-}
-
-/** jax-js is loaded only where it is asked for: it takes longer to load than a small attention takes. */
-async function openDevice(name: "jax" | "wasm"): Promise<Device> {
-  if (name === "wasm") throw new CommandError("device", texts.noDevice(name), exitCodes.noBackend);
-  const { startJax } = await import("../../kernels/jax/start.ts");
-  await startJax();
-  const { jaxBackend } = await import("../../kernels/jax/index.ts");
-  return onBackend(jaxBackend);
-}
-
-/** By device and inode where both are there, so that links to one file are seen. */
-async function requireOtherFile(input: string, output: string): Promise<void> {
-  const folder = dirname(output);
-  const isFolder = await stat(folder).then((found) => found.isDirectory(), () => false);
-  if (!isFolder) throw new CommandError("file-write", texts.noFolder(output), exitCodes.missing);
-  const [from, to] = await Promise.all([input, output].map((path) => identity(path)));
-  if (from !== undefined && from === to) throw new CommandError("output-is-input", texts.sameFile(output));
-}
-
-async function identity(path: string): Promise<string | undefined> {
-  try {
-    const { dev, ino } = await stat(await realpath(path));
-    return `${dev}:${ino}`;
-  } catch {
-    return undefined;
-  }
-}
-
-function withOptions(
-  inputs: AttentionInputs,
-  { offset, keyLengths }: Pick<AttendOptions, "offset" | "keyLengths">,
-): AttentionInputs {
-  if (keyLengths !== undefined && inputs.keyLengths !== undefined) {
-    throw new CommandError("key-lengths", texts.lengthsTwice);
-  }
-  return {
-    ...inputs,
-    ...(offset === undefined ? {} : { offset }),
-    ...(keyLengths === undefined ? {} : { keyLengths }),
-  };
-}
-
-/** Scores and weights in F64, and one array as long while a row of them is made: a small file can ask for any size. */
-const bytesPerPair = 24;
-
-function requireMemory(inputs: AttentionInputs): void {
-  const { batch, heads, queries, keys } = checkInputs(inputs);
-  const pairs = batch * heads * queries * keys;
-  const neededBytes = pairs * bytesPerPair;
-  if (neededBytes <= totalmem()) return;
-  throw new CommandError(
-    "attend-memory",
-    texts.tooLarge(printQuantity(pairs), formatBytes(neededBytes), formatBytes(totalmem())),
-  );
 }

@@ -2,8 +2,6 @@
 import { type Command } from "commander";
 import { texts } from "../dictionary/doctor.ts";
 import { type Check } from "../doctor/check.ts";
-import { checkDevices } from "../doctor/devices.ts";
-import { checkMachine } from "../doctor/machine.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { addFormat, formatOf, type FormatOptions, printJson, printSections } from "../printing.ts";
 import { type Session } from "../session.ts";
@@ -23,6 +21,8 @@ export function addDoctor(program: Command, session: Session): Command {
 
 async function doctor(options: FormatOptions, session: Session): Promise<void> {
   const { say } = session;
+  const { checkMachine } = await import("../doctor/machine.ts");
+  const { checkDevices } = await import("../doctor/devices.ts");
   const checks = [...(await checkMachine()), ...(await checkDevices())];
   const lacking = checks.filter(({ state, isNeeded }) => isNeeded && state !== "ok");
   const format = formatOf(options);
@@ -47,7 +47,11 @@ async function doctor(options: FormatOptions, session: Session): Promise<void> {
       value: say(value),
       cure: cure === undefined ? "" : say(cure),
     }));
-    await printSections(session, [{ table: { columns: keys.map((key) => ({ key, title: texts.columns[key] })), rows } }], format);
+    await printSections(
+      session,
+      [{ table: { columns: keys.map((key) => ({ key, title: texts.columns[key] })), rows } }],
+      format,
+    );
   }
   session.exitCode = exitCodeFor(lacking);
   if (lacking.length === 0) {
@@ -61,7 +65,9 @@ async function doctor(options: FormatOptions, session: Session): Promise<void> {
 
 /** A device that computes something else is worse than one that is absent. */
 function exitCodeFor(lacking: readonly Check[]): number {
-  const isWrong = lacking.some(({ name, state }) => state === "failed" && (name === "reference" || name === "jaxAttention"));
+  const isWrong = lacking.some(
+    ({ name, state }) => state === "failed" && (name === "reference" || name === "jaxAttention"),
+  );
   if (isWrong) return exitCodes.numbers;
   return lacking.length === 0 ? exitCodes.done : exitCodes.noBackend;
 }

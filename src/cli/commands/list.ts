@@ -26,7 +26,8 @@ export function addList(program: Command, session: Session): Command {
 async function list(kind: Kind | undefined, options: FormatOptions, session: Session): Promise<void> {
   const format = formatOf(options);
   const listings = new Map<Kind, Listing>();
-  for (const listed of kind === undefined ? kinds : [kind]) listings.set(listed, await listingOf(listed, session.say));
+  for (const listed of kind === undefined ? kinds : [kind])
+    listings.set(listed, await listingOf(listed, session.say));
   const single = kind === undefined ? undefined : listings.get(kind);
   if (format === "json") {
     const all = Object.fromEntries([...listings].map(([name, { document }]) => [name, document]));
@@ -59,6 +60,8 @@ async function listingOf(kind: Kind, say: Say): Promise<Listing> {
 function overview(listings: ReadonlyMap<Kind, Listing>, say: Say): Table {
   return {
     columns: columns("kind", "name", "about"),
-    rows: [...listings].flatMap(([kind, { lines }]) => lines.map((line) => ({ kind: say(texts.kinds[kind]), ...line }))),
+    rows: [...listings].flatMap(([kind, { lines }]) =>
+      lines.map((line) => ({ kind: say(texts.kinds[kind]), ...line })),
+    ),
   };
 }

@@ -45,7 +45,7 @@ function optionFacts(option: Option): OptionFacts {
   const { short, long, description } = option;
   const takesValue = option.required || option.optional;
   return {
-    flags: [short, long].filter((flag) => flag != null),
+    flags: [short, long].filter((flag) => flag !== undefined),
     description,
     isList: valueName(option).endsWith("s"),
     isRepeatable: valueName(option) === "setting",

@@ -27,7 +27,9 @@ fi
 }
 
 function commandCase({ name, options, argument }: CommandFacts): string {
-  const specs = options.flatMap(optionSpecs).concat(argument === undefined ? [] : [quoted(`*:${name}:${action(argument, false)}`)]);
+  const specs = options
+    .flatMap(optionSpecs)
+    .concat(argument === undefined ? [] : [quoted(`*:${name}:${action(argument, false)}`)]);
   return `    ${name})
       shift words; (( CURRENT-- ))
       _arguments -s \\

@@ -25,8 +25,14 @@ export const texts = {
   return: { en: "also write scores, weights or both", zh: "同时写出 scores、weights 或两者" },
   offset: { en: "place of the first query (default 0)", zh: "第一个查询的位置（默认 0）" },
   keyLengths: { en: "keys that count, one number per batch entry", zh: "每个批次条目的有效键数" },
-  scale: { en: "value of the similarity's temperature, for every head", zh: "相似度的温度参数值，对所有头相同" },
-  seed: { en: "seed of drawn parameters such as those of log-cpb", zh: "随机参数（例如 log-cpb 的参数）的种子" },
+  scale: {
+    en: "value of the similarity's temperature, for every head",
+    zh: "相似度的温度参数值，对所有头相同",
+  },
+  seed: {
+    en: "seed of drawn parameters such as those of log-cpb",
+    zh: "随机参数（例如 log-cpb 的参数）的种子",
+  },
   missingPattern: (spec: string): Bilingual => ({
     en: `Cannot attend with '${spec}' as it must be said which pairs are allowed: no pattern. Write ${spec}+full or ${spec}+causal`,
     zh: `无法用 '${spec}' 计算注意力，因为必须说明允许哪些配对：没有给出模式。请写 ${spec}+full 或 ${spec}+causal`,

@@ -15,7 +15,10 @@ export const texts = {
   fallback: (value: string): Bilingual => ({ en: `default ${value}`, zh: `默认 ${value}` }),
   help: { en: "show this help", zh: "显示帮助" },
   version: { en: "print the version", zh: "输出版本号" },
-  lang: { en: "language of help and messages (default from the locale)", zh: "帮助与消息的语言（默认取自系统区域设置）" },
+  lang: {
+    en: "language of help and messages (default from the locale)",
+    zh: "帮助与消息的语言（默认取自系统区域设置）",
+  },
   quiet: { en: "only errors on stderr", zh: "stderr 上只输出错误" },
   verbose: { en: "details, and the stack of an unexpected error", zh: "输出细节，以及意外错误的调用栈" },
   json: { en: "print one JSON document", zh: "输出一个 JSON 文档" },

@@ -5,18 +5,45 @@ export const texts = {
   preset: { en: "size of the comparison", zh: "比较的规模" },
   tasks: { en: "tasks, a comma list; see `qklab list tasks`", zh: "任务，逗号列表；见“qklab list tasks”" },
   task: { en: "the task; see `qklab list tasks`", zh: "任务；见“qklab list tasks”" },
-  similarities: { en: "attentions, a comma list of selectors such as dot,l2,cosine+rope", zh: "注意力选择器的逗号列表，例如 dot,l2,cosine+rope" },
-  similarity: { en: "the attention, such as l2 or dot+rope:theta=100", zh: "注意力选择器，例如 l2 或 dot+rope:theta=100" },
+  similarities: {
+    en: "attentions, a comma list of selectors such as dot,l2,cosine+rope",
+    zh: "注意力选择器的逗号列表，例如 dot,l2,cosine+rope",
+  },
+  similarity: {
+    en: "the attention, such as l2 or dot+rope:theta=100",
+    zh: "注意力选择器，例如 l2 或 dot+rope:theta=100",
+  },
   seeds: { en: "seeds, a comma list", zh: "随机种子，逗号列表" },
   seed: { en: "seed (default 0)", zh: "随机种子（默认 0）" },
-  rates: { en: "learning rates to try, a comma list (default the recipe's)", zh: "要尝试的学习率，逗号列表（默认取任务自带的）" },
-  rate: { en: "learning rate (default the middle one of the recipe's)", zh: "学习率（默认取任务自带列表的中间值）" },
-  set: { en: "a task's setting, such as language.steps=100; may be repeated", zh: "任务的设置，例如 language.steps=100；可重复" },
-  config: { en: "TOML or JSON with the flags' names as keys; flags win", zh: "以选项名为键的 TOML 或 JSON 文件；命令行选项优先" },
-  out: { en: "folder that run folders are made in (default runs)", zh: "存放运行文件夹的文件夹（默认 runs）" },
+  rates: {
+    en: "learning rates to try, a comma list (default the recipe's)",
+    zh: "要尝试的学习率，逗号列表（默认取任务自带的）",
+  },
+  rate: {
+    en: "learning rate (default the middle one of the recipe's)",
+    zh: "学习率（默认取任务自带列表的中间值）",
+  },
+  set: {
+    en: "a task's setting, such as language.steps=100; may be repeated",
+    zh: "任务的设置，例如 language.steps=100；可重复",
+  },
+  config: {
+    en: "TOML or JSON with the flags' names as keys; flags win",
+    zh: "以选项名为键的 TOML 或 JSON 文件；命令行选项优先",
+  },
+  out: {
+    en: "folder that run folders are made in (default runs)",
+    zh: "存放运行文件夹的文件夹（默认 runs）",
+  },
   name: { en: "part of the folder's name", zh: "文件夹名称的一部分" },
-  resume: { en: "go on with a stopped one: its folder, or latest (default)", zh: "继续已停止的：给出其文件夹，或 latest（默认）" },
-  maxTime: { en: "stop after 90s, 10m, 1h30m, with a checkpoint", zh: "在 90s、10m、1h30m 后停止并保存检查点" },
+  resume: {
+    en: "go on with a stopped one: its folder, or latest (default)",
+    zh: "继续已停止的：给出其文件夹，或 latest（默认）",
+  },
+  maxTime: {
+    en: "stop after 90s, 10m, 1h30m, with a checkpoint",
+    zh: "在 90s、10m、1h30m 后停止并保存检查点",
+  },
   threads: { en: "threads of jax-js (default 1)", zh: "jax-js 的线程数（默认 1）" },
   jobs: { en: "runs at a time (default one a core)", zh: "同时进行的运行数（默认每核一个）" },
   device: { en: "what trains: auto takes the best there is", zh: "训练所用设备：auto 自动选择最好的" },
@@ -32,7 +59,12 @@ export const texts = {
     en: `Cannot resume the latest run as one must lie in ${out}: there is none. Start one, or pass its folder`,
     zh: `无法继续最近的运行，因为 ${out} 中必须有一个：没有找到。请先开始一个，或给出它的文件夹`,
   }),
-  unknownKey: (path: string, key: string, known: readonly string[], nearest: readonly string[]): Bilingual => ({
+  unknownKey: (
+    path: string,
+    key: string,
+    known: readonly string[],
+    nearest: readonly string[],
+  ): Bilingual => ({
     en: `Cannot use ${path} as its keys must be ${known.join(", ")}: '${key}'. Did you mean '${nearest.join("' or '")}'?`,
     zh: `无法使用 ${path}，因为它的键必须是 ${known.join("、")}：'${key}'。您是不是想用 '${nearest.join("' 或 '")}'？`,
   }),

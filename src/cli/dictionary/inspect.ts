@@ -22,9 +22,15 @@ export const texts = {
   }),
   properties: { en: "Properties", zh: "性质" },
   fits: { en: "What fits", zh: "可搭配的部分" },
-  tensors: (file: string, count: number): Bilingual => ({ en: `${file}: ${count} tensors`, zh: `${file}：${count} 个张量` }),
+  tensors: (file: string, count: number): Bilingual => ({
+    en: `${file}: ${count} tensors`,
+    zh: `${file}：${count} 个张量`,
+  }),
   metadata: { en: "Metadata", zh: "元数据" },
-  task: (name: string, title: string): Bilingual => ({ en: `Task ${name}: ${title}`, zh: `任务 ${name}：${title}` }),
+  task: (name: string, title: string): Bilingual => ({
+    en: `Task ${name}: ${title}`,
+    zh: `任务 ${name}：${title}`,
+  }),
   settings: { en: "Settings, changed with --set", zh: "设置，可用 --set 修改" },
   run: (folder: string): Bilingual => ({ en: `Run ${folder}`, zh: `运行 ${folder}` }),
   measurements: { en: "Measurements", zh: "测量结果" },

@@ -13,13 +13,23 @@ const write = (...examples: readonly string[]): Bilingual => ({
 
 export const texts = {
   whole: (option: string, minimum: number, seen: string): Bilingual =>
-    because(option, { en: `a whole number ≥ ${minimum}`, zh: `不小于 ${minimum} 的整数` }, seen, write(`${Math.max(8, minimum)}`, "4k")),
+    because(
+      option,
+      { en: `a whole number ≥ ${minimum}`, zh: `不小于 ${minimum} 的整数` },
+      seen,
+      write(`${Math.max(8, minimum)}`, "4k"),
+    ),
   number: (option: string, seen: string): Bilingual =>
     because(option, { en: "a number", zh: "数字" }, seen, write("0.5", "1.5M")),
   positive: (option: string, seen: string): Bilingual =>
     because(option, { en: "a number > 0", zh: "大于 0 的数字" }, seen, write("0.001", "3e-3")),
   duration: (option: string, seen: string): Bilingual =>
-    because(option, { en: "a time with its unit (ms, s, m, h)", zh: "带单位（ms、s、m、h）的时间" }, seen, write("90s", "10m", "1h30m")),
+    because(
+      option,
+      { en: "a time with its unit (ms, s, m, h)", zh: "带单位（ms、s、m、h）的时间" },
+      seen,
+      write("90s", "10m", "1h30m"),
+    ),
   emptyList: (option: string): Bilingual =>
     because(option, { en: "a comma list without empty places", zh: "用逗号分隔且没有空项的列表" }, "", {
       en: "Drop the extra comma, or leave the option out",
@@ -31,7 +41,12 @@ export const texts = {
       zh: `您是不是想用 ${nearest.map((name) => `'${name}'`).join(" 或 ")}？`,
     }),
   setting: (seen: string): Bilingual =>
-    because("--set", { en: "setting=value or task.setting=value", zh: "设置=值 或 任务.设置=值" }, seen, write("language.steps=100")),
+    because(
+      "--set",
+      { en: "setting=value or task.setting=value", zh: "设置=值 或 任务.设置=值" },
+      seen,
+      write("language.steps=100"),
+    ),
   settingJson: (seen: string, problem: string): Bilingual => ({
     en: `Cannot use --set as a value that begins with a quote or a bracket must be JSON: '${seen}' (${problem}). Quote it for the shell too`,
     zh: `无法使用 --set，因为以引号或括号开头的值必须是 JSON：'${seen}'（${problem}）。请同时为 shell 加引号`,

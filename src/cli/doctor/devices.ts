@@ -1,5 +1,11 @@
 /** @file Checks of the devices: a small attention on each, forward and backward, held against the reference. */
-import { compose, completeSelector, initialParameters, parseSelector, referenceForward } from "../../attention/index.ts";
+import {
+  compose,
+  completeSelector,
+  initialParameters,
+  parseSelector,
+  referenceForward,
+} from "../../attention/index.ts";
 import { random, type Tensor, tensor, tensor64, type Tensor64 } from "../../base/index.ts";
 import { formatDuration } from "../../compare/format.ts";
 import { type Device, type Job, onBackend, onReference } from "../attend/devices.ts";
@@ -23,19 +29,39 @@ export async function checkDevices(): Promise<Check[]> {
     const { startJax } = await import("../../kernels/jax/start.ts");
     await startJax();
     const { jaxBackend } = await import("../../kernels/jax/index.ts");
-    start = { name: "jax", state: "ok", isNeeded: true, value: texts.started(formatDuration(performance.now() - startMs)) };
+    start = {
+      name: "jax",
+      state: "ok",
+      isNeeded: true,
+      value: texts.started(formatDuration(performance.now() - startMs)),
+    };
     return [reference, start, await attempt("jaxAttention", () => backendCheck(onBackend(jaxBackend)))];
   } catch (error) {
-    start = { name: "jax", state: "absent", isNeeded: true, value: plain(messageOf(error)), cure: texts.cures.device };
+    start = {
+      name: "jax",
+      state: "absent",
+      isNeeded: true,
+      value: plain(messageOf(error)),
+      cure: texts.cures.device,
+    };
     return [reference, start];
   }
 }
 
-async function attempt(name: "reference" | "jaxAttention", check: () => Promise<Omit<Check, "name" | "isNeeded">>): Promise<Check> {
+async function attempt(
+  name: "reference" | "jaxAttention",
+  check: () => Promise<Omit<Check, "name" | "isNeeded">>,
+): Promise<Check> {
   try {
     return { name, isNeeded: true, ...(await check()) };
   } catch (error) {
-    return { name, isNeeded: true, state: "failed", value: plain(messageOf(error)), cure: texts.cures.device };
+    return {
+      name,
+      isNeeded: true,
+      state: "failed",
+      value: plain(messageOf(error)),
+      cure: texts.cures.device,
+    };
   }
 }
 
@@ -58,7 +84,11 @@ async function referenceCheck(): Promise<Omit<Check, "name" | "isNeeded">> {
     }
   }
   const agrees = worst <= differenceTolerance;
-  return { state: agrees ? "ok" : "failed", value: texts.gradients(worst.toExponential(1)), ...(agrees ? {} : { cure: texts.cures.device }) };
+  return {
+    state: agrees ? "ok" : "failed",
+    value: texts.gradients(worst.toExponential(1)),
+    ...(agrees ? {} : { cure: texts.cures.device }),
+  };
 }
 
 async function backendCheck(device: Device): Promise<Omit<Check, "name" | "isNeeded">> {
@@ -66,7 +96,8 @@ async function backendCheck(device: Device): Promise<Omit<Check, "name" | "isNee
   for (const selector of selectors) {
     const job = jobOf(selector, false);
     const [wanted, found] = [await onReference(job), await device(job)];
-    for (const [name, tensor] of Object.entries(wanted)) worst = Math.max(worst, relativeDifference(tensor, found[name]));
+    for (const [name, tensor] of Object.entries(wanted))
+      worst = Math.max(worst, relativeDifference(tensor, found[name]));
   }
   const agrees = worst <= float32Tolerance;
   return {
@@ -83,7 +114,13 @@ function jobOf(selector: string, isDouble: boolean): Job {
     tensor(random("doctor", name).normals(shape.reduce((a, b) => a * b)), shape);
   const [q, k, v] = [draw("q", [1, 2, 5, 4]), draw("k", [1, 1, 5, 4]), draw("v", [1, 1, 5, 3])];
   const parameters = initialParameters(compose(spec), { heads: 2, width: 4 });
-  return { spec, inputs: { q, k, v, parameters }, dOut: draw("dout", [1, 2, 5, 3]), extras: ["lse"], isDouble };
+  return {
+    spec,
+    inputs: { q, k, v, parameters },
+    dOut: draw("dout", [1, 2, 5, 3]),
+    extras: ["lse"],
+    isDouble,
+  };
 }
 
 /** Relative to the largest number of the wanted tensor; infinite where one is missing. */

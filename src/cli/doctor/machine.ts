@@ -35,7 +35,12 @@ export async function checkMachine(): Promise<Check[]> {
       ...(isNewEnough ? {} : { cure: texts.cures.node }),
     },
     { name: "processor", state: "ok", isNeeded: false, value: texts.cores(availableParallelism(), model) },
-    { name: "memory", state: "ok", isNeeded: false, value: texts.memory(formatBytes(totalmem()), formatBytes(freemem())) },
+    {
+      name: "memory",
+      state: "ok",
+      isNeeded: false,
+      value: texts.memory(formatBytes(totalmem()), formatBytes(freemem())),
+    },
     presence("simd", WebAssembly.validate(simdModule), true),
     presence("relaxedSimd", WebAssembly.validate(relaxedModule), false),
     presence("sharedMemory", typeof SharedArrayBuffer === "function", false),

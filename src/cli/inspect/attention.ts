@@ -115,7 +115,8 @@ function partsOf(composition: Composition, hasPattern: boolean): readonly Part[]
 
 function definitionOf({ kind, name }: Part): AnyPartFactory["definition"] {
   // Parts of a parsed selector come from these factories.
-  return (partFactories[kind].find(({ definition }) => definition.selector === name) as AnyPartFactory).definition;
+  return (partFactories[kind].find(({ definition }) => definition.selector === name) as AnyPartFactory)
+    .definition;
 }
 
 function describeParameters(composition: Composition, sizes: InspectedSizes): DescribedParameter[] {
@@ -134,7 +135,10 @@ function describeParameters(composition: Composition, sizes: InspectedSizes): De
   });
 }
 
-function derivativesOf({ score, parameters, metric, terms }: Similarity, width: number): AttentionDescription["derivatives"] {
+function derivativesOf(
+  { score, parameters, metric, terms }: Similarity,
+  width: number,
+): AttentionDescription["derivatives"] {
   const variables = terms(width).flatMap((_, index) => {
     const { inner, queryNorm, keyNorm } = termVariables(index);
     return [inner, queryNorm, keyNorm];

@@ -16,10 +16,15 @@ export function attentionSections(
 ): Section[] {
   const { selector, width, heads, parts, parameters, derivatives, properties, fits, spread } = description;
   const kindTitles = Object.fromEntries(
-    Object.entries(listedPartKinds).map(([plural, kind]) => [kind, say(listTexts.kinds[plural as keyof typeof listedPartKinds])]),
+    Object.entries(listedPartKinds).map(([plural, kind]) => [
+      kind,
+      say(listTexts.kinds[plural as keyof typeof listedPartKinds]),
+    ]),
   );
   const yesNo = (is: boolean): string => say(is ? texts.yes : texts.no);
-  const calibrated = Object.entries(spread.calibrated).map(([name, value]) => `${name} = ${printNumber(value)}`);
+  const calibrated = Object.entries(spread.calibrated).map(
+    ([name, value]) => `${name} = ${printNumber(value)}`,
+  );
   return [
     {
       title: texts.attention(selector, width, heads),
@@ -30,7 +35,9 @@ export function attentionSections(
     },
     ...(parameters.length === 0 ? [] : [{ title: texts.parameters, table: parameterTable(description) }]),
     { title: texts.score, code: scoreText(description) },
-    ...(withDerivatives ? [{ title: texts.javascript(derivatives.by.join(", ")), code: derivatives.javascript }] : []),
+    ...(withDerivatives
+      ? [{ title: texts.javascript(derivatives.by.join(", ")), code: derivatives.javascript }]
+      : []),
     {
       title: texts.properties,
       table: factTable(
@@ -52,7 +59,12 @@ export function attentionSections(
       table: {
         columns: columns("kind", "name", "fits", "reason"),
         rows: (["positions", "aggregations"] as const).flatMap((kind) =>
-          fits[kind].map(({ name, fits, reason = "" }) => ({ kind: say(listTexts.kinds[kind]), name, fits: yesNo(fits), reason })),
+          fits[kind].map(({ name, fits, reason = "" }) => ({
+            kind: say(listTexts.kinds[kind]),
+            name,
+            fits: yesNo(fits),
+            reason,
+          })),
         ),
       },
     },
@@ -67,14 +79,16 @@ function parameterTable({ parameters }: AttentionDescription): NonNullable<Secti
       mode,
       domain: `${domain === "positive" ? "> 0" : "ℝ"}${maximum === undefined ? "" : `, ≤ ${maximum}`}`,
       shape: `[${shape.join(", ")}]`,
-      value: smallest === largest ? printNumber(smallest) : `${printNumber(smallest)} … ${printNumber(largest)}`,
+      value:
+        smallest === largest ? printNumber(smallest) : `${printNumber(smallest)} … ${printNumber(largest)}`,
     })),
   };
 }
 
 /** The score, and what its variables stand for. */
 function scoreText({ score, terms }: AttentionDescription): string {
-  const block = (start: number, stop: number): string => (terms.length === 1 ? "" : `, d in [${start}, ${stop})`);
+  const block = (start: number, stop: number): string =>
+    terms.length === 1 ? "" : `, d in [${start}, ${stop})`;
   return [
     `s_ij = ${score}`,
     ...terms.map(

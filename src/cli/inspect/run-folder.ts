@@ -48,7 +48,9 @@ export interface RunDescription extends v.InferOutput<typeof configSchema> {
 export async function describeRun(folder: string): Promise<RunDescription> {
   const at = (name: string): string => join(folder, name);
   const config = await readJson(at("config.json"), configSchema);
-  const [isDone, isFailed, isRunning] = await Promise.all(["DONE", "FAILED", "RUNNING.lock"].map((name) => exists(at(name))));
+  const [isDone, isFailed, isRunning] = await Promise.all(
+    ["DONE", "FAILED", "RUNNING.lock"].map((name) => exists(at(name))),
+  );
   const last = await lastRecord(at("metrics.jsonl"));
   return {
     kind: "run",
@@ -82,7 +84,9 @@ export function runSections(run: RunDescription, { say, language }: Session): Se
       ),
     },
     { title: texts.settings, table: settingsTable(settings) },
-    ...(summary === undefined ? [] : [{ title: texts.measurements, table: measurementTable(summary, language) }]),
+    ...(summary === undefined
+      ? []
+      : [{ title: texts.measurements, table: measurementTable(summary, language) }]),
   ];
 }
 
@@ -99,7 +103,10 @@ export function settingsTable(settings: Readonly<Record<string, unknown>>): NonN
 
 /** What a summary measured: on validation and test data, and of the run itself. */
 export function measurementTable(
-  summary: Pick<v.InferOutput<typeof summarySchema>, "validation" | "test" | "stepMs" | "trainMs" | "peakMemoryBytes">,
+  summary: Pick<
+    v.InferOutput<typeof summarySchema>,
+    "validation" | "test" | "stepMs" | "trainMs" | "peakMemoryBytes"
+  >,
   language: Session["language"],
 ): NonNullable<Section["table"]> {
   const { validation, test, stepMs, trainMs, peakMemoryBytes } = summary;
@@ -124,7 +131,10 @@ export function measurementTable(
   };
 }
 
-async function readJson<Schema extends v.GenericSchema>(path: string, schema: Schema): Promise<v.InferOutput<Schema>> {
+async function readJson<Schema extends v.GenericSchema>(
+  path: string,
+  schema: Schema,
+): Promise<v.InferOutput<Schema>> {
   let problem: string;
   try {
     const parsed = v.safeParse(schema, decodeNumbers(JSON.parse(await readFile(path, "utf8"))));
@@ -140,7 +150,12 @@ async function readJson<Schema extends v.GenericSchema>(path: string, schema: Sc
 /** A line that is being written has no end yet; the one before it is the last. */
 async function lastRecord(path: string): Promise<RunDescription["last"]> {
   const text = await readFile(path, "utf8").catch(() => "");
-  const line = text.slice(0, text.lastIndexOf("\n") + 1).trimEnd().split("\n").at(-1) ?? "";
+  const line =
+    text
+      .slice(0, text.lastIndexOf("\n") + 1)
+      .trimEnd()
+      .split("\n")
+      .at(-1) ?? "";
   if (line === "") return undefined;
   try {
     return v.parse(recordSchema, decodeNumbers(JSON.parse(line)));

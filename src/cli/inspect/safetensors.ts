@@ -57,7 +57,10 @@ export function safetensorsSections({ path, metadata, tensors }: SafetensorsDesc
       : [
           {
             title: texts.metadata,
-            table: { columns: columns("name", "value"), rows: words.map(([name, value]) => ({ name, value })) },
+            table: {
+              columns: columns("name", "value"),
+              rows: words.map(([name, value]) => ({ name, value })),
+            },
           },
         ]),
   ];

@@ -53,6 +53,12 @@ describe("a plain line", () => {
     );
   });
 
+  test("says that a run measures when its steps are done", () => {
+    expect(plainLine({ ...standing, step: 300, timeLeftMs: 0 }, english.say)).toMatch(
+      /12.3k queries\/s, measuring$/,
+    );
+  });
+
   test("leaves out what is not known", () => {
     const measuring = { ...standing, loss: undefined, itemsPerSecond: 0, timeLeftMs: Number.NaN };
     expect(plainLine(measuring, english.say)).toBe("recall · l2 · lr 0.003 · seed 0: step 120/300");

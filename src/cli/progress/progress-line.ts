@@ -74,11 +74,13 @@ export function liveLine(standing: RunStanding, { say, columns, labelColumns, st
 
 /** The facts in columns of their own width, so that lines below each other align; an unknown one is empty. */
 function factColumns(standing: RunStanding, say: Say): readonly [string, string, string] {
-  const { loss, itemsPerSecond, unit, timeLeftMs } = standing;
+  const { step, steps, loss, itemsPerSecond, unit, timeLeftMs } = standing;
+  const left = Number.isFinite(timeLeftMs) ? say(texts.left(printDuration(timeLeftMs))) : "";
   return [
     loss === undefined ? "" : padTo(`${say(texts.loss)} ${printLoss(loss)}`, widthOf(say(texts.loss)) + 7),
     itemsPerSecond > 0 ? say(texts.perSecond(printQuantity(itemsPerSecond), unit)) : "",
-    Number.isFinite(timeLeftMs) ? say(texts.left(printDuration(timeLeftMs))) : "",
+    // How long validation and test take is not known, and it may be longer than all steps.
+    step < steps ? left : say(texts.measuring),
   ];
 }
 

@@ -70,7 +70,8 @@ function openLive({ say, terminal }: Session): Progress {
   let drawn: readonly string[] = [];
   let drawnMs = -Infinity;
   let timer: NodeJS.Timeout | undefined;
-  const paint = (code: number) => (text: string) => (terminal.hasColour ? `${escape}${code}m${text}${escape}39m` : text);
+  const paint = (code: number) => (text: string) =>
+    terminal.hasColour ? `${escape}${code}m${text}${escape}39m` : text;
   const style = { done: paint(32), open: paint(90) };
 
   const size = (): typeof commonSize => ({
@@ -91,7 +92,9 @@ function openLive({ say, terminal }: Session): Progress {
     const shown = [...standings.values()].slice(0, room);
     const labelColumns = Math.max(0, ...shown.map(({ label }) => widthOf(label)));
     // The last column stays free: some terminals wrap as soon as it is written.
-    const drawing = shown.map((standing) => liveLine(standing, { say, columns: columns - 1, labelColumns, style }));
+    const drawing = shown.map((standing) =>
+      liveLine(standing, { say, columns: columns - 1, labelColumns, style }),
+    );
     return totalText === "" ? drawing : [...drawing, dim(terminal, cutTo(totalText, columns - 1))];
   };
 

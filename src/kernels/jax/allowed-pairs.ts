@@ -1,8 +1,9 @@
 /** @file Which pairs take part, as booleans: patterns, key lengths, masks, and the selection among them by score. */
-import { DType, lax, numpy as np } from "@jax-js/jax";
+import { DType, numpy as np } from "@jax-js/jax";
 import { type AttentionSizes, type Composition } from "../../attention/index.ts";
 import { UnsupportedError } from "../../base/errors.ts";
 import { intersect } from "../../patterns/index.ts";
+import { largestOfRow } from "./largest-of-row.ts";
 
 /** What a call says about its pairs beside the pattern. */
 export interface PairLimits {
@@ -28,7 +29,9 @@ export function allowedPairs(
       ? undefined
       : np.less(np.arange(sizes.keys), keyLengths.ref.reshape([sizes.batch, 1, 1, 1])),
   ].filter((condition) => condition !== undefined);
-  return conditions.length === 0 ? undefined : conditions.reduce((all, condition) => np.logicalAnd(all, condition));
+  return conditions.length === 0
+    ? undefined
+    : conditions.reduce((all, condition) => np.logicalAnd(all, condition));
 }
 
 function patternOf(
@@ -47,7 +50,9 @@ function patternOf(
       count++;
     }
   }
-  return count === allowed.length ? undefined : np.array(allowed, { shape: [1, 1, queries, keys], dtype: DType.Bool });
+  return count === allowed.length
+    ? undefined
+    : np.array(allowed, { shape: [1, 1, queries, keys], dtype: DType.Bool });
 }
 
 /**
@@ -59,7 +64,7 @@ function patternOf(
 export function keptPairs(
   { selection }: Composition,
   allowed: np.Array | undefined,
-  scores: np.Array,
+  scores: () => np.Array,
 ): np.Array | undefined {
   if (selection.name !== "all" && selection.name !== "topk") {
     throw new UnsupportedError(
@@ -67,12 +72,10 @@ export function keptPairs(
       `Cannot select by '${selection.name}' on jax-js as it knows all and topk: '${selection.name}'. Use the reference backend`,
     );
   }
-  const [batch, heads, queries, keys] = scores.shape;
-  const { limit = keys } = selection;
-  if (limit >= keys) return allowed;
-  const ranked = allowed === undefined ? scores.ref : np.where(allowed.ref, scores.ref, -Infinity);
-  const [values, places] = lax.topK(ranked, limit);
-  values.dispose();
-  const kept = np.any(np.equal(places.reshape([batch, heads, queries, limit, 1]), np.arange(keys)), -2);
-  return allowed === undefined ? kept : np.logicalAnd(kept, allowed.ref);
+  const { limit } = selection;
+  if (limit === undefined) return allowed;
+  const values = scores();
+  if (limit >= values.shape[3]) return allowed;
+  if (allowed === undefined) return largestOfRow(values, limit);
+  return np.logicalAnd(allowed.ref, largestOfRow(np.where(allowed.ref, values.ref, -Infinity), limit));
 }

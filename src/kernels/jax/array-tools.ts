@@ -34,7 +34,10 @@ export function stored(sum: np.Array): np.Array {
 export function transposed(x: np.Array): np.Array {
   const axes = x.shape.map((_, axis) => axis);
   const [last, beforeLast] = [axes.pop()!, axes.pop()!];
-  return x.ref.transpose([...axes, last, beforeLast]).neg().neg();
+  return x.ref
+    .transpose([...axes, last, beforeLast])
+    .neg()
+    .neg();
 }
 
 /** Zero with derivative one. The compiler sees from the bounds that it is zero, and drops what is multiplied by it. */
@@ -58,7 +61,9 @@ export function repeatedHeads(x: np.Array, heads: number): np.Array {
   const [batch, keyHeads, ...rest] = x.shape;
   if (keyHeads === heads) return x.ref;
   const shared = x.ref.reshape([batch, keyHeads, 1, ...rest]);
-  return np.broadcastTo(shared, [batch, keyHeads, heads / keyHeads, ...rest]).reshape([batch, heads, ...rest]);
+  return np
+    .broadcastTo(shared, [batch, keyHeads, heads / keyHeads, ...rest])
+    .reshape([batch, heads, ...rest]);
 }
 
 /**

@@ -27,7 +27,7 @@ export async function attentionScores(
     k: arrays["k"].ref,
     v: arrays["v"].ref,
     parameters: Object.fromEntries(parameters),
-  } as never);
+  });
   try {
     return { scores: await tensorOf(scores), weights: await tensorOf(weights) };
   } finally {

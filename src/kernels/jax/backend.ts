@@ -50,11 +50,13 @@ export const jaxBackend: AttentionBackend = {
   async backward(composition, inputs, _result, dOut) {
     await startJax();
     const { offset = 0 } = inputs;
-    const pullback = compile("backward", composition, inputs, [], () => attentionPullback(composition, { offset }));
+    const pullback = compile("backward", composition, inputs, [], () =>
+      attentionPullback(composition, { offset }),
+    );
     const { variables, limits } = toArrays(composition, inputs);
     const arrays: PullbackInputs = { wanted: variables, others: limits, dOut: arrayOf(dOut) };
     const { parameters, ...gradients } = pullback(arrays as never) as unknown as DifferentiableInputs;
-    const { q, k, v, bias } = await tensorsOf(gradients as unknown as Record<string, np.Array>);
+    const { q, k, v, bias } = await tensorsOf(gradients);
     const result: AttentionGradients = {
       dq: q,
       dk: k,
@@ -70,11 +72,11 @@ export const jaxBackend: AttentionBackend = {
 function compile(
   direction: "forward" | "backward",
   composition: Composition,
-  { offset = 0, keyLengths, parameters: _, ...tensors }: AttentionInputs<Tensor>,
+  { offset = 0, keyLengths, q, k, v, mask, bias }: AttentionInputs<Tensor>,
   extras: readonly ExtraOutput[],
   make: () => unknown,
 ): Compiled {
-  const shapes = Object.entries(tensors).map(([name, { shape }]) => [name, shape]);
+  const shapes = [q, k, v, mask, bias].map((tensor) => tensor?.shape);
   const key = [direction, identity(composition), offset, keyLengths === undefined, extras, shapes];
   return compiled.get(JSON.stringify(key), () => jit(make() as never) as unknown as Compiled);
 }
@@ -100,7 +102,9 @@ function toArrays(
       k: arrayOf(k),
       v: arrayOf(v),
       ...(bias === undefined ? {} : { bias: arrayOf(bias) }),
-      parameters: Object.fromEntries(Object.entries(values).map(([name, value]) => [name, arrayOf(narrow(value))])),
+      parameters: Object.fromEntries(
+        Object.entries(values).map(([name, value]) => [name, arrayOf(narrow(value))]),
+      ),
     },
     limits: {
       ...(mask === undefined

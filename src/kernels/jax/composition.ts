@@ -2,7 +2,7 @@
  * @file Any attention of the algebra as one pure jax-js function, and its pullback: for training by automatic
  * differentiation, and the measure of fused kernels.
  */
-import { lax, numpy as np, type OwnedFunction, tree, vjp } from "@jax-js/jax";
+import { lax, type numpy as np, type OwnedFunction, tree, vjp } from "@jax-js/jax";
 import { type Composition, type ExtraOutput } from "../../attention/index.ts";
 import { type PairLimits } from "./allowed-pairs.ts";
 import { zeroOf } from "./array-tools.ts";
@@ -54,16 +54,25 @@ export function composedAttention(
   const { gradient = true, ...rest } = options;
   return (inputs) => {
     const decided = { ...rest, isDifferentiated: gradient };
-    if (!gradient) return evaluation(composition, inputs, decided).outputs;
+    if (!gradient) return evaluation(composition, inputs, decided).outputs();
     const { mask, keyLengths, ...variables } = inputs;
     const fixed = tree.map(lax.stopGradient, tree.ref(variables as never)) as DifferentiableInputs;
-    const limits = { ...(mask === undefined ? {} : { mask }), ...(keyLengths === undefined ? {} : { keyLengths }) };
-    const { outputs, tangent } = evaluation(composition, { ...fixed, ...limits }, decided);
-    const changes = tangent(tree.map(zeroOf, variables as never) as DifferentiableInputs);
+    const limits = {
+      ...(mask === undefined ? {} : { mask }),
+      ...(keyLengths === undefined ? {} : { keyLengths }),
+    };
+    const { outputs: outputsOf, tangent } = evaluation(composition, { ...fixed, ...limits }, decided);
+    const outputs = outputsOf();
+    const changes = tangent(tree.map(zeroOf, variables as never));
     const names = Object.keys(outputs) as (keyof ComposedOutputs)[];
-    return Object.fromEntries(names.map((name) => [name, outputs[name]!.add(changes[name]!)])) as unknown as ComposedOutputs;
+    return Object.fromEntries(
+      names.map((name) => [name, outputs[name]!.add(changes[name]!)]),
+    ) as unknown as ComposedOutputs;
   };
 }
+
+/** Weights are kept for the pullback up to this many numbers (16 MiB); above, it computes them again. */
+const mostKeptWeights = 2 ** 22;
 
 /**
  * The output of an attention, with what its pullback can use again; for `jit` as well.
@@ -74,9 +83,14 @@ export function attentionForward(
   composition: Composition,
   options: Pick<ComposedOptions, "offset" | "guard"> = {},
 ): (inputs: ComposedInputs) => KnownValues {
+  const { normaliser } = composition;
+  const weighs = normaliser.name !== "none" || normaliser.nonNegative;
   return (inputs) => {
-    const { outputs, statistics } = evaluation(composition, inputs, { ...options, isDifferentiated: false });
-    return { out: outputs.out, ...(statistics === undefined ? {} : { statistics }) };
+    const { weights, ...known } = evaluation(composition, inputs, {
+      ...options,
+      isDifferentiated: false,
+    }).known();
+    return weighs && weights.size <= mostKeptWeights ? { ...known, weights } : known;
   };
 }
 

@@ -3,8 +3,15 @@
  * outputs. jax-js transposes that map for gradients; nothing of the values is differentiated by it.
  */
 import { numpy as np } from "@jax-js/jax";
-import { type AttentionSizes, type Composition, type ExtraOutput, parametersOf } from "../../attention/index.ts";
+import { type Aggregation } from "../../aggregations/index.ts";
+import {
+  type AttentionSizes,
+  type Composition,
+  type ExtraOutput,
+  parametersOf,
+} from "../../attention/index.ts";
 import { ShapeError } from "../../base/errors.ts";
+import { type Normaliser } from "../../normalisers/index.ts";
 import { type Expression, splitRowTerm, variablesOf } from "../../score/index.ts";
 import { guards, isKeyVariable } from "../../similarities/index.ts";
 import { allowedPairs, keptPairs, type PairLimits } from "./allowed-pairs.ts";
@@ -40,12 +47,14 @@ export type ComposedOutputs = { readonly out: np.Array } & { readonly [Name in E
 export interface KnownValues {
   readonly out: np.Array;
   readonly statistics?: RowStatistics;
+  /** Of [B, H, Q, S], before division by `statistics.divisor`. */
+  readonly weights?: np.Array;
 }
 
-/** The values of a call, computed as they are asked for. */
+/** A call. Values are computed when they are asked for. */
 export interface Evaluation {
-  readonly outputs: ComposedOutputs;
-  readonly statistics: RowStatistics | undefined;
+  readonly outputs: () => ComposedOutputs;
+  readonly known: () => Required<Pick<KnownValues, "out" | "weights">> & KnownValues;
   /** Changes of the outputs; inputs that do not change are left out. */
   readonly tangent: (changes: Partial<DifferentiableInputs>) => ComposedOutputs;
 }
@@ -67,98 +76,130 @@ export function evaluation(
   known?: KnownValues,
 ): Evaluation {
   const { similarity, position, normaliser, aggregation } = composition;
-  const { q, k, v, parameters, bias, mask, keyLengths } = inputs;
+  const { v, parameters, bias, mask, keyLengths } = inputs;
   const sizes = sizesOf(inputs);
   const pairShape = [sizes.batch, sizes.heads, sizes.queries, sizes.keys];
-  const formula = formulasOf(composition, extras);
+  const rowShape = [...pairShape.slice(0, 3), 1];
+  const limits = {
+    ...(mask === undefined ? {} : { mask }),
+    ...(keyLengths === undefined ? {} : { keyLengths }),
+  };
+  for (const { name } of parametersOf(composition)) requireParameter(name, parameters);
 
-  const metric = similarity.metric === undefined ? undefined : valueOf(similarity.metric, parameters);
-  const lifted = lift(composition, { q, k }, sizes, offset, metric);
+  const formula = formulasOf(composition, extras);
   const isRead = (name: string): boolean => formula.variables.has(name);
+  const scalars = similarity.parameters
+    .map(({ name }) => name)
+    .filter((name) => name !== similarity.metric && isRead(name));
+  const lifted = lift(composition, inputs, sizes, offset, ofName(similarity.metric, parameters));
   const ofPairs = pairVariables(lifted, similarity.terms(sizes.width), sizes, isRead);
-  const perHead = (values: Readonly<Record<string, np.Array>>): Record<string, np.Array> =>
-    Object.fromEntries(
-      similarity.parameters
-        .filter(({ name }) => name !== similarity.metric && isRead(name) && values[name] !== undefined)
-        .map(({ name }) => [name, headShaped(values[name])]),
-    );
-  for (const { name } of parametersOf(composition)) valueOf(name, parameters);
-  const variables = { ...ofPairs.variables, ...perHead(parameters), guard };
+  const variables = { ...ofPairs.variables, ...perHead(scalars, parameters), guard };
   const pairScore = scoreOf(formula.pair, variables, isDifferentiated);
   const rowScore = formula.row === undefined ? undefined : scoreOf(formula.row, variables, isDifferentiated);
-
   const placeBias = position.place === "bias" ? positionBias(position, sizes, offset, parameters) : undefined;
-  const score = spread(pairScore.value(), pairShape);
-  const scores = sumOf([score, placeBias?.value.ref, bias?.ref])!;
-  const limits = { ...(mask === undefined ? {} : { mask }), ...(keyLengths === undefined ? {} : { keyLengths }) };
-  const kept = keptPairs(composition, allowedPairs(composition, sizes, offset, limits), scores);
-  const elsewhere = (values: np.Array, value: number): np.Array =>
-    kept === undefined ? values.ref : np.where(kept.ref, values.ref, value);
-  const rowElsewhere = (values: np.Array, value: number): np.Array =>
-    kept === undefined ? values.ref : np.where(np.any(kept.ref, -1, { keepdims: true }), values.ref, value);
 
-  const ownOf = (part: typeof normaliser | typeof aggregation, values: Readonly<Record<string, np.Array>>): np.Array | undefined => {
-    const value = values[part.parameters[0]?.name ?? ""];
-    return value === undefined ? undefined : headShaped(value);
-  };
-  const weighed = weigh(composition, scores, elsewhere, ownOf(normaliser, parameters), known?.statistics);
-  const joined = join(composition, weighed, v, ownOf(aggregation, parameters), known?.out);
+  const scores = once(() => sumOf([spread(pairScore.value(), pairShape), placeBias?.value.ref, bias?.ref])!);
+  const withRow = (values: np.Array): np.Array => values.add(shared(rowScore?.value() ?? 0));
+  const kept = once(() => keptPairs(composition, allowedPairs(composition, sizes, offset, limits), scores));
+  const elsewhere = (values: np.Array, value: number): np.Array => choose(kept(), values, value);
+  const inEmptyRows = (values: np.Array, value: number): np.Array =>
+    choose(kept()?.ref.any(-1, { keepdims: true }), values, value).reshape(rowShape.slice(0, 3));
+
+  const weighed = weigh(composition, {
+    scores: () => scores().ref,
+    elsewhere,
+    parameter: ofPart(normaliser, parameters),
+    ...(known === undefined ? {} : { known }),
+  });
+  const joined = join(composition, weighed, v, ofPart(aggregation, parameters), known?.out);
   const { statistics } = weighed;
-  const weights = (): np.Array => {
-    if (statistics !== undefined) return weighed.weights.ref.div(statistics.divisor.ref);
-    return aggregation.needs === "scores" ? elsewhere(weighed.weights, 0) : weighed.weights.ref;
-  };
-  const row = rowScore?.value() ?? 0;
-  const perRow = (values: np.Array): np.Array => values.reshape(pairShape.slice(0, 3));
-
-  const outputs = {
-    out: joined.out,
-    ...(extras.includes("scores") ? { scores: elsewhere(scores.ref.add(shared(row)), -Infinity) } : {}),
-    ...(extras.includes("weights") ? { weights: weights() } : {}),
-    ...(extras.includes("lse") && statistics !== undefined
-      ? { lse: perRow(rowElsewhere(logSumExp(statistics).add(shared(row)), -Infinity)) }
-      : {}),
+  const divided = (weights: np.Array): np.Array =>
+    statistics === undefined ? weights : weights.div(statistics.divisor.ref);
+  const valuesOf: Readonly<Record<ExtraOutput, () => np.Array | undefined>> = {
+    scores: () => elsewhere(withRow(scores().ref), -Infinity),
+    weights: () =>
+      aggregation.needs === "scores" ? elsewhere(weighed.weights, 0) : divided(weighed.weights.ref),
+    lse: () =>
+      statistics === undefined ? undefined : inEmptyRows(withRow(logSumExp(statistics)), -Infinity),
   };
 
-  const tangent = ({ parameters: own = {}, ...changes }: Partial<DifferentiableInputs>): ComposedOutputs => {
-    const sides = lifted.tangent(changes, similarity.metric === undefined ? undefined : own[similarity.metric]);
-    const dVariables = { ...ofPairs.tangent(sides), ...perHead(own) };
-    const dPair = sumOf([pairScore.tangent(dVariables), placeBias?.tangent(own), changes.bias?.ref]);
-    const dScores = dPair === undefined ? undefined : elsewhere(dPair, 0);
-    const dWeighed = weighed.tangent(dScores, ownOf(normaliser, own));
-    const dOut = joined.tangent({ weighed: dWeighed, values: changes.v, parameter: ownOf(aggregation, own) });
-    const dRow = rowScore?.tangent(dVariables);
-    const zeros = (like: np.Array): np.Array => np.zerosLike(like.ref);
-    const result: { -readonly [Name in keyof ComposedOutputs]: ComposedOutputs[Name] } = { out: dOut ?? zeros(joined.out) };
-    if (outputs.scores !== undefined) {
-      const change = sumOf([dScores?.ref, dRow?.ref]);
-      result.scores = change === undefined ? zeros(outputs.scores) : elsewhere(spread(change, pairShape), 0);
-    }
-    const share = statistics === undefined ? undefined : dWeighed.divisor?.ref.div(statistics.divisor.ref);
-    if (outputs.weights !== undefined) {
-      const change = statistics === undefined ? dWeighed.weights?.ref : dWeighed.weights?.ref.div(statistics.divisor.ref);
-      const normalised = sumOf([change, share === undefined ? undefined : outputs.weights.ref.mul(share.ref).neg()]);
-      result.weights = normalised ?? zeros(outputs.weights);
-    }
-    if (outputs.lse !== undefined) {
-      const change = sumOf([share?.ref, dRow?.ref]);
-      result.lse = change === undefined ? zeros(outputs.lse) : perRow(rowElsewhere(spread(change, [...pairShape.slice(0, 3), 1]), 0));
-    }
-    return result;
+  return {
+    outputs: () => withExtras(joined.out, extras, valuesOf),
+    known: () => ({
+      out: joined.out,
+      weights: weighed.weights,
+      ...(statistics === undefined ? {} : { statistics }),
+    }),
+    tangent({ parameters: own = {}, ...changes }) {
+      const sides = lifted.tangent(changes, ofName(similarity.metric, own));
+      const dVariables = { ...ofPairs.tangent(sides), ...perHead(scalars, own) };
+      const dScores = sumOf([pairScore.tangent(dVariables), placeBias?.tangent(own), changes.bias?.ref]);
+      const dRow = rowScore?.tangent(dVariables);
+      const dWeighed = weighed.tangent(dScores, ofPart(normaliser, own));
+      const dOut = joined.tangent({
+        weighed: dWeighed,
+        values: changes.v,
+        parameter: ofPart(aggregation, own),
+      });
+      const share = statistics === undefined ? undefined : dWeighed.divisor?.ref.div(statistics.divisor.ref);
+      const changed = (shape: readonly number[], ...terms: readonly (np.Array | undefined)[]): np.Array =>
+        spread(sumOf(terms) ?? 0, shape);
+      return withExtras(changed(joined.out.shape, dOut), extras, {
+        scores: () => elsewhere(changed(pairShape, dScores?.ref, dRow?.ref), 0),
+        weights: () => {
+          const ofSum = share === undefined ? undefined : divided(weighed.weights.ref).mul(share.ref).neg();
+          return changed(
+            pairShape,
+            dWeighed.weights === undefined ? undefined : divided(dWeighed.weights.ref),
+            ofSum,
+          );
+        },
+        lse: () =>
+          statistics === undefined ? undefined : inEmptyRows(changed(rowShape, share?.ref, dRow?.ref), 0),
+      });
+    },
   };
-  return { outputs, statistics, tangent };
+}
+
+function once<T>(compute: () => T): () => T {
+  let value: { readonly is: T } | undefined;
+  return () => (value ??= { is: compute() }).is;
+}
+
+function withExtras(
+  out: np.Array,
+  extras: readonly ExtraOutput[],
+  values: Readonly<Record<ExtraOutput, () => np.Array | undefined>>,
+): ComposedOutputs {
+  const entries = extras
+    .map((extra) => [extra, values[extra]()] as const)
+    .filter((entry) => entry[1] !== undefined);
+  return { out, ...Object.fromEntries(entries) };
+}
+
+/** `values` where the condition holds, everywhere without one. */
+function choose(condition: np.Array | undefined, values: np.Array, otherwise: number): np.Array {
+  return condition === undefined ? values.ref : np.where(condition.ref, values.ref, otherwise);
 }
 
 /** The formulas of a call. A softmax does not see what is the same for a whole row; without it float32 keeps more digits. */
 function formulasOf(
   { similarity, normaliser }: Composition,
   extras: readonly ExtraOutput[],
-): { readonly pair: Expression; readonly row: Expression | undefined; readonly variables: ReadonlySet<string> } {
+): {
+  readonly pair: Expression;
+  readonly row: Expression | undefined;
+  readonly variables: ReadonlySet<string>;
+} {
   const split = splitRowTerm(similarity.score, isKeyVariable);
   const pair = normaliser.shiftInvariant ? split.pair : similarity.score;
   const isRowSeen = normaliser.shiftInvariant && (extras.includes("scores") || extras.includes("lse"));
   const row = isRowSeen ? split.row : undefined;
-  return { pair, row, variables: new Set([pair, ...(row === undefined ? [] : [row])].flatMap((e) => [...variablesOf(e)])) };
+  return {
+    pair,
+    row,
+    variables: new Set([pair, ...(row === undefined ? [] : [row])].flatMap((e) => [...variablesOf(e)])),
+  };
 }
 
 function sizesOf({ q, k, v }: ComposedInputs): AttentionSizes {
@@ -169,7 +210,9 @@ function sizesOf({ q, k, v }: ComposedInputs): AttentionSizes {
     [batch, keyHeads, keys, width],
     [batch, keyHeads, keys, valueWidth],
   ];
-  const fits = [k, v].every((array, index) => expected[index].every((extent, axis) => array.shape[axis] === extent));
+  const fits = [k, v].every((array, index) =>
+    expected[index].every((extent, axis) => array.shape[axis] === extent),
+  );
   if (q.ndim === 4 && fits && heads % keyHeads === 0) {
     return { batch, heads, keyHeads, queries, keys, width, valueWidth };
   }
@@ -180,24 +223,47 @@ function sizesOf({ q, k, v }: ComposedInputs): AttentionSizes {
   );
 }
 
-/** One number per head, broadcast against [B, H, Q, S]. */
+/** Parameters of one number per head, broadcast against [B, H, Q, S]; those that are not given are left out. */
+function perHead(
+  names: readonly string[],
+  values: Readonly<Record<string, np.Array>>,
+): Record<string, np.Array> {
+  return Object.fromEntries(
+    names.filter((name) => values[name] !== undefined).map((name) => [name, headShaped(values[name])]),
+  );
+}
+
 function headShaped(values: np.Array): np.Array {
   return values.ref.reshape([1, values.shape[0], 1, 1]);
+}
+
+/** The value of a part's only parameter, [1, H, 1, 1]. */
+function ofPart(
+  part: Normaliser | Aggregation,
+  values: Readonly<Record<string, np.Array>>,
+): np.Array | undefined {
+  const value = ofName(part.parameters[0]?.name, values);
+  return value === undefined ? undefined : headShaped(value);
+}
+
+function ofName(name: string | undefined, values: Readonly<Record<string, np.Array>>): np.Array | undefined {
+  return name === undefined ? undefined : values[name];
 }
 
 /** Over a whole shape, also where a formula leaves queries or keys out. */
 function spread(value: ArrayOrNumber, shape: readonly number[]): np.Array {
   if (typeof value === "number") return np.full([...shape], value);
-  return shape.every((extent, axis) => value.shape[axis] === extent) ? value : np.broadcastTo(value, [...shape]);
+  return shape.every((extent, axis) => value.shape[axis] === extent)
+    ? value
+    : np.broadcastTo(value, [...shape]);
 }
 
 function shared(value: ArrayOrNumber): ArrayOrNumber {
   return typeof value === "number" ? value : value.ref;
 }
 
-function valueOf(name: string, parameters: Readonly<Record<string, np.Array>>): np.Array {
-  const value = parameters[name];
-  if (value !== undefined) return value;
+function requireParameter(name: string, parameters: Readonly<Record<string, np.Array>>): void {
+  if (parameters[name] !== undefined) return;
   throw new ShapeError(
     "missing-parameter",
     `Cannot attend as every parameter needs a value: '${name}' has none (given: ${Object.keys(parameters).join(", ") || "none"}). ` +

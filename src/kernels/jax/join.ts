@@ -96,11 +96,15 @@ function centroid(weights: np.Array, values: np.Array, c: np.Array, known: np.Ar
   return {
     out: known?.ref ?? centroidOf(weights, values, c),
     tangent({ weighed, values: dValues, parameter: dC }) {
-      const zeroFor = (x: np.Array, change: np.Array | undefined): np.Array => change?.ref ?? np.zerosLike(x.ref);
-      const changes = [zeroFor(weights, weighed.weights), zeroFor(values, dValues), zeroFor(c, dC)];
-      const [out, tangent] = jvp(centroidOf, [weights.ref, values.ref, c.ref], changes as [np.Array, np.Array, np.Array]);
+      const changeOf = (x: np.Array, change: np.Array | undefined): np.Array =>
+        change?.ref ?? np.zerosLike(x.ref);
+      const [out, change] = jvp(
+        centroidOf,
+        [weights.ref, values.ref, c.ref] as [np.Array, np.Array, np.Array],
+        [changeOf(weights, weighed.weights), changeOf(values, dValues), changeOf(c, dC)],
+      );
       out.dispose();
-      return tangent;
+      return change;
     },
   };
 }
@@ -112,27 +116,28 @@ const smallestSquare = 1e-30;
  * Space part of M/(√c·√(M₀² − ‖M‖²)), M = Σ_j w_j (t_j, v_j), t_j = √(1/c + ‖v_j‖²).
  *
  * M₀ − ‖M‖ is summed from parts that are not negative, Σ w_j (t_j − ‖v_j‖) and Σ w_j ‖v_j‖ − ‖M‖, the first as a quotient:
- * far from the origin a difference of sums keeps no digit. The scale of the weights cancels, so sums are divided by the
- * first part.
+ * far from the origin a difference of sums keeps no digit. The scale of the weights cancels; sums are divided by the first
+ * part, so that nothing leaves float32.
  */
 function centroidOf(weights: np.Array, values: np.Array, c: np.Array): np.Array {
-  const [batch, heads, queries] = weights.shape;
-  const keys = values.shape[2];
+  const [batch, heads, queries, keys] = weights.shape;
   const squares = repeatedHeads(np.square(values.ref).sum(-1), heads).reshape([batch, heads, 1, keys]);
   const norms = np.sqrt(np.maximum(squares.ref, smallestSquare));
   const times = np.sqrt(squares.ref.add(np.reciprocal(c.ref)));
   const gaps = np.reciprocal(times.add(norms.ref).mul(c.ref));
   const perRow = (perKey: np.Array): np.Array =>
-    np.einsum("bhqs,bhs->bhq", weights.ref, perKey.ref.reshape([batch, heads, keys])).reshape([batch, heads, queries, 1]);
-  const gapSum = perRow(gaps);
-  const hasKeys = np.greater(gapSum.ref, 0);
-  const scaled = (sum: np.Array): np.Array => sum.ref.div(np.where(hasKeys.ref, gapSum.ref, 1));
+    np
+      .einsum("bhqs,bhs->bhq", weights.ref, perKey.ref.reshape([batch, heads, keys]))
+      .reshape([batch, heads, queries, 1]);
+  const gap = perRow(gaps);
+  const hasKeys = np.greater(gap.ref, 0);
+  const scaled = (sum: np.Array): np.Array => sum.ref.div(np.where(hasKeys.ref, gap.ref, 1));
   const norm = scaled(perRow(norms));
   const space = scaled(weightedSum(weights, values));
   const length = np.sqrt(np.maximum(np.square(space.ref).sum(-1, { keepdims: true }), smallestSquare));
   const difference = np.maximum(norm.ref.sub(length.ref), 0).add(1);
-  const squaredLength = difference.mul(norm.add(length).add(1));
-  return np.where(hasKeys, space.div(np.sqrt(squaredLength.mul(c.ref))), 0);
+  const squaredLength = difference.mul(norm.ref.add(length.ref).add(1));
+  return np.where(hasKeys.ref, space.ref.div(np.sqrt(squaredLength.mul(c.ref))), 0);
 }
 
 /** max_j (s_j + v_j); the first key that attains it changes the result. */
@@ -141,11 +146,14 @@ function maxplus(scores: np.Array, values: np.Array, known: np.Array | undefined
   const [batch, keyHeads, keys, width] = values.shape;
   const grouped = groupedRows(scores, keyHeads);
   const rows = grouped.shape[2];
-  const spreadScores = (x: np.Array): np.Array => groupedRows(x, keyHeads).reshape([batch, keyHeads, rows, keys, 1]);
+  const spreadScores = (x: np.Array): np.Array =>
+    groupedRows(x, keyHeads).reshape([batch, keyHeads, rows, keys, 1]);
   const spreadValues = (x: np.Array): np.Array => x.ref.reshape([batch, keyHeads, 1, keys, width]);
   const sums = (): np.Array => spreadScores(scores).add(spreadValues(values));
   const largest = sums().max(-2, { keepdims: true });
-  const found = np.where(np.greater(largest.ref, -Infinity), largest.ref, 0).reshape([batch, keyHeads, rows, width]);
+  const found = np
+    .where(np.greater(largest.ref, -Infinity), largest.ref, 0)
+    .reshape([batch, keyHeads, rows, width]);
   return {
     out: known?.ref ?? ungroupedRows(found, heads),
     tangent({ weighed, values: dValues }) {

@@ -5,7 +5,16 @@
 import { numpy as np } from "@jax-js/jax";
 import { type AttentionSizes } from "../../attention/index.ts";
 import { type InnerName, type Term, termVariables } from "../../similarities/index.ts";
-import { groupedRows, repeatedHeads, signOf, stored, sumOf, transposed, ungroupedRows } from "./array-tools.ts";
+import {
+  computedOnce,
+  groupedRows,
+  repeatedHeads,
+  signOf,
+  stored,
+  sumOf,
+  transposed,
+  ungroupedRows,
+} from "./array-tools.ts";
 import { quarterTurn, type Sides } from "./lift.ts";
 
 /** Variables by name: `s` of [B, H, Q, S], `q2` of [B, H, Q, 1], `k2` of [B, H, 1, S], numbered by term. */
@@ -40,7 +49,10 @@ export function pairVariables(
     variables: Object.fromEntries(wanted.map(({ name, value }) => [name, value()])),
     tangent(changes) {
       const entries = wanted.map(({ name, tangent }) => [name, tangent(changes)] as const);
-      return Object.fromEntries(entries.filter((entry) => entry[1] !== undefined)) as Record<string, np.Array>;
+      return Object.fromEntries(entries.filter((entry) => entry[1] !== undefined)) as Record<
+        string,
+        np.Array
+      >;
     },
   };
 }
@@ -112,41 +124,79 @@ function bilinear(turn: (k: np.Array) => np.Array): Reduction {
     value: (q, k) => stored(np.einsum("bgnd,bgds->bgns", q.ref, transposed(turn(k)))),
     tangent: ({ q, k }, changes) =>
       sumOf([
-        changes.q === undefined ? undefined : overKeys(changes.q).mul(overRows(turn(k))).sum(-1),
-        changes.k === undefined ? undefined : overKeys(q).mul(overRows(turn(changes.k))).sum(-1),
+        changes.q === undefined
+          ? undefined
+          : overKeys(changes.q)
+              .mul(overRows(turn(k)))
+              .sum(-1),
+        changes.k === undefined
+          ? undefined
+          : overKeys(q)
+              .mul(overRows(turn(changes.k)))
+              .sum(-1),
       ]),
   };
 }
 
-/** A reduction of the differences q_d − k_d, with its slope by each of them. */
-function overDifferences(value: (difference: np.Array) => np.Array, slope: (difference: np.Array) => np.Array): Reduction {
-  // Never stored: sums over it are taken in the kernel that computes it.
-  const differences = ({ q, k }: Sides): np.Array => overKeys(q).sub(overRows(k));
+/**
+ * A reduction of the differences q_d − k_d. They are never stored: each reduction writes them out again, and computes them
+ * in its own kernel.
+ */
+function overDifferences(
+  value: (q: np.Array, k: np.Array) => np.Array,
+  /** The slope by each difference, [B, G, rows, S, width]. */
+  slope: (q: np.Array, k: np.Array) => () => np.Array,
+): Reduction {
   return {
-    value: (q, k) => value(differences({ q, k })),
-    // A slope shared by both sums would be stored for all pairs and coordinates.
-    tangent: (sides, changes) =>
-      sumOf([
-        changes.q === undefined ? undefined : overKeys(changes.q).mul(slope(differences(sides))).sum(-1),
-        changes.k === undefined ? undefined : overRows(changes.k).mul(slope(differences(sides)).neg()).sum(-1),
-      ]),
+    value,
+    tangent({ q, k }, changes) {
+      const slopes = slope(q, k);
+      // Asked for twice: a slope that both sums share would be stored for all pairs and coordinates.
+      return sumOf([
+        changes.q === undefined ? undefined : overKeys(changes.q).mul(slopes()).sum(-1),
+        changes.k === undefined ? undefined : overRows(changes.k).mul(slopes().neg()).sum(-1),
+      ]);
+    },
   };
+}
+
+/** Σ_d |q_d − k_d| */
+const absoluteSum = overDifferences(
+  (q, k) => {
+    const difference = overKeys(q).sub(overRows(k));
+    return np.maximum(difference.ref, difference.neg()).sum(-1);
+  },
+  (q, k) => () => signOf(overKeys(q).sub(overRows(k))),
+);
+
+/** max_d (q_d − k_d) − min_d (q_d − k_d); the slope is 1 and −1 at the first coordinates that attain them. */
+const range = overDifferences(
+  (q, k) => byCoordinate(q, k).max(-2).sub(byCoordinate(q, k).min(-2)),
+  (q, k) => {
+    const width = q.shape[3];
+    const firstAt = (extreme: np.Array): np.Array => {
+      const places = np.arange(width).reshape([width, 1]);
+      const first = np.where(np.equal(byCoordinate(q, k), extreme), places, width).min(-2);
+      return first.reshape([...first.shape, 1]);
+    };
+    const high = firstAt(byCoordinate(q, k).max(-2, { keepdims: true }));
+    const low = firstAt(byCoordinate(q, k).min(-2, { keepdims: true }));
+    const isAt = (first: np.Array): np.Array => np.where(np.equal(np.arange(width), first.ref), 1, 0);
+    return () => isAt(high).sub(isAt(low));
+  },
+);
+
+/** Differences as [B, G, rows, width, S]: extremes over coordinates are then found for four keys at a time. */
+function byCoordinate(q: np.Array, k: np.Array): np.Array {
+  const [batch, keyHeads, rows, width] = q.shape;
+  const keys = k.shape[2];
+  const across = transposed(k).reshape([batch, keyHeads, 1, width, keys]);
+  return q.ref.reshape([batch, keyHeads, rows, width, 1]).sub(computedOnce(across));
 }
 
 const reductions: Readonly<Record<InnerName, Reduction>> = {
   dot: bilinear((k) => k.ref),
   symplectic: bilinear((k) => quarterTurn(k, "interleaved")),
-  l1: overDifferences((x) => np.maximum(x.ref, x.ref.neg()).sum(-1), signOf),
-  range: overDifferences((x) => x.ref.max(-1).sub(x.ref.min(-1)), firstExtremes),
+  l1: absoluteSum,
+  range,
 };
-
-/** 1 at the first coordinate that attains the maximum, −1 at the first that attains the minimum. */
-function firstExtremes(difference: np.Array): np.Array {
-  const width = difference.shape[4];
-  const places = (): np.Array => np.arange(width);
-  const isFirst = (extreme: np.Array): np.Array => {
-    const first = np.where(np.equal(difference.ref, extreme), places(), width).min(-1, { keepdims: true });
-    return np.where(np.equal(places(), first), 1, 0);
-  };
-  return isFirst(difference.ref.max(-1, { keepdims: true })).sub(isFirst(difference.ref.min(-1, { keepdims: true })));
-}

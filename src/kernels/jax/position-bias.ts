@@ -47,7 +47,12 @@ export function positionBias(
 }
 
 /** A table of [heads, deltas]. */
-function tableOf(position: BiasPosition, heads: number, deltas: Int32Array, parameters: Parameters): PairBias {
+function tableOf(
+  position: BiasPosition,
+  heads: number,
+  deltas: Int32Array,
+  parameters: Parameters,
+): PairBias {
   if (position.name === "log-cpb") return logCpbTable(position, deltas, parameters);
   if (position.parameters.length > 0) {
     throw new UnsupportedError(
@@ -78,7 +83,9 @@ function logCpbTable({ options }: BiasPosition, deltas: Int32Array, parameters: 
     value: gate.ref.mul(largestBias),
     tangent(changes) {
       if (!names.some((name) => changes[name] !== undefined)) return undefined;
-      const [first, second, third] = names.map((name) => changes[name]?.ref ?? np.zerosLike(parameters[name].ref));
+      const [first, second, third] = names.map(
+        (name) => changes[name]?.ref ?? np.zerosLike(parameters[name].ref),
+      );
       const primals = [hiddenWeight.ref, hiddenBias.ref, outWeight.ref] as [np.Array, np.Array, np.Array];
       const [logits, change] = jvp(logitsOf, primals, [first, second, third]);
       logits.dispose();

@@ -2,15 +2,7 @@
  * @file The derivatives of a score by all its variables together, by the chain rule from the outside in: what they have in
  * common is one expression, which the chain rule of `derivative`, variable by variable, would build once for each.
  */
-import {
-  add,
-  constant,
-  derivative,
-  Expression,
-  mul,
-  substitute,
-  variable,
-} from "../../score/index.ts";
+import { add, constant, derivative, Expression, mul, substitute, variable } from "../../score/index.ts";
 
 /**
  * ∂expression/∂name for every name, with the subgradients of `derivative` at kinks.
@@ -54,6 +46,12 @@ const placeholders = ["first", "second"];
 
 /** ∂node/∂operand: the rule of the node's operation over placeholders, with the operands in their places. */
 function partial(node: Expression, index: number): Expression {
-  const rule = new Expression(node.operation, node.operands.map((_, place) => variable(placeholders[place])));
-  return substitute(derivative(rule, placeholders[index]), (name) => node.operands[placeholders.indexOf(name)]);
+  const rule = new Expression(
+    node.operation,
+    node.operands.map((_, place) => variable(placeholders[place])),
+  );
+  return substitute(
+    derivative(rule, placeholders[index]),
+    (name) => node.operands[placeholders.indexOf(name)],
+  );
 }

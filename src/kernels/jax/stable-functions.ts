@@ -24,7 +24,10 @@ export function log1p(x: np.Array): np.Array {
 function splitFloat(x: np.Array): { exponent: np.Array; fraction: np.Array } {
   const bits = lax.bitcastConvertType(x, DType.Int32);
   // jax-js shifts zeros in from the left: kept positive, the exponent does not depend on that.
-  const shifted = np.rightShift(bits.ref.add(integer(exponentOffset * 2 ** mantissaBits - bitsOfRootHalf)), integer(mantissaBits));
+  const shifted = np.rightShift(
+    bits.ref.add(integer(exponentOffset * 2 ** mantissaBits - bitsOfRootHalf)),
+    integer(mantissaBits),
+  );
   const exponent = np.bitwiseAnd(shifted, integer(2 ** (32 - mantissaBits) - 1)).sub(integer(exponentOffset));
   const scale = np.leftShift(exponent.ref, integer(mantissaBits));
   const mantissa = lax.bitcastConvertType(bits.sub(scale), DType.Float32);
@@ -42,7 +45,7 @@ function integer(value: number): np.Array {
 
 /** log 2 in two parts; the product of an exponent with the first is exact. */
 const log2High = 0.693145751953125;
-const log2Low = 1.42860682030941723e-6;
+const log2Low = 1.428606820309417e-6;
 
 /** exponent·log 2 + 2·artanh(s) with s = fraction/(2 + fraction); |s| ≤ 0.172, so the series ends at s⁹. */
 function combineLog(exponent: np.Array, fraction: np.Array): np.Array {

@@ -4,7 +4,7 @@ import { type Tensor } from "../../base/tensor.ts";
 
 /** The tensor as an array that the caller owns. */
 export function arrayOf({ data, shape }: Tensor): np.Array {
-  return np.array(data as Float32Array<ArrayBuffer>, { shape: [...shape] });
+  return np.array(data, { shape: [...shape] });
 }
 
 /** The numbers of an array, which is consumed. */

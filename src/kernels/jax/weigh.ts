@@ -28,37 +28,33 @@ export interface Weighed {
   readonly weights: np.Array;
   /** Under softmax: weights are to be divided by `divisor`. */
   readonly statistics: RowStatistics | undefined;
-  /** @param scores - changes of the scores, 0 where a pair does not take part */
+  /** @param scores - changes of the scores */
   readonly tangent: (scores: np.Array | undefined, parameter: np.Array | undefined) => WeighedTangent;
 }
 
-/** Which pairs take part: `value` elsewhere. */
-export type Elsewhere = (values: np.Array, value: number) => np.Array;
+/** What a normaliser works on. */
+export interface WeighInputs {
+  /** [B, H, Q, S] */
+  readonly scores: () => np.Array;
+  /** Puts a number where a pair does not take part. */
+  readonly elsewhere: (values: np.Array, value: number) => np.Array;
+  /** The normaliser's own, [1, H, 1, 1]. */
+  readonly parameter: np.Array | undefined;
+  /** Statistics and weights of an earlier call with the same inputs. */
+  readonly known?: { readonly statistics?: RowStatistics; readonly weights?: np.Array };
+}
 
-/**
- * Weighs scores.
- *
- * @param scores - [B, H, Q, S]
- * @param elsewhere - puts a number where a pair does not take part
- * @param parameter - the normaliser's own, [1, H, 1, 1]
- * @param known - statistics of an earlier call with the same inputs
- */
-export function weigh(
-  { normaliser, aggregation }: Composition,
-  scores: np.Array,
-  elsewhere: Elsewhere,
-  parameter: np.Array | undefined,
-  known: RowStatistics | undefined,
-): Weighed {
+/** Weighs scores. */
+export function weigh({ normaliser, aggregation }: Composition, inputs: WeighInputs): Weighed {
   switch (normaliser.name) {
     case "softmax":
-      return softmax(elsewhere(scores, -Infinity), parameter, known);
+      return softmax(inputs);
     case "sigmoid":
-      return sigmoid(scores, elsewhere, sigmoidBias(normaliser.options["bias"], scores.shape[3], parameter));
+      return sigmoid(inputs, normaliser.options["bias"]);
     case "none":
       return normaliser.options["map"] === "exp"
-        ? exponential(elsewhere(scores, -Infinity))
-        : identity(elsewhere(scores, aggregation.needs === "scores" ? -Infinity : 0));
+        ? exponential(inputs)
+        : identity(inputs, aggregation.needs === "scores" ? -Infinity : 0);
     default:
       throw new UnsupportedError(
         "jax-normaliser",
@@ -71,16 +67,21 @@ export function weigh(
 /** Below every score, so that rows without keys have a finite maximum. */
 const lowest = -3.4028234663852886e38;
 
-function softmax(scores: np.Array, sink: np.Array | undefined, known: RowStatistics | undefined): Weighed {
-  const largest = known?.maximum ?? np.maximum(scores.ref.max(-1, { keepdims: true }), lowest);
-  const maximum = known !== undefined || sink === undefined ? largest : np.maximum(largest.ref, sink.ref);
-  const weights = np.exp(scores.ref.sub(maximum.ref));
+function softmax({ scores, elsewhere, parameter: sink, known }: WeighInputs): Weighed {
+  const allowed = (): np.Array => elsewhere(scores(), -Infinity);
+  const largestOf = (): np.Array => {
+    const ofRow = np.maximum(allowed().max(-1, { keepdims: true }), lowest);
+    return sink === undefined ? ofRow : np.maximum(ofRow, sink.ref);
+  };
+  const maximum = known?.statistics?.maximum ?? largestOf();
+  const weights = known?.weights ?? np.exp(allowed().sub(maximum.ref));
   const sinkTerm = sink === undefined ? undefined : np.exp(sink.ref.sub(maximum.ref));
   // The largest term is e^0, so a row with keys has at least mass 1.
-  const mass = (): np.Array => np.maximum(sumOf([weights.ref.sum(-1, { keepdims: true }), sinkTerm?.ref])!, 1);
+  const mass = (): np.Array =>
+    np.maximum(sumOf([weights.ref.sum(-1, { keepdims: true }), sinkTerm?.ref])!, 1);
   return {
     weights,
-    statistics: { maximum, divisor: known?.divisor ?? mass() },
+    statistics: { maximum, divisor: known?.statistics?.divisor ?? mass() },
     tangent(changes, sinkChange) {
       const dWeights = changes?.ref.mul(weights.ref);
       const dSink = sinkChange === undefined ? undefined : sinkTerm!.ref.mul(sinkChange.ref);
@@ -94,30 +95,41 @@ export function logSumExp({ maximum, divisor }: RowStatistics): np.Array {
   return log(divisor.ref).add(maximum.ref);
 }
 
-function sigmoidBias(option: unknown, keys: number, parameter: np.Array | undefined): np.Array | number {
-  if (parameter === undefined) return -Math.log(keys);
-  return typeof option === "number" ? parameter.ref : parameter.ref.sub(Math.log(keys));
-}
-
-function sigmoid(scores: np.Array, elsewhere: Elsewhere, bias: np.Array | number): Weighed {
-  const weights = elsewhere(logistic(scores.ref.add(bias)), 0);
-  const slope = (): np.Array => weights.ref.mul(weights.ref.neg().add(1));
+/** w = σ(s + bias), dw = w(1 − w)(ds + dbias). */
+function sigmoid({ scores, elsewhere, parameter, known }: WeighInputs, option: unknown): Weighed {
+  const biased = (): np.Array => {
+    const values = scores();
+    if (parameter === undefined) return values.sub(Math.log(values.shape[3]));
+    const sum = values.add(parameter.ref);
+    return typeof option === "number" ? sum : sum.sub(Math.log(values.shape[3]));
+  };
+  const weights = known?.weights ?? elsewhere(logistic(biased()), 0);
   return {
     weights,
     statistics: undefined,
     tangent(changes, biasChange) {
       const change = sumOf([changes?.ref, biasChange?.ref]);
-      return { weights: change?.mul(slope()), divisor: undefined };
+      return { weights: change?.mul(weights.ref.mul(weights.ref.neg().add(1))), divisor: undefined };
     },
   };
 }
 
-function exponential(scores: np.Array): Weighed {
-  const weights = np.exp(scores.ref);
-  const tangent: Weighed["tangent"] = (changes) => ({ weights: changes?.ref.mul(weights.ref), divisor: undefined });
+function exponential({ scores, elsewhere, known }: WeighInputs): Weighed {
+  const weights = known?.weights ?? np.exp(elsewhere(scores(), -Infinity));
+  const tangent: Weighed["tangent"] = (changes) => ({
+    weights: changes?.ref.mul(weights.ref),
+    divisor: undefined,
+  });
   return { weights, statistics: undefined, tangent };
 }
 
-function identity(weights: np.Array): Weighed {
-  return { weights, statistics: undefined, tangent: (changes) => ({ weights: changes?.ref, divisor: undefined }) };
+function identity({ scores, elsewhere }: WeighInputs, outside: number): Weighed {
+  return {
+    weights: elsewhere(scores(), outside),
+    statistics: undefined,
+    tangent: (changes) => ({
+      weights: changes === undefined ? undefined : elsewhere(changes, 0),
+      divisor: undefined,
+    }),
+  };
 }

@@ -35,7 +35,12 @@ export type Statement =
       readonly lane?: number;
     }
   | { readonly kind: "block" | "loop"; readonly label: string; readonly body: readonly Statement[] }
-  | { readonly kind: "if"; readonly condition: Value; readonly then: readonly Statement[]; readonly otherwise: readonly Statement[] }
+  | {
+      readonly kind: "if";
+      readonly condition: Value;
+      readonly then: readonly Statement[];
+      readonly otherwise: readonly Statement[];
+    }
   | { readonly kind: "branch"; readonly label: string; readonly condition?: Value }
   | { readonly kind: "call"; readonly callee: WasmFunction; readonly operands: readonly Value[] }
   | { readonly kind: "comment"; readonly text: string };
@@ -59,17 +64,32 @@ export interface WasmModule {
 }
 
 /** The value of an instruction. */
-export function operation(name: string, operands: readonly Value[], immediate?: number | readonly number[]): Value {
+export function operation(
+  name: string,
+  operands: readonly Value[],
+  immediate?: number | readonly number[],
+): Value {
   const { result } = instructions[name];
-  return { kind: "value", type: result as ValueType, operation: name, operands, ...(immediate === undefined ? {} : { immediate }) };
+  return {
+    kind: "value",
+    type: result as ValueType,
+    operation: name,
+    operands,
+    ...(immediate === undefined ? {} : { immediate }),
+  };
 }
 
 /** A pointer or a count: a number stands for a constant. */
 export type Integer = Value | number;
 
-const integer = (value: Integer): Value => (typeof value === "number" ? operation("i32.const", [], value) : value);
+const integer = (value: Integer): Value =>
+  typeof value === "number" ? operation("i32.const", [], value) : value;
 const constantOf = (value: Integer): number | undefined =>
-  typeof value === "number" ? value : value.operation === "i32.const" ? (value.immediate as number) : undefined;
+  typeof value === "number"
+    ? value
+    : value.operation === "i32.const"
+      ? (value.immediate as number)
+      : undefined;
 
 /** i32 arithmetic; operations on constants are done here, not in the kernel. */
 export const i32 = {
@@ -151,9 +171,14 @@ export const f32x4 = {
   or: two("v128.or") as Binary,
   xor: two("v128.xor") as Binary,
   /** `chosen` where the bits of `mask` are set, `other` elsewhere. */
-  select: (chosen: Value, other: Value, mask: Value): Value => operation("v128.bitselect", [chosen, other, mask]),
+  select: (chosen: Value, other: Value, mask: Value): Value =>
+    operation("v128.bitselect", [chosen, other, mask]),
   shuffle: (a: Value, b: Value, lanes: readonly [number, number, number, number]): Value =>
-    operation("i8x16.shuffle", [a, b], lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte))),
+    operation(
+      "i8x16.shuffle",
+      [a, b],
+      lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte)),
+    ),
 };
 
 /** Four int32 lanes. */
@@ -248,7 +273,13 @@ export class FunctionBuilder {
 
   /** Stores one lane of a vector. */
   storeLane(address: Value, value: Value, lane: number, offset = 0): void {
-    this.#body.push({ kind: "store", operation: "v128.store32_lane", operands: [address, value], offset, lane });
+    this.#body.push({
+      kind: "store",
+      operation: "v128.store32_lane",
+      operands: [address, value],
+      offset,
+      lane,
+    });
   }
 
   call(callee: WasmFunction, ...operands: readonly Integer[]): void {

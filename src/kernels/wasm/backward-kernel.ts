@@ -4,13 +4,22 @@
  * parameters is summed over rows, columns and pairs. A chunk owns its dk and dv and has a dq of its own, so that every
  * sum has one order, whatever the number of threads.
  */
-import { constantOf } from "../../score/expression.ts";
-import { derivative, type Expression } from "../../score/index.ts";
+import { type Expression } from "../../score/index.ts";
 import { termVariables } from "../../similarities/index.ts";
-import { defineFunction, f32x4, type FunctionBuilder, i32, type Local, scalar, type Value, type WasmFunction } from "./assembler.ts";
+import {
+  defineFunction,
+  f32x4,
+  type FunctionBuilder,
+  i32,
+  type Local,
+  scalar,
+  type Value,
+  type WasmFunction,
+} from "./assembler.ts";
 import { type KernelSpec, tileKeys, tileRows } from "./kernel-spec.ts";
 import { tileProduct } from "./micro-kernel.ts";
 import { alwaysMasked, type Emission, forRows, keyValuesFunction, rowValuesFunction } from "./pair-code.ts";
+import { gradients, withReciprocals } from "./score-gradient.ts";
 import { type ScoreProgram, scoreProgram } from "./score-program.ts";
 import { pullBack, scatter, type ScoreTile } from "./score-tile.ts";
 import { field } from "./scratch.ts";
@@ -34,13 +43,18 @@ export interface SlopeProgram {
 
 export function slopeProgram({ score, segments, parameterNames }: KernelSpec): SlopeProgram {
   const expressions: Expression[] = [score];
+  const variables = segments.map((_, index) => termVariables(index));
+  const byName = gradients(score, [
+    ...variables.flatMap((names) => Object.values(names) as string[]),
+    ...parameterNames,
+  ]);
+  const rewritten = new Map<Expression, Expression>();
   const slopesOf = (names: readonly string[]): Slope[] =>
     names.flatMap((name, index) => {
-      const slope = derivative(score, name);
-      if (constantOf(slope) === 0) return [];
-      return [{ index, output: expressions.push(slope) - 1 }];
+      const slope = byName.get(name);
+      if (slope === undefined) return [];
+      return [{ index, output: expressions.push(withReciprocals(slope, rewritten)) - 1 }];
     });
-  const variables = segments.map((_, index) => termVariables(index));
   const byInner = slopesOf(variables.map(({ inner }) => inner));
   const byQueryNorm = slopesOf(variables.map(({ queryNorm }) => queryNorm));
   const byKeyNorm = slopesOf(variables.map(({ keyNorm }) => keyNorm));
@@ -93,8 +107,20 @@ export function backwardPass(
     ["record", "scratch"],
     relaxed,
     (b, record, scratch) => {
-      const names = ["query", "packedKey", "key", "value", "packedValue", "outGradient", "queryGradient", "keyGradient", "valueGradient"] as const;
-      const base = Object.fromEntries(names.map((name) => [name, b.let(name, field(record, name))])) as Record<(typeof names)[number], Local>;
+      const names = [
+        "query",
+        "packedKey",
+        "key",
+        "value",
+        "packedValue",
+        "outGradient",
+        "queryGradient",
+        "keyGradient",
+        "valueGradient",
+      ] as const;
+      const base = Object.fromEntries(
+        names.map((name) => [name, b.let(name, field(record, name))]),
+      ) as Record<(typeof names)[number], Local>;
       const total = b.let("total", field(record, "rows"));
       const limit = b.let("limit", field(record, "limit"));
       const at = b.local("i32", "at");
@@ -108,9 +134,15 @@ export function backwardPass(
         const places = {
           packedKey: b.let("packedKeyAt", i32.add(base.packedKey, i32.mul(firstKey, 4 * rowWidth))),
           key: b.let("keyAt", i32.add(base.key, i32.mul(firstKey, 4 * rowWidth))),
-          packedValue: b.let("packedValueAt", i32.add(base.packedValue, i32.mul(firstKey, 4 * paddedValueWidth))),
+          packedValue: b.let(
+            "packedValueAt",
+            i32.add(base.packedValue, i32.mul(firstKey, 4 * paddedValueWidth)),
+          ),
           keyGradient: b.let("keyGradientAt", i32.add(base.keyGradient, i32.mul(firstKey, 4 * rowWidth))),
-          valueGradient: b.let("valueGradientAt", i32.add(base.valueGradient, i32.mul(firstKey, 4 * paddedValueWidth))),
+          valueGradient: b.let(
+            "valueGradientAt",
+            i32.add(base.valueGradient, i32.mul(firstKey, 4 * paddedValueWidth)),
+          ),
         };
         const left = b.let("left", i32.sub(limit, firstKey));
         b.if(i32.less(0, left), () => {
@@ -128,12 +160,19 @@ export function backwardPass(
             const rows = b.let("rows", i32.min(i32.sub(total, firstRow), tileRows));
             const paddedRows = b.let("paddedRows", i32.and(i32.add(rows, 3), -4));
             const query = b.let("queryAt", i32.add(base.query, i32.mul(firstRow, 4 * rowWidth)));
-            const queryGradient = b.let("queryGradientAt", i32.add(base.queryGradient, i32.mul(firstRow, 4 * rowWidth)));
-            const outGradient = b.let("outGradientAt", i32.add(base.outGradient, i32.mul(firstRow, 4 * paddedValueWidth)));
+            const queryGradient = b.let(
+              "queryGradientAt",
+              i32.add(base.queryGradient, i32.mul(firstRow, 4 * rowWidth)),
+            );
+            const outGradient = b.let(
+              "outGradientAt",
+              i32.add(base.outGradient, i32.mul(firstRow, 4 * paddedValueWidth)),
+            );
             if (rowValues !== undefined) b.call(rowValues, record, scratch, firstRow, paddedRows);
             scores.fill(b, scratch, query, places.packedKey, paddedRows, columns);
             const weights = b.let("weights", i32.add(scratch, layout.weights));
-            if (isMean) b.call(weightGradients, outGradient, places.packedValue, weights, paddedRows, columns, 0, 0);
+            if (isMean)
+              b.call(weightGradients, outGradient, places.packedValue, weights, paddedRows, columns, 0, 0);
             else b.call(fromWinners, record, weights, firstKey, firstRow, rows, columns);
             const maskNumber = b.let("maskNumber", i32.load(entryAt, 4));
             const bits = b.let("bits", i32.add(field(record, "masks"), i32.mul(maskNumber, 8 * tileRows)));
@@ -142,23 +181,48 @@ export function backwardPass(
             if (whole === undefined) run(partial);
             else {
               const isWhole = i32.and(i32.equal(maskNumber, 0), i32.less(tileKeys - 1, left));
-              b.if(isWhole, () => run(whole), () => run(partial));
+              b.if(
+                isWhole,
+                () => run(whole),
+                () => run(partial),
+              );
             }
-            if (isMean) b.call(valueGradients, weights, outGradient, places.valueGradient, columns, 0, paddedRows, 0);
+            if (isMean)
+              b.call(valueGradients, weights, outGradient, places.valueGradient, columns, 0, paddedRows, 0);
             slopes.byInner.forEach(({ index }, place) => {
               const gradient = b.let("gradient", i32.add(scratch, layout.inner[index]));
-              pulls[place].emit(b, gradient, { query, key: places.key, queryGradient, keyGradient: places.keyGradient }, paddedRows, columns);
+              pulls[place].emit(
+                b,
+                gradient,
+                { query, key: places.key, queryGradient, keyGradient: places.keyGradient },
+                paddedRows,
+                columns,
+              );
             });
             slopes.byQueryNorm.forEach(({ index }, place) => {
               const { offset, paddedWidth } = segments[index];
               const sums = i32.add(scratch, layout.rowSums + 4 * tileRows * place);
-              b.call(addRows, i32.add(queryGradient, 4 * offset), i32.add(query, 4 * offset), sums, paddedRows, 4 * paddedWidth);
+              b.call(
+                addRows,
+                i32.add(queryGradient, 4 * offset),
+                i32.add(query, 4 * offset),
+                sums,
+                paddedRows,
+                4 * paddedWidth,
+              );
             });
           });
           slopes.byKeyNorm.forEach(({ index }, place) => {
             const { offset, paddedWidth } = segments[index];
             const sums = i32.add(scratch, layout.keySums + 4 * tileKeys * place);
-            b.call(addRows, i32.add(places.keyGradient, 4 * offset), i32.add(places.key, 4 * offset), sums, columns, 4 * paddedWidth);
+            b.call(
+              addRows,
+              i32.add(places.keyGradient, 4 * offset),
+              i32.add(places.key, 4 * offset),
+              sums,
+              columns,
+              4 * paddedWidth,
+            );
           });
         });
       });
@@ -178,116 +242,148 @@ export function backwardPass(
 }
 
 /** `name(record, scratch, firstKey, rows, columns, bits, firstRow)`: weights and gradients of the pairs of a tile. */
-function slopesFunction(name: string, slopes: SlopeProgram, emission: Emission, masked: boolean): WasmFunction {
+function slopesFunction(
+  name: string,
+  slopes: SlopeProgram,
+  emission: Emission,
+  masked: boolean,
+): WasmFunction {
   const { spec, layout } = emission;
   const { program } = slopes;
   const parameters = ["record", "scratch", "firstKey", "rows", "columns", "bits", "firstRow"];
   const comment = "dS_ij = p_ij (dP_ij − Δ_i), G = dS·∂s/∂inner, sums of dS·∂s/∂‖q‖², ∂‖k‖², ∂parameters";
-  return defineFunction(name, comment, parameters, spec.relaxed, (b, record, scratch, firstKey, rows, columns, bits, firstRow) => {
-    const tile = { record, scratch, firstKey, rows, columns, bits, firstRow };
-    const parameterSums = slopes.byParameter.map((_, index) => {
-      const sum = b.local("v128", `parameterSum${index}`);
-      b.set(sum, f32x4.constant(0));
-      return sum;
-    });
-    forRows(b, emission, program, tile, masked, (row) => {
-      const isSoftmax = spec.weighing === "softmax";
-      const queryRow = b.let("queryBytes", i32.mul(i32.add(firstRow, row.row), 4));
-      const lse = isSoftmax ? b.let("lse", f32x4.splatAt(i32.add(field(record, "logSumExp"), queryRow))) : undefined;
-      const delta = isSoftmax ? b.let("delta", f32x4.splatAt(i32.add(field(record, "delta"), queryRow))) : undefined;
-      const querySums = slopes.byQueryNorm.map((_, index) => {
-        const sum = b.local("v128", `querySum${index}`);
+  return defineFunction(
+    name,
+    comment,
+    parameters,
+    spec.relaxed,
+    (b, record, scratch, firstKey, rows, columns, bits, firstRow) => {
+      const tile = { record, scratch, firstKey, rows, columns, bits, firstRow };
+      const parameterSums = slopes.byParameter.map((_, index) => {
+        const sum = b.local("v128", `parameterSum${index}`);
         b.set(sum, f32x4.constant(0));
         return sum;
       });
-      const rowParameterSums = parameterSums.map((_, index) => {
-        const sum = b.local("v128", `rowParameterSum${index}`);
-        b.set(sum, f32x4.constant(0));
-        return sum;
-      });
-      const tableRow = spec.learnsTable
-        ? b.let(
-            "tableGradientRow",
-            i32.add(field(record, "tableGradient"), i32.mul(i32.sub(firstKey, i32.add(firstRow, row.row)), 4)),
-          )
-        : undefined;
-      const biasRow = spec.hasBias
-        ? b.let(
-            "biasGradientRow",
-            i32.add(
-              i32.add(field(record, "biasGradient"), i32.mul(i32.add(firstRow, row.row), field(record, "biasGradientStride"))),
-              i32.mul(firstKey, 4),
-            ),
-          )
-        : undefined;
-      row.forKeys((pair) => {
-        const values = row.evaluate(pair, program.outputs).map((value) =>
-          value.operation === "local.get" || value.operation === "v128.const" ? value : b.let("slope", value),
+      forRows(b, emission, program, tile, masked, (row) => {
+        const isSoftmax = spec.weighing === "softmax";
+        const queryRow = b.let("queryBytes", i32.mul(i32.add(firstRow, row.row), 4));
+        const lse = isSoftmax
+          ? b.let("lse", f32x4.splatAt(i32.add(field(record, "logSumExp"), queryRow)))
+          : undefined;
+        const delta = isSoftmax
+          ? b.let("delta", f32x4.splatAt(i32.add(field(record, "delta"), queryRow)))
+          : undefined;
+        const querySums = slopes.byQueryNorm.map((_, index) => {
+          const sum = b.local("v128", `querySum${index}`);
+          b.set(sum, f32x4.constant(0));
+          return sum;
+        });
+        const rowParameterSums = parameterSums.map((_, index) => {
+          const sum = b.local("v128", `rowParameterSum${index}`);
+          b.set(sum, f32x4.constant(0));
+          return sum;
+        });
+        const tableRow = spec.learnsTable
+          ? b.let(
+              "tableGradientRow",
+              i32.add(
+                field(record, "tableGradient"),
+                i32.mul(i32.sub(firstKey, i32.add(firstRow, row.row)), 4),
+              ),
+            )
+          : undefined;
+        const biasRow = spec.hasBias
+          ? b.let(
+              "biasGradientRow",
+              i32.add(
+                i32.add(
+                  field(record, "biasGradient"),
+                  i32.mul(i32.add(firstRow, row.row), field(record, "biasGradientStride")),
+                ),
+                i32.mul(firstKey, 4),
+              ),
+            )
+          : undefined;
+        row.forKeys((pair) => {
+          const values = row
+            .evaluate(pair, program.outputs)
+            .map((value) =>
+              value.operation === "local.get" || value.operation === "v128.const"
+                ? value
+                : b.let("slope", value),
+            );
+          const score = b.let("score", row.biased(pair, values[0]));
+          const allowed = row.allowed(pair, score);
+          const kept = (value: Value): Value => (allowed === undefined ? value : f32x4.and(value, allowed));
+          const gradient = b.let("gradient", f32x4.load(pair.at, layout.weights));
+          const scoreGradient = b.local("v128", "scoreGradient");
+          switch (spec.weighing) {
+            case "softmax": {
+              const weight = b.let("weight", kept(expOfNonPositive(b, f32x4.sub(score, lse!))));
+              b.store(pair.at, weight, layout.weights);
+              b.set(scoreGradient, kept(f32x4.mul(weight, f32x4.sub(gradient, delta!))));
+              break;
+            }
+            case "sigmoid": {
+              const weight = b.let("weight", kept(vectorOperations.logistic(b, score, score)));
+              b.store(pair.at, weight, layout.weights);
+              const slope = f32x4.mul(weight, f32x4.sub(f32x4.constant(1), weight));
+              b.set(scoreGradient, kept(f32x4.mul(slope, gradient)));
+              break;
+            }
+            case "exp": {
+              const weight = b.let("weight", kept(vectorOperations.exp(b, score, score)));
+              b.store(pair.at, weight, layout.weights);
+              b.set(scoreGradient, kept(f32x4.mul(weight, gradient)));
+              break;
+            }
+            case "identity":
+              b.store(pair.at, kept(score), layout.weights);
+              b.set(scoreGradient, kept(gradient));
+              break;
+            case "maxplus":
+              b.set(scoreGradient, kept(gradient));
+              break;
+          }
+          const times = (slope: Slope): Value => kept(f32x4.mul(scoreGradient, values[slope.output]));
+          slopes.byInner.forEach((slope) => b.store(pair.at, times(slope), layout.inner[slope.index]));
+          slopes.byQueryNorm.forEach((slope, index) =>
+            b.set(querySums[index], f32x4.add(querySums[index], times(slope))),
+          );
+          const keyPlace =
+            slopes.byKeyNorm.length > 0
+              ? b.let("keyPlace", i32.add(scratch, i32.mul(pair.column, 4)))
+              : undefined;
+          slopes.byKeyNorm.forEach((slope, index) => {
+            const offset = layout.keySums + 4 * tileKeys * index;
+            b.store(keyPlace!, f32x4.add(f32x4.load(keyPlace!, offset), times(slope)), offset);
+          });
+          slopes.byParameter.forEach((slope, index) => {
+            b.set(rowParameterSums[index], f32x4.add(rowParameterSums[index], times(slope)));
+          });
+          if (tableRow !== undefined) {
+            const place = b.let("tablePlace", i32.add(tableRow, i32.mul(pair.column, 4)));
+            b.store(place, f32x4.add(f32x4.load(place), scoreGradient));
+          }
+          if (biasRow !== undefined) b.store(i32.add(biasRow, i32.mul(pair.column, 4)), scoreGradient);
+        });
+        querySums.forEach((sum, index) => {
+          const place = i32.add(scratch, row.rowBytes);
+          b.storeLane(place, b.sumLanes(sum), 0, layout.rowSums + 4 * tileRows * index);
+        });
+        rowParameterSums.forEach((sum, index) =>
+          b.set(parameterSums[index], f32x4.add(parameterSums[index], sum)),
         );
-        const score = b.let("score", row.biased(pair, values[0]));
-        const allowed = row.allowed(pair, score);
-        const kept = (value: Value): Value => (allowed === undefined ? value : f32x4.and(value, allowed));
-        const gradient = b.let("gradient", f32x4.load(pair.at, layout.weights));
-        const scoreGradient = b.local("v128", "scoreGradient");
-        switch (spec.weighing) {
-          case "softmax": {
-            const weight = b.let("weight", kept(expOfNonPositive(b, f32x4.sub(score, lse!))));
-            b.store(pair.at, weight, layout.weights);
-            b.set(scoreGradient, kept(f32x4.mul(weight, f32x4.sub(gradient, delta!))));
-            break;
-          }
-          case "sigmoid": {
-            const weight = b.let("weight", kept(vectorOperations.logistic(b, score, score)));
-            b.store(pair.at, weight, layout.weights);
-            const slope = f32x4.mul(weight, f32x4.sub(f32x4.constant(1), weight));
-            b.set(scoreGradient, kept(f32x4.mul(slope, gradient)));
-            break;
-          }
-          case "exp": {
-            const weight = b.let("weight", kept(vectorOperations.exp(b, score, score)));
-            b.store(pair.at, weight, layout.weights);
-            b.set(scoreGradient, kept(f32x4.mul(weight, gradient)));
-            break;
-          }
-          case "identity":
-            b.store(pair.at, kept(score), layout.weights);
-            b.set(scoreGradient, kept(gradient));
-            break;
-          case "maxplus":
-            b.set(scoreGradient, kept(gradient));
-            break;
-        }
-        const times = (slope: Slope): Value => kept(f32x4.mul(scoreGradient, values[slope.output]));
-        slopes.byInner.forEach((slope) => b.store(pair.at, times(slope), layout.inner[slope.index]));
-        slopes.byQueryNorm.forEach((slope, index) => b.set(querySums[index], f32x4.add(querySums[index], times(slope))));
-        const keyPlace = slopes.byKeyNorm.length > 0 ? b.let("keyPlace", i32.add(scratch, i32.mul(pair.column, 4))) : undefined;
-        slopes.byKeyNorm.forEach((slope, index) => {
-          const offset = layout.keySums + 4 * tileKeys * index;
-          b.store(keyPlace!, f32x4.add(f32x4.load(keyPlace!, offset), times(slope)), offset);
-        });
-        slopes.byParameter.forEach((slope, index) => {
-          b.set(rowParameterSums[index], f32x4.add(rowParameterSums[index], times(slope)));
-        });
-        if (tableRow !== undefined) {
-          const place = b.let("tablePlace", i32.add(tableRow, i32.mul(pair.column, 4)));
-          b.store(place, f32x4.add(f32x4.load(place), scoreGradient));
-        }
-        if (biasRow !== undefined) b.store(i32.add(biasRow, i32.mul(pair.column, 4)), scoreGradient);
       });
-      querySums.forEach((sum, index) => {
-        const place = i32.add(scratch, row.rowBytes);
-        b.storeLane(place, b.sumLanes(sum), 0, layout.rowSums + 4 * tileRows * index);
+      // A tile's sums are float32; tiles are summed in float64, as there may be a million of them.
+      slopes.byParameter.forEach((slope, index) => {
+        const sum = b.let("parameterSum", scalar.promote(f32x4.first(b.sumLanes(parameterSums[index]))));
+        const place = b.let("parameterPlace", field(record, "parameterGradient"));
+        b.store(place, scalar.add(scalar.load64(place, 8 * slope.index), sum), 8 * slope.index);
       });
-      rowParameterSums.forEach((sum, index) => b.set(parameterSums[index], f32x4.add(parameterSums[index], sum)));
-    });
-    // A tile's sums are float32; tiles are summed in float64, as there may be a million of them.
-    slopes.byParameter.forEach((slope, index) => {
-      const sum = b.let("parameterSum", scalar.promote(f32x4.first(b.sumLanes(parameterSums[index]))));
-      const place = b.let("parameterPlace", field(record, "parameterGradient"));
-      b.store(place, scalar.add(scalar.load64(place, 8 * slope.index), sum), 8 * slope.index);
-    });
-    clearPaddedRows(b, emission, slopes, tile);
-  });
+      clearPaddedRows(b, emission, slopes, tile);
+    },
+  );
 }
 
 /** Rows that fill up a group of four have weights and gradients 0, as products run over them. */
@@ -307,43 +403,62 @@ function clearPaddedRows(
       }
     });
     slopes.byQueryNorm.forEach((_, index) => {
-      b.storeLane(i32.add(scratch, i32.mul(row, 4)), f32x4.constant(0), 0, layout.rowSums + 4 * tileRows * index);
+      b.storeLane(
+        i32.add(scratch, i32.mul(row, 4)),
+        f32x4.constant(0),
+        0,
+        layout.rowSums + 4 * tileRows * index,
+      );
     });
   });
 }
 
 /** `addRows(c, x, factors, rows, bytes)`: c_m += 2·f_m·x_m, what flows through a squared norm. */
 function addRowsFunction(relaxed: boolean, rowWidth: number): WasmFunction {
-  return defineFunction("addRows", "c_m += 2·f_m·x_m", ["c", "x", "factors", "rows", "bytes"], relaxed, (b, c, x, factors, rows, bytes) => {
-    const [row, at] = ["row", "at"].map((name) => b.local("i32", name));
-    b.for(row, 0, rows, 1, () => {
-      const place = b.let("place", i32.mul(row, 4 * rowWidth));
-      const once = b.let("once", f32x4.splatAt(i32.add(factors, i32.mul(row, 4))));
-      const factor = b.let("factor", f32x4.add(once, once));
-      b.for(at, 0, bytes, 16, () => {
-        const to = b.let("to", i32.add(i32.add(c, place), at));
-        b.store(to, b.madd(factor, f32x4.load(i32.add(i32.add(x, place), at)), f32x4.load(to)));
+  return defineFunction(
+    "addRows",
+    "c_m += 2·f_m·x_m",
+    ["c", "x", "factors", "rows", "bytes"],
+    relaxed,
+    (b, c, x, factors, rows, bytes) => {
+      const [row, at] = ["row", "at"].map((name) => b.local("i32", name));
+      b.for(row, 0, rows, 1, () => {
+        const place = b.let("place", i32.mul(row, 4 * rowWidth));
+        const once = b.let("once", f32x4.splatAt(i32.add(factors, i32.mul(row, 4))));
+        const factor = b.let("factor", f32x4.add(once, once));
+        b.for(at, 0, bytes, 16, () => {
+          const to = b.let("to", i32.add(i32.add(c, place), at));
+          b.store(to, b.madd(factor, f32x4.load(i32.add(i32.add(x, place), at)), f32x4.load(to)));
+        });
       });
-    });
-  });
+    },
+  );
 }
 
 /** `fromWinners(record, weights, firstKey, firstRow, rows, columns)`: dS_ij = Σ_e dO_ie over the e that key j won. */
 function winnersFunction({ spec }: Emission): WasmFunction {
   const parameters = ["record", "weights", "firstKey", "firstRow", "rows", "columns"];
-  return defineFunction("fromWinners", "dS_ij = Σ_e dO_ie [j attains max_j(s_ij + v_je)]", parameters, spec.relaxed, (b, record, weights, firstKey, firstRow, rows, columns) => {
-    const [row, at, winner] = ["row", "at", "winner"].map((name) => b.local("i32", name));
-    b.for(row, 0, rows, 1, () => {
-      const start = b.let("start", i32.add(weights, i32.mul(row, 4 * tileKeys)));
-      b.for(at, 0, 4 * tileKeys, 16, () => b.store(i32.add(start, at), f32x4.constant(0)));
-      const place = b.let("place", i32.mul(i32.add(firstRow, row), 4 * spec.paddedValueWidth));
-      const winners = b.let("winners", i32.add(field(record, "winner"), place));
-      const gradients = b.let("gradients", i32.add(field(record, "outGradient"), place));
-      b.for(at, 0, 4 * spec.valueWidth, 4, () => {
-        b.set(winner, i32.sub(i32.load(i32.add(winners, at)), firstKey));
-        const isHere = i32.and(i32.less(-1, winner), i32.less(winner, columns));
-        b.if(isHere, () => scatter(b, i32.add(start, i32.mul(winner, 4)), f32x4.splatAt(i32.add(gradients, at)), 1));
+  return defineFunction(
+    "fromWinners",
+    "dS_ij = Σ_e dO_ie [j attains max_j(s_ij + v_je)]",
+    parameters,
+    spec.relaxed,
+    (b, record, weights, firstKey, firstRow, rows, columns) => {
+      const [row, at, winner] = ["row", "at", "winner"].map((name) => b.local("i32", name));
+      b.for(row, 0, rows, 1, () => {
+        const start = b.let("start", i32.add(weights, i32.mul(row, 4 * tileKeys)));
+        b.for(at, 0, 4 * tileKeys, 16, () => b.store(i32.add(start, at), f32x4.constant(0)));
+        const place = b.let("place", i32.mul(i32.add(firstRow, row), 4 * spec.paddedValueWidth));
+        const winners = b.let("winners", i32.add(field(record, "winner"), place));
+        const gradients = b.let("gradients", i32.add(field(record, "outGradient"), place));
+        b.for(at, 0, 4 * spec.valueWidth, 4, () => {
+          b.set(winner, i32.sub(i32.load(i32.add(winners, at)), firstKey));
+          const isHere = i32.and(i32.less(-1, winner), i32.less(winner, columns));
+          b.if(isHere, () =>
+            scatter(b, i32.add(start, i32.mul(winner, 4)), f32x4.splatAt(i32.add(gradients, at)), 1),
+          );
+        });
       });
-    });
-  });
+    },
+  );
 }

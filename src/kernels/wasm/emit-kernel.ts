@@ -1,5 +1,5 @@
 /** @file The whole module of a kernel: preparation, forward, what extras need, backward. */
-import { printScore } from "./print-wat.ts";
+import { termVariables } from "../../similarities/index.ts";
 import { type WasmFunction, type WasmModule } from "./assembler.ts";
 import { backwardPass, slopeProgram } from "./backward-kernel.ts";
 import { rowTermFunction, rowTilePass } from "./forward-kernel.ts";
@@ -41,6 +41,26 @@ export interface EmittedKernel {
 /** Most pages of 64 KiB that a memory may grow to: 4 GiB. */
 export const mostPages = 65_536;
 
+/** What a kernel says of itself above its text. */
+function headerOf(spec: KernelSpec): string[] {
+  const { segments, score, weighing, valueWidth, relaxed } = spec;
+  const inner = segments.map(
+    ({ inner, start, stop }, index) => `${termVariables(index).inner} = ${inner}[${start}, ${stop})`,
+  );
+  return [
+    `qklab kernel ${hashOf(spec)}: ${weighing} of s_ij = ${String(score)}`,
+    `inner: ${inner.join(", ")}; values of ${valueWidth} numbers; ${relaxed ? "relaxed" : "plain"} SIMD; emitted by src/kernels/wasm`,
+  ];
+}
+
+/** FNV-1a over all that the code depends on. */
+function hashOf({ score, rowScore, fullScore, ...rest }: KernelSpec): string {
+  const text = [score, rowScore, fullScore].map(String).join() + JSON.stringify(rest);
+  let hash = 0x811c9dc5;
+  for (const character of text) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
+}
+
 export function emitKernel(spec: KernelSpec): EmittedKernel {
   const layout = scratchLayout(spec);
   const emission: Emission = { spec, layout };
@@ -60,7 +80,7 @@ export function emitKernel(spec: KernelSpec): EmittedKernel {
   const names = new Set(functions.map(({ name }) => name));
   return {
     module: {
-      header: [`s = ${printScore(spec)}`],
+      header: headerOf(spec),
       functions,
       exports: tasks.filter((task) => names.has(task)),
       memory: { minimum: 1, maximum: mostPages, shared: spec.shared },

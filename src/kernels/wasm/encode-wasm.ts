@@ -1,5 +1,13 @@
 /** @file Bytes of a module: type, import, function, export, code and name sections of WebAssembly's binary format. */
-import { f32Bits, type Local, type Statement, type Value, type ValueType, type WasmFunction, type WasmModule } from "./assembler.ts";
+import {
+  f32Bits,
+  type Local,
+  type Statement,
+  type Value,
+  type ValueType,
+  type WasmFunction,
+  type WasmModule,
+} from "./assembler.ts";
 import { type InstructionCode, instructions } from "./instructions.ts";
 
 const typeCodes: Readonly<Record<ValueType, number>> = { i32: 0x7f, f32: 0x7d, f64: 0x7c, v128: 0x7b };
@@ -12,19 +20,34 @@ export function encodeWasm(module: WasmModule): Uint8Array<ArrayBuffer> {
   const { minimum, maximum, shared } = memory;
   const sections = [
     section(1, list(arities.map((count) => [0x60, ...list(filled(count, [typeCodes.i32])), 0]))),
-    section(2, [1, ...text("qklab"), ...text("memory"), 2, shared ? 3 : 1, ...unsigned(minimum), ...unsigned(maximum)]),
+    section(2, [
+      1,
+      ...text("qklab"),
+      ...text("memory"),
+      2,
+      shared ? 3 : 1,
+      ...unsigned(minimum),
+      ...unsigned(maximum),
+    ]),
     section(3, list(functions.map(({ parameters }) => unsigned(arities.indexOf(parameters.length))))),
     section(
       7,
       list(
-        exports.map((name) => [...text(name), 0, ...unsigned(functions.findIndex((definition) => definition.name === name))]),
+        exports.map((name) => [
+          ...text(name),
+          0,
+          ...unsigned(functions.findIndex((definition) => definition.name === name)),
+        ]),
       ),
     ),
     section(10, list(functions.map((definition) => body(definition, indexOf)))),
     section(0, [
       ...text("name"),
       ...section(1, list(functions.map(({ name }, index) => [...unsigned(index), ...text(name)]))),
-      ...section(2, list(functions.map((definition, index) => [...unsigned(index), ...localNames(definition)]))),
+      ...section(
+        2,
+        list(functions.map((definition, index) => [...unsigned(index), ...localNames(definition)])),
+      ),
     ]),
   ];
   return Uint8Array.from([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...sections.flat()]);
@@ -56,7 +79,11 @@ function body(definition: WasmFunction, indexOf: ReadonlyMap<WasmFunction, numbe
     return place;
   };
 
-  const immediate = ({ immediate: kind, alignment = 0 }: InstructionCode, given: Value["immediate"], lane = 0): void => {
+  const immediate = (
+    { immediate: kind, alignment = 0 }: InstructionCode,
+    given: Value["immediate"],
+    lane = 0,
+  ): void => {
     const number = typeof given === "number" ? given : 0;
     switch (kind) {
       case "none":
@@ -163,18 +190,30 @@ function vectorBytes(given: Value["immediate"]): readonly number[] {
   return given ?? [];
 }
 
-const bytesOf = (value: number): number[] => [value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >> 24) & 255];
+const bytesOf = (value: number): number[] => [
+  value & 255,
+  (value >> 8) & 255,
+  (value >> 16) & 255,
+  (value >> 24) & 255,
+];
 
 const filled = <T>(count: number, item: T): T[] => Array.from({ length: count }, () => item);
 
-const list = (items: readonly (readonly number[])[]): number[] => [...unsigned(items.length), ...items.flat()];
+const list = (items: readonly (readonly number[])[]): number[] => [
+  ...unsigned(items.length),
+  ...items.flat(),
+];
 
 const text = (characters: string): number[] => {
   const bytes = new TextEncoder().encode(characters);
   return [...unsigned(bytes.length), ...bytes];
 };
 
-const section = (id: number, content: readonly number[]): number[] => [id, ...unsigned(content.length), ...content];
+const section = (id: number, content: readonly number[]): number[] => [
+  id,
+  ...unsigned(content.length),
+  ...content,
+];
 
 function unsigned(value: number): number[] {
   const bytes: number[] = [];

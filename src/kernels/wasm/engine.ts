@@ -85,7 +85,9 @@ export class WasmEngine {
     const ofShape = this.#ofComposition.get(composition) ?? new Map<string, CompiledKernel>();
     this.#ofComposition.set(composition, ofShape);
     const shapeKey = Object.values(shape).join();
-    const found = ofShape.get(shapeKey) ?? this.#compile(kernelSpec(composition, shape, { relaxed: this.relaxed, shared: this.shared }));
+    const found =
+      ofShape.get(shapeKey) ??
+      this.#compile(kernelSpec(composition, shape, { relaxed: this.relaxed, shared: this.shared }));
     ofShape.set(shapeKey, found);
     return found;
   }

@@ -2,10 +2,26 @@
  * @file The forward pass of one row tile: over the key tiles that its pattern allows, scores, weights with running
  * statistics, and the weighted sum of values (flash attention; Dao et al. 2022, algorithm 1).
  */
-import { defineFunction, f32x4, type FunctionBuilder, i32, i32x4, type Local, type Value, type WasmFunction } from "./assembler.ts";
+import {
+  defineFunction,
+  f32x4,
+  type FunctionBuilder,
+  i32,
+  i32x4,
+  type Local,
+  type Value,
+  type WasmFunction,
+} from "./assembler.ts";
 import { tileKeys, tileRows } from "./kernel-spec.ts";
 import { tileProduct } from "./micro-kernel.ts";
-import { alwaysMasked, type Emission, forRows, keyValuesFunction, rowValuesFunction, type TileCode } from "./pair-code.ts";
+import {
+  alwaysMasked,
+  type Emission,
+  forRows,
+  keyValuesFunction,
+  rowValuesFunction,
+  type TileCode,
+} from "./pair-code.ts";
 import { emitProgram, type ScoreProgram } from "./score-program.ts";
 import { type ScoreTile } from "./score-tile.ts";
 import { field } from "./scratch.ts";
@@ -63,7 +79,10 @@ export function rowTilePass(
       b.set(out, i32.add(field(record, "out"), i32.mul(firstRow, 4 * spec.paddedValueWidth)));
       startRows(b, emission, scratch, out, paddedRows);
       if (isMaxplus) {
-        const winner = b.let("winner", i32.add(field(record, "winner"), i32.mul(firstRow, 4 * spec.paddedValueWidth)));
+        const winner = b.let(
+          "winner",
+          i32.add(field(record, "winner"), i32.mul(firstRow, 4 * spec.paddedValueWidth)),
+        );
         const slot = b.local("i32", "slot");
         b.for(slot, 0, i32.mul(paddedRows, 4 * spec.paddedValueWidth), 16, () => {
           b.store(i32.add(winner, slot), f32x4.bits(-1));
@@ -94,7 +113,11 @@ export function rowTilePass(
         if (whole === undefined) run(partial);
         else {
           const isWhole = i32.and(i32.equal(maskNumber, 0), i32.less(tileKeys - 1, left));
-          b.if(isWhole, () => run(whole), () => run(partial));
+          b.if(
+            isWhole,
+            () => run(whole),
+            () => run(partial),
+          );
         }
         b.set(seen, i32.add(seen, tileKeys));
         if (win !== undefined) b.call(win, record, scratch, firstKey, rows, columns, out, firstRow);
@@ -108,11 +131,19 @@ export function rowTilePass(
     if (purpose === "weigh") finishRows(b, emission, program, { record, scratch, out, rows, firstRow });
     if (purpose === "select") selectRows(b, emission, { record, scratch, rows, firstRow, seen, entryAt });
   });
-  const functions = [rowValues, keyValues, whole, partial, join, win, entry].filter((one) => one !== undefined);
+  const functions = [rowValues, keyValues, whole, partial, join, win, entry].filter(
+    (one) => one !== undefined,
+  );
   return { entry, functions };
 }
 
-function startRows(b: FunctionBuilder, { spec, layout }: Emission, scratch: Local, out: Local, rows: Local): void {
+function startRows(
+  b: FunctionBuilder,
+  { spec, layout }: Emission,
+  scratch: Local,
+  out: Local,
+  rows: Local,
+): void {
   const at = b.local("i32", "at");
   b.for(at, 0, i32.mul(rows, 4), 16, () => {
     const place = b.let("place", i32.add(scratch, at));
@@ -136,53 +167,64 @@ function tileFunction(
   const own: Emission = purpose === "select" ? { spec: { ...spec, selects: false }, layout } : emission;
   const parameters = ["record", "scratch", "firstKey", "rows", "columns", "bits", "firstRow", "seen"];
   const comment = `scores of a tile, ${masked ? "some pairs excluded" : "all pairs allowed"}`;
-  return defineFunction(name, comment, parameters, spec.relaxed, (b, record, scratch, firstKey, rows, columns, bits, firstRow, seen) => {
-    const tile: TileCode = { record, scratch, firstKey, rows, columns, bits, firstRow };
-    forRows(b, own, program, tile, masked, (row) => {
-      const scoreOf = (pair: Parameters<typeof row.biased>[0]): { score: Local; allowed: Value | undefined } => {
-        const score = b.let("score", row.biased(pair, row.evaluate(pair, [program.outputs[0]])[0]));
-        return { score, allowed: row.allowed(pair, score) };
-      };
-      const excluded = (score: Value, allowed: Value | undefined): Value =>
-        allowed === undefined ? score : f32x4.select(score, minusInfinity(), allowed);
-      if (purpose === "store") {
-        const to = b.let(
-          "to",
-          i32.add(
-            i32.add(field(record, "scores"), i32.mul(i32.add(firstRow, row.row), field(record, "scoresStride"))),
-            i32.mul(firstKey, 4),
-          ),
-        );
-        row.forKeys((pair) => {
-          const [own, shown] = row.evaluate(pair, program.outputs).map((value) => b.let("value", value));
-          const allowed = row.allowed(pair, b.let("score", row.biased(pair, own)));
-          b.store(i32.add(to, i32.mul(pair.column, 4)), excluded(row.biased(pair, shown), allowed));
-        });
-        return;
-      }
-      if (purpose === "select") {
-        const stride = i32.mul(field(record, "tileCount"), 4 * tileKeys);
-        const to = b.let(
-          "to",
-          i32.add(i32.add(i32.add(scratch, layout.sortable), i32.mul(row.row, stride)), i32.mul(seen, 4)),
-        );
-        row.forKeys((pair) => {
-          const { score, allowed } = scoreOf(pair);
-          // −0 becomes 0, as they are ties.
-          const plain = b.let("plain", f32x4.add(excluded(score, allowed), f32x4.constant(0)));
-          const flipped = f32x4.and(i32x4.shiftRight(plain, 31), f32x4.bits(0x7fffffff));
-          b.store(i32.add(to, i32.mul(pair.column, 4)), f32x4.xor(plain, flipped));
-        });
-        // Columns beyond the limit of a last tile hold nothing: they rank below every score.
-        const column = b.local("i32", "column");
-        b.for(column, columns, tileKeys, 4, () => {
-          b.store(i32.add(to, i32.mul(column, 4)), f32x4.bits(0x80000000));
-        });
-        return;
-      }
-      weighRow(b, emission, row, scoreOf, excluded, scratch);
-    });
-  });
+  return defineFunction(
+    name,
+    comment,
+    parameters,
+    spec.relaxed,
+    (b, record, scratch, firstKey, rows, columns, bits, firstRow, seen) => {
+      const tile: TileCode = { record, scratch, firstKey, rows, columns, bits, firstRow };
+      forRows(b, own, program, tile, masked, (row) => {
+        const scoreOf = (
+          pair: Parameters<typeof row.biased>[0],
+        ): { score: Local; allowed: Value | undefined } => {
+          const score = b.let("score", row.biased(pair, row.evaluate(pair, [program.outputs[0]])[0]));
+          return { score, allowed: row.allowed(pair, score) };
+        };
+        const excluded = (score: Value, allowed: Value | undefined): Value =>
+          allowed === undefined ? score : f32x4.select(score, minusInfinity(), allowed);
+        if (purpose === "store") {
+          const to = b.let(
+            "to",
+            i32.add(
+              i32.add(
+                field(record, "scores"),
+                i32.mul(i32.add(firstRow, row.row), field(record, "scoresStride")),
+              ),
+              i32.mul(firstKey, 4),
+            ),
+          );
+          row.forKeys((pair) => {
+            const [own, shown] = row.evaluate(pair, program.outputs).map((value) => b.let("value", value));
+            const allowed = row.allowed(pair, b.let("score", row.biased(pair, own)));
+            b.store(i32.add(to, i32.mul(pair.column, 4)), excluded(row.biased(pair, shown), allowed));
+          });
+          return;
+        }
+        if (purpose === "select") {
+          const stride = i32.mul(field(record, "tileCount"), 4 * tileKeys);
+          const to = b.let(
+            "to",
+            i32.add(i32.add(i32.add(scratch, layout.sortable), i32.mul(row.row, stride)), i32.mul(seen, 4)),
+          );
+          row.forKeys((pair) => {
+            const { score, allowed } = scoreOf(pair);
+            // −0 becomes 0, as they are ties.
+            const plain = b.let("plain", f32x4.add(excluded(score, allowed), f32x4.constant(0)));
+            const flipped = f32x4.and(i32x4.shiftRight(plain, 31), f32x4.bits(0x7fffffff));
+            b.store(i32.add(to, i32.mul(pair.column, 4)), f32x4.xor(plain, flipped));
+          });
+          // Columns beyond the limit of a last tile hold nothing: they rank below every score.
+          const column = b.local("i32", "column");
+          b.for(column, columns, tileKeys, 4, () => {
+            b.store(i32.add(to, i32.mul(column, 4)), f32x4.bits(0x80000000));
+          });
+          return;
+        }
+        weighRow(b, emission, row, scoreOf, excluded, scratch);
+      });
+    },
+  );
 }
 
 function weighRow(
@@ -202,7 +244,12 @@ function weighRow(
       const { weighing } = spec;
       if (weighing === "maxplus") b.store(pair.at, excluded(score, allowed), first);
       else if (weighing === "identity") b.store(pair.at, kept(score, allowed), first);
-      else b.store(pair.at, kept(vectorOperations[weighing === "exp" ? "exp" : "logistic"](b, score, score), allowed), first);
+      else
+        b.store(
+          pair.at,
+          kept(vectorOperations[weighing === "exp" ? "exp" : "logistic"](b, score, score), allowed),
+          first,
+        );
     });
     return;
   }
@@ -237,34 +284,46 @@ function weighRow(
 function winFunction({ spec, layout }: Emission): WasmFunction {
   const { paddedValueWidth, relaxed } = spec;
   const parameters = ["record", "scratch", "firstKey", "rows", "columns", "out", "firstRow"];
-  return defineFunction("win", "o_i = max_j(s_ij + v_j)", parameters, relaxed, (b, record, scratch, firstKey, rows, columns, out, firstRow) => {
-    const [row, at, column] = ["row", "at", "column"].map((name) => b.local("i32", name));
-    const [scoreAt, valueAt] = ["scoreAt", "valueAt"].map((name) => b.local("i32", name));
-    const [best, winner, key] = ["best", "winner", "key"].map((name) => b.local("v128", name));
-    const values = b.let("values", i32.add(field(record, "value"), i32.mul(firstKey, 4 * paddedValueWidth)));
-    const winners = b.let("winners", i32.add(field(record, "winner"), i32.mul(firstRow, 4 * paddedValueWidth)));
-    b.for(row, 0, rows, 1, () => {
-      b.for(at, 0, 4 * paddedValueWidth, 16, () => {
-        const place = b.let("place", i32.add(i32.mul(row, 4 * paddedValueWidth), at));
-        b.set(best, f32x4.load(i32.add(out, place)));
-        b.set(winner, f32x4.load(i32.add(winners, place)));
-        b.set(key, f32x4.splatInteger(firstKey));
-        b.set(scoreAt, i32.add(i32.add(scratch, layout.inner[0]), i32.mul(row, 4 * tileKeys)));
-        b.set(valueAt, i32.add(values, at));
-        b.for(column, 0, columns, 1, () => {
-          const sum = b.let("sum", f32x4.add(f32x4.splatAt(scoreAt), f32x4.load(valueAt)));
-          const isBetter = b.let("isBetter", f32x4.greater(sum, best));
-          b.set(best, f32x4.select(sum, best, isBetter));
-          b.set(winner, f32x4.select(key, winner, isBetter));
-          b.set(key, i32x4.add(key, f32x4.bits(1)));
-          b.set(scoreAt, i32.add(scoreAt, 4));
-          b.set(valueAt, i32.add(valueAt, 4 * paddedValueWidth));
+  return defineFunction(
+    "win",
+    "o_i = max_j(s_ij + v_j)",
+    parameters,
+    relaxed,
+    (b, record, scratch, firstKey, rows, columns, out, firstRow) => {
+      const [row, at, column] = ["row", "at", "column"].map((name) => b.local("i32", name));
+      const [scoreAt, valueAt] = ["scoreAt", "valueAt"].map((name) => b.local("i32", name));
+      const [best, winner, key] = ["best", "winner", "key"].map((name) => b.local("v128", name));
+      const values = b.let(
+        "values",
+        i32.add(field(record, "value"), i32.mul(firstKey, 4 * paddedValueWidth)),
+      );
+      const winners = b.let(
+        "winners",
+        i32.add(field(record, "winner"), i32.mul(firstRow, 4 * paddedValueWidth)),
+      );
+      b.for(row, 0, rows, 1, () => {
+        b.for(at, 0, 4 * paddedValueWidth, 16, () => {
+          const place = b.let("place", i32.add(i32.mul(row, 4 * paddedValueWidth), at));
+          b.set(best, f32x4.load(i32.add(out, place)));
+          b.set(winner, f32x4.load(i32.add(winners, place)));
+          b.set(key, f32x4.splatInteger(firstKey));
+          b.set(scoreAt, i32.add(i32.add(scratch, layout.inner[0]), i32.mul(row, 4 * tileKeys)));
+          b.set(valueAt, i32.add(values, at));
+          b.for(column, 0, columns, 1, () => {
+            const sum = b.let("sum", f32x4.add(f32x4.splatAt(scoreAt), f32x4.load(valueAt)));
+            const isBetter = b.let("isBetter", f32x4.greater(sum, best));
+            b.set(best, f32x4.select(sum, best, isBetter));
+            b.set(winner, f32x4.select(key, winner, isBetter));
+            b.set(key, i32x4.add(key, f32x4.bits(1)));
+            b.set(scoreAt, i32.add(scoreAt, 4));
+            b.set(valueAt, i32.add(valueAt, 4 * paddedValueWidth));
+          });
+          b.store(i32.add(out, place), best);
+          b.store(i32.add(winners, place), winner);
         });
-        b.store(i32.add(out, place), best);
-        b.store(i32.add(winners, place), winner);
       });
-    });
-  });
+    },
+  );
 }
 
 /** o_i /= l_i, lse_i = m_i + ln l_i (with the sink in both), zeros and −∞ for rows without keys. */
@@ -340,7 +399,10 @@ function selectRows(
       b.set(counts, i32x4.sub(counts, compare(f32x4.load(at))));
     });
     const lanes = [0, 1, 2, 3].map((lane) => i32x4.lane(counts, lane));
-    b.set(count, lanes.reduce((sum, lane) => i32.add(sum, lane)));
+    b.set(
+      count,
+      lanes.reduce((sum, lane) => i32.add(sum, lane)),
+    );
   };
   // The sortable form of −∞: excluded pairs rank there.
   const lowest = 0xff800000 ^ 0x7fffffff;
@@ -352,7 +414,11 @@ function selectRows(
       b.set(candidate, i32.or(found, i32.shiftRight(0x80000000 | 0, bit)));
       const signed = b.let("signed", f32x4.splatInteger(operationXor(candidate)));
       countWhere(from, (four) => f32x4.xor(i32x4.less(four, signed), f32x4.bits(-1)));
-      b.if(i32.less(count, keep), () => {}, () => b.set(found, candidate));
+      b.if(
+        i32.less(count, keep),
+        () => {},
+        () => b.set(found, candidate),
+      );
     });
     b.set(found, operationXor(found));
     b.if(i32.less(found, lowest), () => b.set(found, lowest));
@@ -392,10 +458,13 @@ export function rowTermFunction(program: ScoreProgram, { spec }: Emission): Wasm
     const norms = b.let("norms", field(record, "queryNorm"));
     const stride = b.let("stride", field(record, "queryNormStride"));
     const head = b.let("head", field(record, "head"));
-    const [from, to] = ["logSumExp", "fullLogSumExp"].map((name) => b.let(name, field(record, name as "logSumExp")));
+    const [from, to] = ["logSumExp", "fullLogSumExp"].map((name) =>
+      b.let(name, field(record, name as "logSumExp")),
+    );
     b.for(at, 0, i32.mul(field(record, "rows"), 4), 16, () => {
       const [term] = emitProgram(b, program, "row", [program.outputs[0]], {
-        variable: (name) => f32x4.load(i32.add(i32.add(norms, at), i32.mul(stride, Number(/_(\d+)$/.exec(name)?.[1] ?? 0)))),
+        variable: (name) =>
+          f32x4.load(i32.add(i32.add(norms, at), i32.mul(stride, Number(/_(\d+)$/.exec(name)?.[1] ?? 0)))),
         crossing: (_, index) => f32x4.splatAt(head, 4 * index),
       });
       b.store(i32.add(to, at), f32x4.add(f32x4.load(i32.add(from, at)), term));

@@ -30,7 +30,7 @@ export interface FusedResult extends AttentionResult {
 /**
  * Forward pass, without waiting for anything.
  *
- * @param inputs - q [B, H, Q, D], k [B, G, S, D], v [B, G, S, E]
+ * @param inputs - q [B, H, Q, D], k [B, G, S, D], v [B, G, S, E]: inputs that `checkInputs` accepts
  * @throws UnsupportedError `wasm-…` for parts that the kernels do not know, `memory` for calls beyond 4 GiB
  */
 export function fusedForward(
@@ -227,7 +227,9 @@ function backward(call: KernelCall, dOut: Tensor): AttentionGradients {
 
   const outGradient = call.takeFloats(heads.length * paddedQueries * paddedValueWidth);
   const delta = call.takeFloats(heads.length * paddedQueries);
-  const packedValue = call.takeFloats(Math.max(...heads.map(({ valueRows }) => valueRows + 1)) * paddedKeys * paddedValueWidth);
+  const packedValue = call.takeFloats(
+    Math.max(...heads.map(({ valueRows }) => valueRows + 1)) * paddedKeys * paddedValueWidth,
+  );
   const queryGradient = call.takeFloats(heads.length * chunks * queryFloats);
   const keyGradient = call.takeFloats(heads.length * paddedKeys * rowWidth);
   const valueGradient = call.takeFloats(heads.length * paddedKeys * paddedValueWidth);
@@ -316,27 +318,55 @@ function backward(call: KernelCall, dOut: Tensor): AttentionGradients {
     );
   }
 
-  const [dq, dk, dv] = [inputs.q, inputs.k, inputs.v].map(({ shape }) => ({ data: new Float32Array(sizeOf(shape)), shape }));
+  const [dq, dk, dv] = [inputs.q, inputs.k, inputs.v].map(({ shape }) => ({
+    data: new Float32Array(sizeOf(shape)),
+    shape,
+  }));
   const metricName = composition.similarity.metric;
   for (const { batch, head, keyHead, number } of heads) {
     const root = call.rootMetric(head);
     const metricOf = (source: Float32Array): Parameters<typeof pullRows>[4] =>
       root === undefined || metricName === undefined
         ? undefined
-        : { root, source, gradient: dParameters[metricName].subarray(head * sizes.width, (head + 1) * sizes.width) };
+        : {
+            root,
+            source,
+            gradient: dParameters[metricName].subarray(head * sizes.width, (head + 1) * sizes.width),
+          };
     const part = (data: Float32Array, index: number, count: number): Float32Array =>
       data.subarray(index * count, (index + 1) * count);
     const shared = batch * sizes.keyHeads + keyHead;
     const queryLifted = call.view(queryGradient + 4 * number * chunks * queryFloats, queryFloats);
     const queryCount = queries * sizes.width;
     const keyCount = keys * sizes.width;
-    pullRows(call.lifts.query, queryLifted, part(dq.data, number, queryCount), queries, metricOf(part(inputs.q.data, number, queryCount)));
+    pullRows(
+      call.lifts.query,
+      queryLifted,
+      part(dq.data, number, queryCount),
+      queries,
+      metricOf(part(inputs.q.data, number, queryCount)),
+    );
     const keyLifted = call.view(keyGradient + 4 * number * paddedKeys * rowWidth, paddedKeys * rowWidth);
-    pullRows(call.lifts.key, keyLifted, part(dk.data, shared, keyCount), keys, metricOf(part(inputs.k.data, shared, keyCount)));
-    const valueLifted = call.view(valueGradient + 4 * number * paddedKeys * paddedValueWidth, paddedKeys * paddedValueWidth);
-    const byCurvature = spec.weighing === "maxplus"
-      ? pullWinners(call, dOut, number, part(dv.data, shared, keys * valueWidth))
-      : pullValues(valueLifted, part(inputs.v.data, shared, keys * valueWidth), part(dv.data, shared, keys * valueWidth), valueLayout(call, head));
+    pullRows(
+      call.lifts.key,
+      keyLifted,
+      part(dk.data, shared, keyCount),
+      keys,
+      metricOf(part(inputs.k.data, shared, keyCount)),
+    );
+    const valueLifted = call.view(
+      valueGradient + 4 * number * paddedKeys * paddedValueWidth,
+      paddedKeys * paddedValueWidth,
+    );
+    const byCurvature =
+      spec.weighing === "maxplus"
+        ? pullWinners(call, dOut, number, part(dv.data, shared, keys * valueWidth))
+        : pullValues(
+            valueLifted,
+            part(inputs.v.data, shared, keys * valueWidth),
+            part(dv.data, shared, keys * valueWidth),
+            valueLayout(call, head),
+          );
     addTo(dParameters[composition.aggregation.parameters[0]?.name ?? ""], head, byCurvature);
     addNormaliserGradient(call, number, delta, dParameters);
   }
@@ -346,7 +376,9 @@ function backward(call: KernelCall, dOut: Tensor): AttentionGradients {
     dq,
     dk,
     dv,
-    ...(inputs.bias === undefined ? {} : { dBias: biasGradientOf(call, inputs.bias.shape, biasGradient, biasStride) }),
+    ...(inputs.bias === undefined
+      ? {}
+      : { dBias: biasGradientOf(call, inputs.bias.shape, biasGradient, biasStride) }),
     dParameters: Object.fromEntries(
       Object.entries(dParameters).map(([name, data]) => [
         name,
@@ -391,7 +423,11 @@ function addNormaliserGradient(
   const means = call.view(delta + 4 * number * call.paddedQueries, call.sizes.queries);
   lse.forEach((value, row) => {
     if (value === -Infinity) return;
-    addTo(dParameters[call.composition.normaliser.parameters[0].name], head, -Math.exp(sink - value) * means[row]);
+    addTo(
+      dParameters[call.composition.normaliser.parameters[0].name],
+      head,
+      -Math.exp(sink - value) * means[row],
+    );
   });
 }
 
@@ -452,7 +488,9 @@ function biasGradientOf(call: KernelCall, shape: readonly number[], address: num
 function pullWinners(call: KernelCall, dOut: Tensor, number: number, into: Float32Array): number {
   const { queries, valueWidth } = call.sizes;
   const { paddedValueWidth } = call.kernel.spec;
-  const winners = call.engine.arena.integers.subarray(call.winner / 4 + number * call.paddedQueries * paddedValueWidth);
+  const winners = call.engine.arena.integers.subarray(
+    call.winner / 4 + number * call.paddedQueries * paddedValueWidth,
+  );
   for (let row = 0; row < queries; row++) {
     for (let e = 0; e < valueWidth; e++) {
       const winner = winners[row * paddedValueWidth + e];
@@ -461,4 +499,3 @@ function pullWinners(call: KernelCall, dOut: Tensor, number: number, into: Float
   }
   return 0;
 }
-

@@ -14,14 +14,27 @@ export interface InstructionCode {
   readonly alignment?: number;
 }
 
-const plain = (opcode: number, result: InstructionCode["result"]): InstructionCode => ({ opcode, result, immediate: "none" });
-const vector = (opcode: number, result: InstructionCode["result"] = "v128", immediate: ImmediateKind = "none"): InstructionCode => ({
+const plain = (opcode: number, result: InstructionCode["result"]): InstructionCode => ({
+  opcode,
+  result,
+  immediate: "none",
+});
+const vector = (
+  opcode: number,
+  result: InstructionCode["result"] = "v128",
+  immediate: ImmediateKind = "none",
+): InstructionCode => ({
   opcode,
   prefix: 0xfd,
   result,
   immediate,
 });
-const memory = (opcode: number, result: InstructionCode["result"], alignment: number, prefix?: number): InstructionCode => ({
+const memory = (
+  opcode: number,
+  result: InstructionCode["result"],
+  alignment: number,
+  prefix?: number,
+): InstructionCode => ({
   opcode,
   result,
   immediate: "memory",

@@ -5,7 +5,6 @@
 import {
   type AttentionInputs,
   type AttentionSizes,
-  checkInputs,
   type Composition,
   resolveParameters,
 } from "../../attention/index.ts";
@@ -79,7 +78,7 @@ export class KernelCall {
     this.engine = engine;
     this.composition = composition;
     this.inputs = inputs;
-    this.sizes = checkInputs(inputs);
+    this.sizes = sizesOf(inputs);
     this.parameters = resolveParameters(composition, this.sizes, inputs.parameters);
     const { batch, heads, keyHeads, queries, keys, width, valueWidth } = this.sizes;
     const { similarity, position, aggregation, patterns } = composition;
@@ -91,7 +90,6 @@ export class KernelCall {
       hasMask: mask !== undefined,
     });
     const { spec, layout } = this.kernel;
-    this.plan = cachedPlan(patterns, queries, keys, offset);
     const [ownKeys, ownValues] = [similarity.metric !== undefined, aggregation.name === "centroid"];
     this.heads = Array.from({ length: batch * heads }, (_, number) => {
       const head = number % heads;
@@ -130,6 +128,8 @@ export class KernelCall {
     this.winner = spec.weighing === "maxplus" ? floats(queryRows * spec.paddedValueWidth) : 0;
     this.threshold = spec.selects ? floats(queryRows) : 0;
     this.tie = spec.selects ? floats(queryRows) : 0;
+    // Lists of tiles come after the tensors: a call beyond the memory is refused before they are made.
+    this.plan = cachedPlan(patterns, queries, keys, offset);
     this.#masks = this.copyIntegers(this.plan.masks);
     this.#rowEntries = this.copyIntegers(this.plan.rowEntries);
     this.#bias = bias === undefined ? 0 : floats(bias.data.length + tileKeys);
@@ -138,7 +138,10 @@ export class KernelCall {
     if (mask !== undefined) arena.bytes.set(mask.data, this.#mask);
     this.#table = this.#copyTable();
     const widestList = Math.max(1, ...rowTileCounts(this.plan));
-    this.#scratchBytes = roundUp(layout.bytes + (spec.selects ? 4 * tileRows * tileKeys * widestList : 0), 64);
+    this.#scratchBytes = roundUp(
+      layout.bytes + (spec.selects ? 4 * tileRows * tileKeys * widestList : 0),
+      64,
+    );
     this.#scratch = arena.take(this.#scratchBytes * engine.threads);
     this.#copyRows();
   }
@@ -191,7 +194,10 @@ export class KernelCall {
       }
       if (!doneValues.has(valueRows)) {
         doneValues.add(valueRows);
-        const valueSource = inputs.v.data.subarray(shared * keys * valueWidth, (shared + 1) * keys * valueWidth);
+        const valueSource = inputs.v.data.subarray(
+          shared * keys * valueWidth,
+          (shared + 1) * keys * valueWidth,
+        );
         const at = this.value + 4 * valueRows * paddedKeys * paddedValueWidth;
         const curvature = this.aggregationParameter(head);
         const isCentroid = composition.aggregation.name === "centroid";
@@ -226,7 +232,8 @@ export class KernelCall {
     const view = this.view(address, heads * length);
     view.fill(0);
     for (let head = 0; head < heads; head++) {
-      for (let x = 0; x < deltas.length; x++) view[head * length + x] = table[(head + 1) * deltas.length - 1 - x];
+      for (let x = 0; x < deltas.length; x++)
+        view[head * length + x] = table[(head + 1) * deltas.length - 1 - x];
     }
     return address;
   }
@@ -252,7 +259,10 @@ export class KernelCall {
     const address = this.takeFloats(heads * count);
     const view = this.view(address, heads * count);
     for (let head = 0; head < heads; head++) {
-      view.set([...headTable(program, this.#headNumbers(head)), this.normaliserParameter(head) ?? 0], head * count);
+      view.set(
+        [...headTable(program, this.#headNumbers(head)), this.normaliserParameter(head) ?? 0],
+        head * count,
+      );
     }
     this.#tables.set(program, address);
     return { address, count };
@@ -335,7 +345,9 @@ export class KernelCall {
   prepareKeys(): void {
     const { spec } = this.kernel;
     const { rowWidth, segments } = spec;
-    const used = variablesOf(spec.rowScore === undefined ? spec.fullScore : spec.fullScore.add(spec.rowScore));
+    const used = variablesOf(
+      spec.rowScore === undefined ? spec.fullScore : spec.fullScore.add(spec.rowScore),
+    );
     const needs = (prefix: string): boolean => [...used].some((name) => name.startsWith(prefix));
     const keyHeads = new Map(this.heads.map(({ keyRows }) => [keyRows, keyRows]));
     const blocks = [...keyHeads.keys()].flatMap((keyRows) =>
@@ -382,7 +394,17 @@ export class KernelCall {
   }
 }
 
-const fieldPlaces = Object.fromEntries(recordFields.map((name, place) => [name, place])) as Record<RecordField, number>;
+/** The extents of inputs that were checked before. */
+function sizesOf({ q, k, v }: AttentionInputs<Tensor>): AttentionSizes {
+  const [batch, heads, queries, width] = q.shape;
+  const [, keyHeads, keys] = k.shape;
+  return { batch, heads, keyHeads, queries, keys, width, valueWidth: v.shape[3] };
+}
+
+const fieldPlaces = Object.fromEntries(recordFields.map((name, place) => [name, place])) as Record<
+  RecordField,
+  number
+>;
 
 const rowTileCounts = ({ rowStart }: TilePlan): number[] =>
   Array.from({ length: rowStart.length - 1 }, (_, tile) => rowStart[tile + 1] - rowStart[tile]);

@@ -6,6 +6,7 @@
 import { type Composition } from "../../attention/index.ts";
 import { constantOf } from "../../score/expression.ts";
 import { type Expression, splitRowTerm, variable, variablesOf } from "../../score/index.ts";
+import { withReciprocals } from "./score-gradient.ts";
 import { guards, type InnerName, isKeyVariable } from "../../similarities/index.ts";
 
 /** Rows of a query tile and keys of a key tile: with D = 64 the tiles of one step stay in the first two caches. */
@@ -90,14 +91,22 @@ export function kernelSpec(
   const segments = similarity.terms(call.width).map(({ inner, start, stop }): Segment => {
     const width = stop - start;
     const paddedWidth = roundUp(width, 8);
-    const segment = { inner: inner === "symplectic" ? "dot" : inner, isSymplectic: inner === "symplectic", start, stop, width, paddedWidth, offset } as const;
+    const segment = {
+      inner: inner === "symplectic" ? "dot" : inner,
+      isSymplectic: inner === "symplectic",
+      start,
+      stop,
+      width,
+      paddedWidth,
+      offset,
+    } as const;
     offset += paddedWidth;
     return segment;
   });
   const dropsRow = normaliser.name === "softmax" && normaliser.shiftInvariant;
   const { row, pair } = splitRowTerm(similarity.score, isKeyVariable);
   const plain = dropsRow ? pair : similarity.score;
-  const score = normaliser.name === "sigmoid" ? plain.add(variable(sigmoidBias)) : plain;
+  const score = withReciprocals(normaliser.name === "sigmoid" ? plain.add(variable(sigmoidBias)) : plain);
   const scalars = similarity.parameters.map(({ name }) => name).filter((name) => name !== similarity.metric);
   const used = variablesOf(score);
   const valueWidth = call.valueWidth + (aggregation.name === "centroid" ? centroidColumns : 0);

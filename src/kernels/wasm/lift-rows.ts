@@ -25,14 +25,22 @@ export function rowLift(
   places: { readonly first: number; readonly count: number; readonly length: number },
   hasMetric: boolean,
 ): RowLift {
-  const table = position.place === "rotation" ? rotaryTable(position, shape.width, { ...places, role: side }) : undefined;
+  const table =
+    position.place === "rotation" ? rotaryTable(position, shape.width, { ...places, role: side }) : undefined;
   const [{ isSymplectic }] = shape.segments;
-  const isOne = shape.segments.length === 1 && shape.rowWidth === shape.width && !(isSymplectic && side === "key");
+  const isOne =
+    shape.segments.length === 1 && shape.rowWidth === shape.width && !(isSymplectic && side === "key");
   return { side, ...shape, table, isPlain: isOne && table === undefined && !hasMetric };
 }
 
 /** Writes `count` lifted rows to `target`, which is [≥ count, rowWidth] and all zeros where a segment has no coordinate. */
-export function liftRows(lift: RowLift, source: Float32Array, target: Float32Array, count: number, root?: Float64Array): void {
+export function liftRows(
+  lift: RowLift,
+  source: Float32Array,
+  target: Float32Array,
+  count: number,
+  root?: Float64Array,
+): void {
   const { width, rowWidth, segments, side, table } = lift;
   if (lift.isPlain) {
     target.set(source);

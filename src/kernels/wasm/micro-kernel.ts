@@ -1,8 +1,17 @@
 /**
  * @file The register tile that all matrix products of a kernel go through: C[4 rows × 8 lanes] ⊕= Σ_k A[m, k] ⊗ B[k, n], A read
- * as splats from any two strides, B as rows of eight lanes. 8 sums, 2 rows of B and 1 splat fill 11 of 16 registers.
+ * from any two strides and spread over lanes, B as rows of eight lanes. 8 sums, 2 rows of B, 4 of A and 1 splat fill 15 of 16 registers.
  */
-import { defineFunction, f32x4, type FunctionBuilder, i32, type Integer, type Local, type Value, type WasmFunction } from "./assembler.ts";
+import {
+  defineFunction,
+  f32x4,
+  type FunctionBuilder,
+  i32,
+  type Integer,
+  type Local,
+  type Value,
+  type WasmFunction,
+} from "./assembler.ts";
 
 /** How one step joins a of A and b of B with the sum c. */
 export type Step = "multiply" | "distance";
@@ -58,6 +67,7 @@ export function tileProduct(relaxed: boolean, product: TileProduct): WasmFunctio
       const low = b.local("v128", "b0");
       const high = b.local("v128", "b1");
       const splat = b.local("v128", "a");
+      const rowVectors = [0, 1, 2, 3].map((m) => b.local("v128", `a${m}`));
       b.for(column, 0, columnCount === "given" ? columns : columnCount, 8, () => {
         b.set(aRow, aStart);
         b.for(row, 0, rows, rowsPerTile, () => {
@@ -74,8 +84,26 @@ export function tileProduct(relaxed: boolean, product: TileProduct): WasmFunctio
               b.set(sums[2 * m + 1], steps[step](b, splat, high, sums[2 * m + 1]));
             }
           };
+          const four = (): void => {
+            // Where one load reads four numbers of A, lanes are spread by shuffles: fewer loads, which are what limits.
+            const along = a.step === 1 ? rowVectors : undefined;
+            along?.forEach((vector, m) => b.set(vector, f32x4.load(aAt, 4 * m * a.row)));
+            for (let at = 0; at < unrolled; at++) {
+              b.set(low, f32x4.load(bAt, 4 * at * right.step));
+              b.set(high, f32x4.load(bAt, 4 * at * right.step + 16));
+              if (along === undefined) b.set(rowVectors[0], f32x4.load(aAt, 4 * at * a.step));
+              for (let m = 0; m < rowsPerTile; m++) {
+                const [source, lane] = along === undefined ? [rowVectors[0], m] : [along[m], at];
+                b.set(splat, f32x4.shuffle(source, source, [lane, lane, lane, lane]));
+                b.set(sums[2 * m], steps[step](b, splat, low, sums[2 * m]));
+                b.set(sums[2 * m + 1], steps[step](b, splat, high, sums[2 * m + 1]));
+              }
+            }
+          };
+          const canShuffle = relaxed && (a.step === 1 || a.row === 1);
           const many = (count: number): void => {
-            for (let at = 0; at < count; at++) one(at);
+            if (canShuffle && count === unrolled) four();
+            else for (let at = 0; at < count; at++) one(at);
           };
           const whole: Integer = stepCount === "given" ? givenSteps : stepCount - (stepCount % unrolled);
           b.for(k, 0, whole, unrolled, () => {

@@ -2,7 +2,16 @@
  * @file The code that walks over the pairs of one tile: what rows and keys know of themselves is computed first, then
  * scores four keys at a time, with the predicates that exclude pairs.
  */
-import { defineFunction, f32x4, type FunctionBuilder, i32, i32x4, type Local, type Value, type WasmFunction } from "./assembler.ts";
+import {
+  defineFunction,
+  f32x4,
+  type FunctionBuilder,
+  i32,
+  i32x4,
+  type Local,
+  type Value,
+  type WasmFunction,
+} from "./assembler.ts";
 import { type KernelSpec, tileKeys, tileRows } from "./kernel-spec.ts";
 import { emitProgram, type ScoreProgram } from "./score-program.ts";
 import { field, type ScratchLayout } from "./scratch.ts";
@@ -13,15 +22,26 @@ export interface Emission {
   readonly layout: ScratchLayout;
 }
 
+/** Programs of more instructions a pair gain nothing from being written twice a turn of their loop. */
+const mostUnrolled = 24;
+
 const indexOfVariable = (name: string): number => Number(/_(\d+)$/.exec(name)?.[1] ?? 0);
 
 /** `name(record, scratch, firstRow, rows)`: values of {@link ScoreProgram.rows} for a row tile. Undefined when there are none. */
-export function rowValuesFunction(name: string, program: ScoreProgram, { spec, layout }: Emission): WasmFunction | undefined {
+export function rowValuesFunction(
+  name: string,
+  program: ScoreProgram,
+  { spec, layout }: Emission,
+): WasmFunction | undefined {
   return valuesFunction(name, program, "row", spec, layout.rowValues, tileRows);
 }
 
 /** `name(record, scratch, firstKey, columns)`: values of {@link ScoreProgram.keys} for a key tile. */
-export function keyValuesFunction(name: string, program: ScoreProgram, { spec, layout }: Emission): WasmFunction | undefined {
+export function keyValuesFunction(
+  name: string,
+  program: ScoreProgram,
+  { spec, layout }: Emission,
+): WasmFunction | undefined {
   return valuesFunction(name, program, "key", spec, layout.keyValues, tileKeys);
 }
 
@@ -36,21 +56,30 @@ function valuesFunction(
   const wanted = rate === "row" ? program.rows : program.keys;
   if (wanted.length === 0) return undefined;
   const comment = `numbers of a score that change from ${rate} to ${rate}`;
-  return defineFunction(name, comment, ["record", "scratch", "first", "count"], relaxed, (b, record, scratch, first, count) => {
-    const norms = b.let("norms", i32.add(field(record, rate === "row" ? "queryNorm" : "keyNorm"), i32.mul(first, 4)));
-    const stride = b.let("stride", field(record, rate === "row" ? "queryNormStride" : "keyNormStride"));
-    const head = b.let("head", field(record, "head"));
-    const at = b.local("i32", "at");
-    b.for(at, 0, count, 4, () => {
-      const values = emitProgram(b, program, rate, wanted, {
-        variable: (variable) =>
-          f32x4.load(i32.add(i32.add(norms, i32.mul(at, 4)), i32.mul(stride, indexOfVariable(variable)))),
-        crossing: (_, index) => f32x4.splatAt(head, 4 * index),
+  return defineFunction(
+    name,
+    comment,
+    ["record", "scratch", "first", "count"],
+    relaxed,
+    (b, record, scratch, first, count) => {
+      const norms = b.let(
+        "norms",
+        i32.add(field(record, rate === "row" ? "queryNorm" : "keyNorm"), i32.mul(first, 4)),
+      );
+      const stride = b.let("stride", field(record, rate === "row" ? "queryNormStride" : "keyNormStride"));
+      const head = b.let("head", field(record, "head"));
+      const at = b.local("i32", "at");
+      b.for(at, 0, count, 4, () => {
+        const values = emitProgram(b, program, rate, wanted, {
+          variable: (variable) =>
+            f32x4.load(i32.add(i32.add(norms, i32.mul(at, 4)), i32.mul(stride, indexOfVariable(variable)))),
+          crossing: (_, index) => f32x4.splatAt(head, 4 * index),
+        });
+        const place = b.let("place", i32.add(scratch, i32.mul(at, 4)));
+        values.forEach((value, index) => b.store(place, value, to + 4 * extent * index));
       });
-      const place = b.let("place", i32.add(scratch, i32.mul(at, 4)));
-      values.forEach((value, index) => b.store(place, value, to + 4 * extent * index));
-    });
-  });
+    },
+  );
 }
 
 /** The tile that pair code walks over. */
@@ -110,6 +139,7 @@ export function forRows(
   const biasStride = spec.hasBias ? b.let("biasStride", field(record, "biasStride")) : undefined;
   const mask = spec.hasMask ? b.let("mask", field(record, "mask")) : undefined;
   const maskStride = spec.hasMask ? b.let("maskStride", field(record, "maskStride")) : undefined;
+  const isShort = program.rates.filter((rate) => rate === "pair").length <= mostUnrolled;
   b.for(row, 0, rows, 1, () => {
     b.set(rowBytes, i32.mul(row, 4));
     const rowScratch = b.let("rowScratch", i32.add(scratch, rowBytes));
@@ -119,13 +149,17 @@ export function forRows(
     const start = b.let("start", i32.add(scratch, i32.mul(row, 4 * tileKeys)));
     const queryRow = b.let("queryRow", i32.add(firstRow, row));
     const tableRow =
-      table === undefined ? undefined : b.let("tableRow", i32.add(table, i32.mul(i32.sub(firstKey, queryRow), 4)));
+      table === undefined
+        ? undefined
+        : b.let("tableRow", i32.add(table, i32.mul(i32.sub(firstKey, queryRow), 4)));
     const biasRow =
       bias === undefined
         ? undefined
         : b.let("biasRow", i32.add(i32.add(bias, i32.mul(queryRow, biasStride!)), i32.mul(firstKey, 4)));
     const maskRow =
-      mask === undefined ? undefined : b.let("maskRow", i32.add(i32.add(mask, i32.mul(queryRow, maskStride!)), firstKey));
+      mask === undefined
+        ? undefined
+        : b.let("maskRow", i32.add(i32.add(mask, i32.mul(queryRow, maskStride!)), firstKey));
     const bitsRow = masked ? b.let("bitsRow", i32.add(bits, i32.mul(row, 8))) : undefined;
     const threshold = spec.selects
       ? b.let("threshold", f32x4.splatAt(i32.add(field(record, "threshold"), i32.mul(queryRow, 4))))
@@ -140,9 +174,12 @@ export function forRows(
         const column = b.local("i32", "column");
         const at = b.local("i32", "at");
         b.set(at, start);
-        b.for(column, 0, columns, 4, () => {
+        b.for(column, 0, columns, isShort ? 8 : 4, () => {
           inner({ column, at });
-          b.set(at, i32.add(at, 16));
+          if (isShort) {
+            inner({ column: b.let("nextColumn", i32.add(column, 4)), at: b.let("nextAt", i32.add(at, 16)) });
+          }
+          b.set(at, i32.add(at, isShort ? 32 : 16));
         });
       },
       evaluate: ({ column, at }, wanted) =>

@@ -16,21 +16,21 @@ export interface NodeEngineOptions {
   readonly relaxed?: boolean;
 }
 
-/**
- * An engine on the threads of this process. It keeps no process alive.
- *
- * @example
- * ```ts
- * const engine = nodeEngine({ threads: 2 });
- * ```
- */
-export function nodeEngine({ threads = availableParallelism(), relaxed }: NodeEngineOptions = {}): WasmEngine {
-  // Node 20 has relaxed SIMD behind a flag, which must be set before the first module is compiled; later versions refuse it.
-  if (process.versions.node.startsWith("20.")) setFlagsFromString("--experimental-wasm-relaxed-simd");
+/** An engine on the threads of this process. It keeps no process alive. */
+export function nodeEngine({
+  threads = availableParallelism(),
+  relaxed,
+}: NodeEngineOptions = {}): WasmEngine {
+  allowRelaxedSimd();
   return new WasmEngine({
     ...(relaxed === undefined ? {} : { relaxed }),
     ...(threads > 1 ? { pool: (memory) => nodePool(memory, threads) } : {}),
   });
+}
+
+/** Node 20 has relaxed SIMD behind a flag, which must be set before the first module is compiled; later versions refuse it. */
+export function allowRelaxedSimd(): void {
+  if (process.versions.node.startsWith("20.")) setFlagsFromString("--experimental-wasm-relaxed-simd");
 }
 
 /** A worker that has joined a phase answers within this, or within many times what the slowest task took here. */

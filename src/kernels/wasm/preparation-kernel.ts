@@ -1,10 +1,24 @@
 /** @file What is computed once per call: keys and values packed in panels of eight, squared norms, Δ_i = dO_i·o_i, sums of dq. */
-import { defineFunction, f32x4, type FunctionBuilder, i32, type Local, type Value, type WasmFunction } from "./assembler.ts";
+import {
+  defineFunction,
+  f32x4,
+  type FunctionBuilder,
+  i32,
+  type Local,
+  type Value,
+  type WasmFunction,
+} from "./assembler.ts";
 import { type KernelSpec } from "./kernel-spec.ts";
 import { field, type RecordField } from "./scratch.ts";
 
 /** `pack…(record, scratch)`: rows × width from `from` to panels [width, 8] at `to`; `rows` a multiple of 8. */
-function packFunction(name: string, width: number, from: RecordField, to: RecordField, relaxed: boolean): WasmFunction {
+function packFunction(
+  name: string,
+  width: number,
+  from: RecordField,
+  to: RecordField,
+  relaxed: boolean,
+): WasmFunction {
   const comment = "eight rows side by side, so that one load reads one coordinate of four of them";
   return defineFunction(name, comment, ["record", "scratch"], relaxed, (b, record) => {
     const [row, at] = ["row", "at"].map((local) => b.local("i32", local));
@@ -62,7 +76,13 @@ function rowProducts(
   });
 }
 
-function normsFunction(name: string, from: RecordField, to: RecordField, stride: RecordField, spec: KernelSpec): WasmFunction {
+function normsFunction(
+  name: string,
+  from: RecordField,
+  to: RecordField,
+  stride: RecordField,
+  spec: KernelSpec,
+): WasmFunction {
   const { segments, rowWidth, relaxed } = spec;
   return defineFunction(name, "‖x‖² of every segment", ["record", "scratch"], relaxed, (b, record) => {
     segments.forEach(({ offset, paddedWidth }, index) => {
@@ -78,24 +98,36 @@ function normsFunction(name: string, from: RecordField, to: RecordField, stride:
 export function preparationFunctions(spec: KernelSpec): readonly WasmFunction[] {
   const { relaxed, rowWidth, paddedValueWidth } = spec;
   const delta = defineFunction("delta", "Δ_i = dO_i·o_i", ["record", "scratch"], relaxed, (b, record) => {
-    const [a, other, out, rows] = (["outGradient", "out", "delta", "rows"] as const).map((name) => field(record, name));
-    rowProducts(b, { a, b: other, out, rows }, { rowWidth: paddedValueWidth, start: 0, width: paddedValueWidth });
+    const [a, other, out, rows] = (["outGradient", "out", "delta", "rows"] as const).map((name) =>
+      field(record, name),
+    );
+    rowProducts(
+      b,
+      { a, b: other, out, rows },
+      { rowWidth: paddedValueWidth, start: 0, width: paddedValueWidth },
+    );
   });
-  const sumChunks = defineFunction("sumChunks", "dq = Σ over chunks, in their order", ["record", "scratch"], relaxed, (b, record) => {
-    const [at, chunk, from] = ["at", "chunk", "from"].map((local) => b.local("i32", local));
-    const to = b.let("to", field(record, "queryGradient"));
-    const bytes = b.let("bytes", i32.mul(field(record, "rows"), 4 * rowWidth));
-    const sum = b.local("v128", "sum");
-    b.for(at, 0, bytes, 16, () => {
-      b.set(from, i32.add(to, at));
-      b.set(sum, f32x4.load(from));
-      b.for(chunk, 1, field(record, "count"), 1, () => {
-        b.set(from, i32.add(from, field(record, "scoresStride")));
-        b.set(sum, f32x4.add(sum, f32x4.load(from)));
+  const sumChunks = defineFunction(
+    "sumChunks",
+    "dq = Σ over chunks, in their order",
+    ["record", "scratch"],
+    relaxed,
+    (b, record) => {
+      const [at, chunk, from] = ["at", "chunk", "from"].map((local) => b.local("i32", local));
+      const to = b.let("to", field(record, "queryGradient"));
+      const bytes = b.let("bytes", i32.mul(field(record, "rows"), 4 * rowWidth));
+      const sum = b.local("v128", "sum");
+      b.for(at, 0, bytes, 16, () => {
+        b.set(from, i32.add(to, at));
+        b.set(sum, f32x4.load(from));
+        b.for(chunk, 1, field(record, "count"), 1, () => {
+          b.set(from, i32.add(from, field(record, "scoresStride")));
+          b.set(sum, f32x4.add(sum, f32x4.load(from)));
+        });
+        b.store(i32.add(to, at), sum);
       });
-      b.store(i32.add(to, at), sum);
-    });
-  });
+    },
+  );
   return [
     packFunction("packKeys", rowWidth, "key", "packedKey", relaxed),
     packFunction("packValues", paddedValueWidth, "value", "packedValue", relaxed),

@@ -1,15 +1,15 @@
 /** @file Text of a module: WebAssembly's text format with the names of functions and locals and the formula above each. */
 import { type Local, type Statement, type Value, type WasmFunction, type WasmModule } from "./assembler.ts";
-import { type KernelSpec } from "./kernel-spec.ts";
 
-/** The module as WAT; the same module always gives the same text. */
-export function printWat({ header, functions, exports, memory }: WasmModule): string {
+/** The module as WAT; the same module always gives the same text. `only`: the functions to print, of a module too long to read. */
+export function printWat({ header, functions, exports, memory }: WasmModule, only: RegExp = /./): string {
   const { minimum, maximum, shared } = memory;
+  const printed = functions.filter(({ name }) => only.test(name));
   return [
     ...header.map((line) => `;; ${line}`),
     "(module",
     `  (import "qklab" "memory" (memory ${minimum} ${maximum}${shared ? " shared" : ""}))`,
-    ...functions.flatMap((definition) => printFunction(definition).map((line) => `  ${line}`)),
+    ...printed.flatMap((definition) => printFunction(definition).map((line) => `  ${line}`)),
     ...exports.map((name) => `  (export "${name}" (func $${name}))`),
     ")",
     "",
@@ -56,8 +56,16 @@ function printStatement(statement: Statement): string[] {
     case "loop":
       return [`(${statement.kind} $${statement.label}`, ...inside(statement.body), ")"];
     case "if": {
-      const otherwise = statement.otherwise.length === 0 ? [] : ["(else", ...inside(statement.otherwise), ")"];
-      return [`(if ${printValue(statement.condition)}`, "(then", ...inside(statement.then), ")", ...otherwise, ")"];
+      const otherwise =
+        statement.otherwise.length === 0 ? [] : ["(else", ...inside(statement.otherwise), ")"];
+      return [
+        `(if ${printValue(statement.condition)}`,
+        "(then",
+        ...inside(statement.then),
+        ")",
+        ...otherwise,
+        ")",
+      ];
     }
     case "branch":
       return statement.condition === undefined
@@ -83,9 +91,4 @@ function printImmediate({ operation, immediate }: Value): string {
   if (typeof immediate !== "number") return ` ${immediate.join(" ")}`;
   if (/load/.test(operation)) return immediate === 0 ? "" : ` offset=${immediate}`;
   return ` ${immediate}`;
-}
-
-/** The score that a kernel computes, as a formula. */
-export function printScore({ score }: KernelSpec): string {
-  return String(score);
 }

@@ -40,7 +40,14 @@ export function scoreProgram(expressions: readonly Expression[]): ScoreProgram {
       );
       return crosses || outputs.includes(place) ? [place] : [];
     });
-  return { instructions, outputs, rates, head: crossing("head"), rows: crossing("row"), keys: crossing("key") };
+  return {
+    instructions,
+    outputs,
+    rates,
+    head: crossing("head"),
+    rows: crossing("row"),
+    keys: crossing("key"),
+  };
 }
 
 function rateOf({ dependsOn, operation }: Instruction): Rate {
@@ -59,7 +66,11 @@ export function headTable(program: ScoreProgram, parameters: Readonly<Record<str
     if (program.rates[place] !== "head" && program.rates[place] !== "constant") return;
     if (operation === "constant") values[place] = leaf as number;
     else if (operation === "variable") values[place] = parameters[leaf as string];
-    else values[place] = arithmetic[operation](values[operands[0]], operands.length > 1 ? values[operands[1]] : 0);
+    else
+      values[place] = arithmetic[operation](
+        values[operands[0]],
+        operands.length > 1 ? values[operands[1]] : 0,
+      );
   });
   return program.head.map((place) => values[place]);
 }
@@ -86,7 +97,8 @@ export function emitProgram(
   const uses = new Map<number, number>();
   const count = (place: number): void => {
     uses.set(place, (uses.get(place) ?? 0) + 1);
-    if (uses.get(place) === 1 && program.rates[place] === rate) program.instructions[place].operands.forEach(count);
+    if (uses.get(place) === 1 && program.rates[place] === rate)
+      program.instructions[place].operands.forEach(count);
   };
   wanted.forEach(count);
 
@@ -118,4 +130,3 @@ export function emitProgram(
   };
   return wanted.map(get);
 }
-

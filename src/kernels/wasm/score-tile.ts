@@ -2,7 +2,16 @@
  * @file The inner reductions of one tile, s_ij = Σ_d q_id ⊗ k_jd for every segment, and how their gradients return to
  * rows: products by the register tile, signs and places of extremes by loops of their own.
  */
-import { defineFunction, f32x4, type FunctionBuilder, i32, i32x4, type Local, type Value, type WasmFunction } from "./assembler.ts";
+import {
+  defineFunction,
+  f32x4,
+  type FunctionBuilder,
+  i32,
+  i32x4,
+  type Local,
+  type Value,
+  type WasmFunction,
+} from "./assembler.ts";
 import { type KernelSpec, type Segment, tileKeys } from "./kernel-spec.ts";
 import { tileProduct } from "./micro-kernel.ts";
 import { type ScratchLayout } from "./scratch.ts";
@@ -11,7 +20,14 @@ import { type ScratchLayout } from "./scratch.ts";
 export interface ScoreTile {
   readonly functions: readonly WasmFunction[];
   /** Fills all tiles: rows of queries at `query`, packed keys at `packedKey`. */
-  readonly fill: (b: FunctionBuilder, scratch: Value, query: Value, packedKey: Value, rows: Value, columns: Value) => void;
+  readonly fill: (
+    b: FunctionBuilder,
+    scratch: Value,
+    query: Value,
+    packedKey: Value,
+    rows: Value,
+    columns: Value,
+  ) => void;
 }
 
 export function scoreTile({ segments, rowWidth, relaxed }: KernelSpec, layout: ScratchLayout): ScoreTile {
@@ -86,7 +102,12 @@ export interface PullBack {
   readonly emit: (
     b: FunctionBuilder,
     gradient: Value,
-    places: { readonly query: Value; readonly key: Value; readonly queryGradient: Value; readonly keyGradient: Value },
+    places: {
+      readonly query: Value;
+      readonly key: Value;
+      readonly queryGradient: Value;
+      readonly keyGradient: Value;
+    },
     rows: Value,
     columns: Value,
   ) => void;
@@ -98,19 +119,65 @@ export function pullBack(segment: Segment, index: number, { rowWidth, relaxed }:
   const toKey = { a: { row: 1, step: tileKeys }, c: { row: rowWidth } };
   const at = 4 * segment.offset;
   if (segment.inner === "l1") {
-    const byQuery = signFunction(`signQuery${index}`, "dq_i += Σ_j G_ij·sign(q_i − k_j)", segment, toQuery.a, rowWidth, relaxed);
-    const byKey = signFunction(`signKey${index}`, "dk_j += Σ_i G_ij·sign(k_j − q_i)", segment, toKey.a, rowWidth, relaxed);
+    const byQuery = signFunction(
+      `signQuery${index}`,
+      "dq_i += Σ_j G_ij·sign(q_i − k_j)",
+      segment,
+      toQuery.a,
+      rowWidth,
+      relaxed,
+    );
+    const byKey = signFunction(
+      `signKey${index}`,
+      "dk_j += Σ_i G_ij·sign(k_j − q_i)",
+      segment,
+      toKey.a,
+      rowWidth,
+      relaxed,
+    );
     return {
       functions: [byQuery, byKey],
       emit(b, gradient, { query, key, queryGradient, keyGradient }, rows, columns) {
-        b.call(byQuery, gradient, i32.add(key, at), i32.add(queryGradient, at), i32.add(query, at), rows, columns);
-        b.call(byKey, gradient, i32.add(query, at), i32.add(keyGradient, at), i32.add(key, at), columns, rows);
+        b.call(
+          byQuery,
+          gradient,
+          i32.add(key, at),
+          i32.add(queryGradient, at),
+          i32.add(query, at),
+          rows,
+          columns,
+        );
+        b.call(
+          byKey,
+          gradient,
+          i32.add(query, at),
+          i32.add(keyGradient, at),
+          i32.add(key, at),
+          columns,
+          rows,
+        );
       },
     };
   }
-  const shape = { b: { step: rowWidth, panel: 8 }, steps: "given", columns: segment.paddedWidth, start: "add", step: "multiply" } as const;
-  const byQuery = tileProduct(relaxed, { name: `queryGradient${index}`, comment: "dq_i += Σ_j G_ij·k_j", ...toQuery, ...shape });
-  const byKey = tileProduct(relaxed, { name: `keyGradient${index}`, comment: "dk_j += Σ_i G_ij·q_i", ...toKey, ...shape });
+  const shape = {
+    b: { step: rowWidth, panel: 8 },
+    steps: "given",
+    columns: segment.paddedWidth,
+    start: "add",
+    step: "multiply",
+  } as const;
+  const byQuery = tileProduct(relaxed, {
+    name: `queryGradient${index}`,
+    comment: "dq_i += Σ_j G_ij·k_j",
+    ...toQuery,
+    ...shape,
+  });
+  const byKey = tileProduct(relaxed, {
+    name: `keyGradient${index}`,
+    comment: "dk_j += Σ_i G_ij·q_i",
+    ...toKey,
+    ...shape,
+  });
   return {
     functions: [byQuery, byKey],
     emit(b, gradient, { query, key, queryGradient, keyGradient }, rows, columns) {
@@ -129,40 +196,59 @@ function signFunction(
   rowWidth: number,
   relaxed: boolean,
 ): WasmFunction {
-  return defineFunction(name, comment, ["g", "others", "c", "own", "rows", "steps"], relaxed, (b, g, others, c, own, rows, steps) => {
-    const [d, row, k, gAt, otherAt] = ["d", "row", "k", "gAt", "otherAt"].map((local) => b.local("i32", local));
-    const sums = [0, 1, 2, 3].map((m) => b.local("v128", `sum${m}`));
-    const held = [0, 1, 2, 3].map((m) => b.local("v128", `own${m}`));
-    const difference = b.local("v128", "difference");
-    b.for(d, 0, 4 * paddedWidth, 16, () => {
-      b.for(row, 0, rows, 4, () => {
-        const place = b.let("place", i32.add(i32.mul(row, 4 * rowWidth), d));
-        const to = b.let("to", i32.add(c, place));
-        const from = b.let("from", i32.add(own, place));
-        for (let m = 0; m < 4; m++) {
-          b.set(sums[m], f32x4.load(to, 4 * m * rowWidth));
-          b.set(held[m], f32x4.load(from, 4 * m * rowWidth));
-        }
-        b.set(gAt, i32.add(g, i32.mul(row, 4 * gradient.row)));
-        b.set(otherAt, i32.add(others, d));
-        b.for(k, 0, steps, 1, () => {
-          const other = b.let("other", f32x4.load(otherAt));
+  return defineFunction(
+    name,
+    comment,
+    ["g", "others", "c", "own", "rows", "steps"],
+    relaxed,
+    (b, g, others, c, own, rows, steps) => {
+      const [d, row, k, gAt, otherAt] = ["d", "row", "k", "gAt", "otherAt"].map((local) =>
+        b.local("i32", local),
+      );
+      const sums = [0, 1, 2, 3].map((m) => b.local("v128", `sum${m}`));
+      const held = [0, 1, 2, 3].map((m) => b.local("v128", `own${m}`));
+      const difference = b.local("v128", "difference");
+      b.for(d, 0, 4 * paddedWidth, 16, () => {
+        b.for(row, 0, rows, 4, () => {
+          const place = b.let("place", i32.add(i32.mul(row, 4 * rowWidth), d));
+          const to = b.let("to", i32.add(c, place));
+          const from = b.let("from", i32.add(own, place));
           for (let m = 0; m < 4; m++) {
-            b.set(difference, f32x4.sub(held[m], other));
-            const signed = f32x4.xor(f32x4.splatAt(gAt, 4 * m * gradient.row), f32x4.and(difference, f32x4.bits(0x80000000)));
-            b.set(sums[m], f32x4.add(sums[m], f32x4.and(signed, f32x4.notEqual(difference, f32x4.constant(0)))));
+            b.set(sums[m], f32x4.load(to, 4 * m * rowWidth));
+            b.set(held[m], f32x4.load(from, 4 * m * rowWidth));
           }
-          b.set(gAt, i32.add(gAt, 4 * gradient.step));
-          b.set(otherAt, i32.add(otherAt, 4 * rowWidth));
+          b.set(gAt, i32.add(g, i32.mul(row, 4 * gradient.row)));
+          b.set(otherAt, i32.add(others, d));
+          b.for(k, 0, steps, 1, () => {
+            const other = b.let("other", f32x4.load(otherAt));
+            for (let m = 0; m < 4; m++) {
+              b.set(difference, f32x4.sub(held[m], other));
+              const signed = f32x4.xor(
+                f32x4.splatAt(gAt, 4 * m * gradient.row),
+                f32x4.and(difference, f32x4.bits(0x80000000)),
+              );
+              b.set(
+                sums[m],
+                f32x4.add(sums[m], f32x4.and(signed, f32x4.notEqual(difference, f32x4.constant(0)))),
+              );
+            }
+            b.set(gAt, i32.add(gAt, 4 * gradient.step));
+            b.set(otherAt, i32.add(otherAt, 4 * rowWidth));
+          });
+          for (let m = 0; m < 4; m++) b.store(to, sums[m], 4 * m * rowWidth);
         });
-        for (let m = 0; m < 4; m++) b.store(to, sums[m], 4 * m * rowWidth);
       });
-    });
-  });
+    },
+  );
 }
 
 /** The gradient of a pair goes to the first coordinates that attain the largest and the smallest difference. */
-function rangePullBack({ offset, width }: Segment, index: number, rowWidth: number, relaxed: boolean): PullBack {
+function rangePullBack(
+  { offset, width }: Segment,
+  index: number,
+  rowWidth: number,
+  relaxed: boolean,
+): PullBack {
   const definition = defineFunction(
     `rangeGradient${index}`,
     "dq_i[d] ± G_ij, dk_j[d] ∓ G_ij at the extremes d of q_i − k_j",
@@ -185,7 +271,9 @@ function rangePullBack({ offset, width }: Segment, index: number, rowWidth: numb
           b.for(d, 0, width, 1, () => {
             const place = b.let("place", i32.mul(d, 4));
             const at = b.let("at", i32.add(keyAt, place));
-            const four = [0, 1, 2, 3].map((lane) => b.let(`key${lane}`, f32x4.splatAt(at, 4 * lane * rowWidth)));
+            const four = [0, 1, 2, 3].map((lane) =>
+              b.let(`key${lane}`, f32x4.splatAt(at, 4 * lane * rowWidth)),
+            );
             const keys = f32x4.shuffle(
               f32x4.shuffle(four[0], four[1], [0, 4, 0, 4]),
               f32x4.shuffle(four[2], four[3], [0, 4, 0, 4]),
@@ -200,7 +288,10 @@ function rangePullBack({ offset, width }: Segment, index: number, rowWidth: numb
             b.set(low, f32x4.select(difference, low, better));
             b.set(lowAt, f32x4.select(here, lowAt, better));
           });
-          const gradients = b.let("gradients", i32.add(g, i32.mul(i32.add(i32.mul(row, tileKeys), column), 4)));
+          const gradients = b.let(
+            "gradients",
+            i32.add(g, i32.mul(i32.add(i32.mul(row, tileKeys), column), 4)),
+          );
           for (let lane = 0; lane < 4; lane++) {
             const one = b.let("one", f32x4.splatAt(gradients, 4 * lane));
             const keyLane = b.let("keyLane", i32.add(keyGradient, i32.add(keyRow, 4 * lane * rowWidth)));

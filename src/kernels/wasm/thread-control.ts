@@ -25,7 +25,10 @@ export const controlWords = {
 } as const;
 
 /** Opens a phase for whoever joins. */
-export function openPhase(control: Int32Array, { kernel, records, count, scratch, scratchBytes }: Phase): void {
+export function openPhase(
+  control: Int32Array,
+  { kernel, records, count, scratch, scratchBytes }: Phase,
+): void {
   control[controlWords.kernel] = kernel.number;
   control[controlWords.records] = records;
   control[controlWords.count] = count;

@@ -49,7 +49,12 @@ const shares: Readonly<Record<string, (tile: Tile, options: Pattern["options"]) 
 const byDistance: ReadonlySet<string> = new Set(["full", "causal", "window", "strided"]);
 
 /** The plan of a pattern for Q queries from place `offset` and S keys. */
-export function tilePlan(patterns: readonly Pattern[], queries: number, keys: number, offset: number): TilePlan {
+export function tilePlan(
+  patterns: readonly Pattern[],
+  queries: number,
+  keys: number,
+  offset: number,
+): TilePlan {
   const { allows, keyRange } = intersect(patterns);
   const rowTiles = Math.ceil(queries / tileRows);
   const keyTiles = Math.ceil(keys / tileKeys);
@@ -88,7 +93,9 @@ export function tilePlan(patterns: readonly Pattern[], queries: number, keys: nu
   for (let rowTile = 0; rowTile < rowTiles; rowTile++) {
     const firstRow = rowTile * tileRows;
     const lastRow = Math.min(firstRow + tileRows, queries) - 1;
-    const asked = isKnown ? [firstRow, lastRow] : Array.from({ length: lastRow - firstRow + 1 }, (_, row) => firstRow + row);
+    const asked = isKnown
+      ? [firstRow, lastRow]
+      : Array.from({ length: lastRow - firstRow + 1 }, (_, row) => firstRow + row);
     let [first, stop] = [keys, 0];
     for (const row of asked) {
       const [start, end] = keyRange(row + offset, keys);
@@ -131,7 +138,8 @@ function memoKey(patterns: readonly Pattern[], firstPlace: number, firstKey: num
   const [{ name, options }] = others;
   if (name !== "fixed" || patterns.length > 1) return undefined;
   const block = options["block"] as number;
-  const isInside = firstPlace >= 0 && (firstPlace % block) + tileRows <= block && (firstKey % block) + tileKeys <= block;
+  const isInside =
+    firstPlace >= 0 && (firstPlace % block) + tileRows <= block && (firstKey % block) + tileKeys <= block;
   if (!isInside) return undefined;
   const isOwn = Math.floor(firstPlace / block) === Math.floor(firstKey / block);
   return `${isOwn} ${Math.min(distance, tileKeys)} ${firstKey % block}`;

@@ -12,7 +12,11 @@ export interface ValueLayout {
 }
 
 /** Writes values [count, width] to rows of `paddedWidth`, zeros elsewhere. */
-export function liftValues(source: Float32Array, target: Float32Array, { width, paddedWidth, curvature }: ValueLayout): void {
+export function liftValues(
+  source: Float32Array,
+  target: Float32Array,
+  { width, paddedWidth, curvature }: ValueLayout,
+): void {
   if (curvature === undefined) {
     padRows(source, target, width, paddedWidth);
     return;
@@ -27,7 +31,12 @@ export function liftValues(source: Float32Array, target: Float32Array, { width, 
 }
 
 /** Copies rows of `width` to rows of `paddedWidth`, zeros elsewhere. */
-export function padRows(source: Float32Array, target: Float32Array, width: number, paddedWidth: number): void {
+export function padRows(
+  source: Float32Array,
+  target: Float32Array,
+  width: number,
+  paddedWidth: number,
+): void {
   if (width === paddedWidth) {
     target.set(source);
     target.fill(0, source.length);
@@ -50,7 +59,8 @@ export function finishRows(joined: Float32Array, out: Float32Array, layout: Valu
   const { width, paddedWidth, curvature } = layout;
   for (let row = 0; row * width < out.length; row++) {
     const from = row * paddedWidth;
-    const factor = curvature === undefined ? 1 : 1 / (Math.sqrt(curvature) * lengthOf(joined, from, width, curvature));
+    const factor =
+      curvature === undefined ? 1 : 1 / (Math.sqrt(curvature) * lengthOf(joined, from, width, curvature));
     for (let e = 0; e < width; e++) out[row * width + e] = factor === 0 ? 0 : joined[from + e] * factor;
   }
 }
@@ -66,6 +76,9 @@ function lengthOf(joined: Float32Array, at: number, width: number, curvature: nu
   for (let e = 0; e < width; e++) square -= joined[at + e] ** 2;
   return Math.sqrt(Math.max(square, (mass * mass) / curvature));
 }
+
+/** Rows of less mass have no gradient: its factor 1/mass times values would leave float32. */
+const smallestMass = 2 ** -64;
 
 /**
  * The gradient by the kernel's sum, given that by its rows; returns the gradient of c by the last division.
@@ -88,7 +101,7 @@ export function liftOutGradient(
   for (let row = 0; row * width < gradient.length; row++) {
     const [from, to] = [row * width, row * paddedWidth];
     const length = lengthOf(joined, to, width, curvature);
-    if (length === Infinity) continue;
+    if (!(joined[to + width + 1] >= smallestMass)) continue;
     const scale = 1 / (Math.sqrt(curvature) * length);
     let along = 0;
     for (let e = 0; e < width; e++) along += gradient[from + e] * joined[to + e];

@@ -18,7 +18,9 @@ function polynomial(b: FunctionBuilder, x: Value, coefficients: readonly number[
   return rest.reduce((sum, coefficient) => b.madd(sum, x, lanes(coefficient)), lanes(first));
 }
 
-const expCoefficients = [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1];
+const expCoefficients = [
+  1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
+];
 
 /** e^x for x ≤ 88, exactly 0 below −87.33; ≤ 2 ULP. x = n·ln 2 + r with n by the rounding of x/ln 2 + 1.5·2²³. */
 export function expOfNonPositive(b: FunctionBuilder, argument: Value): Value {
@@ -40,8 +42,8 @@ function exp(b: FunctionBuilder, argument: Value): Value {
 }
 
 const logCoefficients = [
-  7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1,
-  -2.4999993993e-1, 3.3333331174e-1,
+  7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
+  2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
 ];
 const smallestNormal = 2 ** -126;
 
@@ -51,10 +53,7 @@ function log(b: FunctionBuilder, argument: Value): Value {
   const tiny = b.let("tiny", f32x4.less(x, lanes(smallestNormal)));
   const scaled = b.let("scaled", f32x4.select(f32x4.mul(x, lanes(2 ** 24)), x, tiny));
   const exponent = i32x4.sub(i32x4.shiftRight(scaled, 23), f32x4.bits(126));
-  const m = b.let(
-    "m",
-    f32x4.or(f32x4.and(scaled, f32x4.bits(0x007fffff)), f32x4.bits(0x3f000000)),
-  );
+  const m = b.let("m", f32x4.or(f32x4.and(scaled, f32x4.bits(0x007fffff)), f32x4.bits(0x3f000000)));
   const low = b.let("low", f32x4.less(m, lanes(Math.SQRT1_2)));
   const shift = f32x4.add(f32x4.and(low, lanes(1)), f32x4.and(tiny, lanes(24)));
   const e = b.let("e", f32x4.sub(i32x4.toFloat(exponent), shift));
@@ -99,7 +98,9 @@ function cosh(b: FunctionBuilder, argument: Value): Value {
   return f32x4.add(f32x4.mul(grown, lanes(0.5)), f32x4.div(lanes(0.5), grown));
 }
 
-const tanhCoefficients = [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1];
+const tanhCoefficients = [
+  -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1,
+];
 
 function tanh(b: FunctionBuilder, argument: Value): Value {
   const x = b.let("x", argument);
@@ -150,5 +151,3 @@ export const vectorOperations: Readonly<Record<UnaryOperation | BinaryOperation,
   min: (_, a, c) => f32x4.min(a, c),
   max: (_, a, c) => f32x4.max(a, c),
 };
-
-

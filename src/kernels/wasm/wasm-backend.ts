@@ -7,18 +7,13 @@ import { type ForwardState, fusedBackward, fusedForward } from "./fused-attentio
  * A backend that runs fused float32 kernels on an engine.
  *
  * @param engine - by default one thread of its own; `nodeEngine()` has more
- * @example
- * ```ts
- * import { attention, causal, l2, tensor } from "qklab";
- * import { wasmBackend } from "qklab/wasm";
- * const attend = attention({ similarity: l2(), pattern: causal() }, { backend: wasmBackend() });
- * const q = tensor([1, 0, 0, 1], [1, 1, 2, 2]);
- * const { out } = await attend(q, q, q);
- * ```
  */
 export function wasmBackend(engine: WasmEngine = new WasmEngine()): AttentionBackend {
   // A backward call gets the output that its forward call returned: by it the forward's state is found again.
-  const states = new WeakMap<Float32Array, { readonly state: ForwardState; readonly composition: Composition }>();
+  const states = new WeakMap<
+    Float32Array,
+    { readonly state: ForwardState; readonly composition: Composition }
+  >();
   return {
     name: "wasm",
     async forward(composition, inputs, extras) {

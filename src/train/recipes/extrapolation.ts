@@ -18,7 +18,14 @@ import { mean } from "../metrics.ts";
 import { type Evaluate, modelTrainable } from "../model-trainable.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
-import { batchOf, lossesOf, readCorpus, textEntries, type TextSettings, trainingBatch } from "../text-model.ts";
+import {
+  batchOf,
+  lossesOf,
+  readCorpus,
+  textEntries,
+  type TextSettings,
+  trainingBatch,
+} from "../text-model.ts";
 import { type Metrics, type Recipe, type Trainable } from "../trainable.ts";
 import { trainingSelector } from "../training-selector.ts";
 
@@ -75,18 +82,25 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
       async (evaluate: Evaluate<TokenBatch>): Promise<Metrics> => {
         const { blocks } = settings;
         const cut = extrapolationWindows(split, length, { factors, blocks });
-        const bits = (losses: Float32Array): number => bitsPerCharacter(mean(losses), split.tokensPerCharacter);
+        const bits = (losses: Float32Array): number =>
+          bitsPerCharacter(mean(losses), split.tokensPerCharacter);
         const metrics: Record<string, number> = {};
         for (const windows of cut) {
           if (isLearned && windows.length > length) continue;
           const reader = windows.length > length ? beyond : model;
           const losses = await lossesOf(windows, batch * length, (part) => evaluate(part, reader));
           metrics[`bitsPerCharacterAt${windows.length}`] = bits(losses);
-          metrics[`lastBitsPerCharacterAt${windows.length}`] = bits(endsOfBlocks(losses, windows, longest, length));
+          metrics[`lastBitsPerCharacterAt${windows.length}`] = bits(
+            endsOfBlocks(losses, windows, longest, length),
+          );
         }
         const [last, first] = [longest, length].map((at) => metrics[`bitsPerCharacterAt${at}`]);
         if (last === undefined) return metrics;
-        return { bitsPerCharacter: last, ...metrics, ...(first === undefined ? {} : { bitsIncrease: last - first }) };
+        return {
+          bitsPerCharacter: last,
+          ...metrics,
+          ...(first === undefined ? {} : { bitsIncrease: last - first }),
+        };
       };
 
     return modelTrainable({
@@ -110,7 +124,10 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
 function withoutScaling(selector: string): string {
   const parts = parseSelector(selector);
   const { position } = parts;
-  if (position?.place !== "rotation" || !["pi", "ntk", "yarn"].includes(String(position.options["scaling"]))) {
+  if (
+    position?.place !== "rotation" ||
+    !["pi", "ntk", "yarn"].includes(String(position.options["scaling"]))
+  ) {
     return selector;
   }
   const { scaling: _, factor: __, original: ___, ...options } = position.options;
@@ -140,7 +157,9 @@ function notesOf(
 ): { readonly notes?: readonly string[] } {
   const notes = [
     ...(isLearned
-      ? [`Learned positions end at ${length} places, so there is no loss at longer lengths and no metric of this task`]
+      ? [
+          `Learned positions end at ${length} places, so there is no loss at longer lengths and no metric of this task`,
+        ]
       : []),
     ...(trainedWith === undefined
       ? []

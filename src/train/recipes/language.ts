@@ -8,7 +8,14 @@ import { mean } from "../metrics.ts";
 import { type Evaluate, modelTrainable } from "../model-trainable.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
-import { batchOf, lossesOf, readCorpus, textEntries, type TextSettings, trainingBatch } from "../text-model.ts";
+import {
+  batchOf,
+  lossesOf,
+  readCorpus,
+  textEntries,
+  type TextSettings,
+  trainingBatch,
+} from "../text-model.ts";
 import { type Metrics, type Recipe, type Trainable } from "../trainable.ts";
 import { trainingSelector } from "../training-selector.ts";
 

@@ -1,18 +1,18 @@
 /** @file One run of `train`: which one it is, from wishes or from the folder that it lies in, and where it is kept. */
 import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { parseSelector, printSelector } from "../attention/index.ts";
-import { runFolderName } from "../train/run-folder.node.ts";
-import { type RunIdentity } from "../train/run-storage.ts";
-import { type Recipe } from "../train/trainable.ts";
-import { CommandError } from "./command-error.ts";
-import { texts as configTexts } from "./dictionary/config.ts";
-import { texts } from "./dictionary/runs.ts";
-import { texts as valueTexts } from "./dictionary/values.ts";
-import { exitCodes } from "./exit-codes.ts";
-import { describeRun, exists } from "./inspect/run-folder.ts";
-import { type RunWishes } from "./run-options.ts";
-import { everyTask } from "./settings.ts";
+import { parseSelector, printSelector } from "../../attention/index.ts";
+import { runFolderName } from "../../train/run-folder.node.ts";
+import { type RunIdentity } from "../../train/run-storage.ts";
+import { type Recipe } from "../../train/trainable.ts";
+import { CommandError } from "../command-error.ts";
+import { texts as configTexts } from "../dictionary/config.ts";
+import { texts } from "../dictionary/runs.ts";
+import { texts as valueTexts } from "../dictionary/values.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { describeRun, exists } from "../inspect/run-folder.ts";
+import { type RunWishes } from "../run-wishes.ts";
+import { everyTask } from "../settings.ts";
 
 /** A run and its folder. */
 export interface PlacedRun {
@@ -51,7 +51,10 @@ export async function newRun(wishes: RunWishes, recipeOf: (task: string) => Reci
     settings: { ...chosen },
   };
   const name = wishes.name ?? `${task}-${selector}`;
-  return { run, folder: await freeFolder(resolve(wishes.out ?? runsFolder, runFolderName(new Date(), name, run))) };
+  return {
+    run,
+    folder: await freeFolder(resolve(wishes.out ?? runsFolder, runFolderName(new Date(), name, run))),
+  };
 }
 
 /** The run that lies in a folder, `latest` being the newest below `out`. */

@@ -1,0 +1,165 @@
+/** @file One `attend`: reads tensors, computes, and writes the results whole or not at all. */
+import { realpath, stat } from "node:fs/promises";
+import { totalmem } from "node:os";
+import { dirname } from "node:path";
+import { writeSafetensors } from "../../checkpoints/safetensors-file.node.ts";
+import { formatBytes, formatDuration } from "../../compare/format.ts";
+import {
+  type AttentionInputs,
+  checkInputs,
+  completeSelector,
+  compose,
+  type ExtraOutput,
+  narrow,
+  parseSelector,
+  printSelector,
+} from "../../index.ts";
+import { CommandError } from "../command-error.ts";
+import { texts } from "../dictionary/attend.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { printQuantity } from "../quantities.ts";
+import { type Session } from "../session.ts";
+import { version } from "../version.ts";
+import { type Device, onBackend, onReference } from "./devices.ts";
+import { chooseParameters } from "./parameters.ts";
+import { readInputs } from "./read-inputs.ts";
+
+/** What an attention is computed from and how. */
+export interface AttendOptions {
+  readonly spec: string;
+  readonly in: string;
+  readonly out: string;
+  readonly backward?: boolean;
+  readonly device: "reference" | "jax" | "wasm";
+  readonly return?: readonly ("scores" | "weights")[];
+  readonly offset?: number;
+  readonly keyLengths?: readonly number[];
+  readonly scale?: number;
+  readonly seed: number;
+  readonly json?: boolean;
+}
+
+/** Computes what the options ask for; prints a document with `--json` alone. */
+export async function attend(options: AttendOptions, session: Session): Promise<void> {
+  const { device: deviceName, backward = false } = options;
+  const spec = readSpec(options.spec);
+  const composition = compose(spec);
+  const selector = printSelector(composition);
+  const device = deviceName === "reference" ? onReference : await openDevice(deviceName);
+  await requireOtherFile(options.in, options.out);
+  const file = await readInputs(options.in, { backward });
+  const inputs = withOptions(file.inputs, options);
+  requireMemory(inputs);
+  const isDouble = file.isDouble && deviceName === "reference";
+  const parameters = chooseParameters(composition, inputs, {
+    scale: options.scale,
+    seed: options.seed,
+    isDouble,
+  });
+  const extras: readonly ExtraOutput[] = [
+    ...(composition.normaliser.name === "softmax" ? (["lse"] as const) : []),
+    ...new Set(options.return),
+  ];
+  const startMs = performance.now();
+  const results = await device({
+    spec,
+    inputs: { ...inputs, parameters },
+    dOut: file.dOut,
+    extras,
+    isDouble,
+  });
+  const timeMs = performance.now() - startMs;
+  for (const [name, value] of Object.entries(parameters))
+    results[`param.${name}`] = isDouble ? value : narrow(value);
+  await writeSafetensors(options.out, results, { selector, device: deviceName, version });
+  if (options.json === true) {
+    const tensors = Object.entries(results).map(([name, { data, shape }]) => ({
+      name,
+      dtype: data instanceof Float64Array ? "F64" : "F32",
+      shape,
+    }));
+    const { in: input, out: output } = options;
+    const document = {
+      selector,
+      device: deviceName,
+      version,
+      input,
+      output,
+      timeMs,
+      unread: file.unread,
+      tensors,
+    };
+    await session.print(`${JSON.stringify(document, undefined, 2)}\n`);
+  }
+  if (file.unread.length > 0) session.tell(texts.unread(options.in, file.unread.join(", ")));
+  if (file.isDouble && !isDouble) session.tell(texts.rounded(deviceName));
+  session.tell(texts.done(selector, deviceName, formatDuration(timeMs), options.out));
+  session.next("inspect", options.out);
+}
+
+function readSpec(selector: string): ReturnType<typeof completeSelector> {
+  const parts = parseSelector(selector);
+  if (parts.patterns.length === 0) throw new CommandError("missing-pattern", texts.missingPattern(selector));
+  if (parts.position?.place === "embedding") {
+    throw new CommandError("position-outside", texts.positionOutside(parts.position.name));
+  }
+  return completeSelector(parts, {});
+}
+
+/** jax-js is loaded only where it is asked for: it takes longer to load than a small attention takes. */
+async function openDevice(name: "jax" | "wasm"): Promise<Device> {
+  if (name === "wasm") throw new CommandError("device", texts.noDevice(name), exitCodes.noBackend);
+  const { startJax } = await import("../../kernels/jax/start.ts");
+  await startJax();
+  const { jaxBackend } = await import("../../kernels/jax/index.ts");
+  return onBackend(jaxBackend);
+}
+
+/** By device and inode where both are there, so that links to one file are seen. */
+async function requireOtherFile(input: string, output: string): Promise<void> {
+  const folder = dirname(output);
+  const isFolder = await stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) throw new CommandError("file-write", texts.noFolder(output), exitCodes.missing);
+  const [from, to] = await Promise.all([input, output].map((path) => identity(path)));
+  if (from !== undefined && from === to) throw new CommandError("output-is-input", texts.sameFile(output));
+}
+
+async function identity(path: string): Promise<string | undefined> {
+  try {
+    const { dev, ino } = await stat(await realpath(path));
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function withOptions(
+  inputs: AttentionInputs,
+  { offset, keyLengths }: Pick<AttendOptions, "offset" | "keyLengths">,
+): AttentionInputs {
+  if (keyLengths !== undefined && inputs.keyLengths !== undefined) {
+    throw new CommandError("key-lengths", texts.lengthsTwice);
+  }
+  return {
+    ...inputs,
+    ...(offset === undefined ? {} : { offset }),
+    ...(keyLengths === undefined ? {} : { keyLengths }),
+  };
+}
+
+/** Scores and weights in F64, and one array as long while a row of them is made: a small file can ask for any size. */
+const bytesPerPair = 24;
+
+function requireMemory(inputs: AttentionInputs): void {
+  const { batch, heads, queries, keys } = checkInputs(inputs);
+  const pairs = batch * heads * queries * keys;
+  const neededBytes = pairs * bytesPerPair;
+  if (neededBytes <= totalmem()) return;
+  throw new CommandError(
+    "attend-memory",
+    texts.tooLarge(printQuantity(pairs), formatBytes(neededBytes), formatBytes(totalmem())),
+  );
+}

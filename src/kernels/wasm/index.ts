@@ -1,0 +1,11 @@
+/** @file Fused attention in WebAssembly: engines, the backend on them, and the text of their kernels. */
+export {
+  type CompiledKernel,
+  type EngineOptions,
+  hasRelaxedSimd,
+  type ThreadPool,
+  WasmEngine,
+} from "./engine.ts";
+export { emitWat } from "./emit-wat.ts";
+export { type ForwardState, fusedBackward, type FusedResult, fusedForward } from "./fused-attention.ts";
+export { wasmBackend } from "./wasm-backend.ts";

@@ -1,0 +1,51 @@
+/** @file Gradients in one sweep against `derivative()`, and reciprocals against the formula they replace, in float64. */
+import { describe, expect, test } from "vitest";
+import { random } from "../../base/random.ts";
+import { derivative, evaluate, variablesOf } from "../../score/index.ts";
+import { poincare, similarities } from "../../similarities/index.ts";
+import { gradients, withReciprocals } from "./score-gradient.ts";
+
+const scores = similarities.map((factory) => {
+  const { selector } = factory.definition;
+  const options = selector === "product" ? { members: "l2/poincare/cosine" } : {};
+  return { selector, score: factory(options as never).score };
+});
+
+/** Two orders of the same f64 operations differ by roundings that cancellation in a score may multiply. */
+const TOLERANCE = 1e-7;
+
+describe.each(scores)("$selector", ({ selector, score }) => {
+  const names = [...variablesOf(score)];
+  const stream = random("gradient", selector);
+  const bindings = (): Record<string, number> => {
+    const numbers = names.map((name) => [name, 0.5 + stream.uniform()] as const);
+    // Squared norms above the inner product, as Cauchy and Schwarz want it.
+    return Object.fromEntries(
+      numbers.map(([name, value]) => [name, /^[qk]2/.test(name) ? value + 2 : value]),
+    );
+  };
+
+  test("every derivative is that of the chain rule", () => {
+    const byName = gradients(score, names);
+    for (let round = 0; round < 20; round++) {
+      const at = bindings();
+      for (const name of names) {
+        const expected = evaluate(derivative(score, name), at);
+        const found = byName.get(name);
+        expect(found === undefined ? 0 : evaluate(withReciprocals(found), at)).toBeCloseTo(expected, 6);
+      }
+    }
+  });
+
+  test("reciprocals leave the value", () => {
+    const rewritten = withReciprocals(score);
+    const at = bindings();
+    const expected = evaluate(score, at);
+    expect(Math.abs(evaluate(rewritten, at) - expected)).toBeLessThanOrEqual(TOLERANCE * Math.abs(expected));
+    expect(withReciprocals(rewritten)).toBe(rewritten);
+  });
+});
+
+test("names that a score does not know have no gradient", () => {
+  expect([...gradients(poincare().score, ["nobody"])]).toEqual([]);
+});

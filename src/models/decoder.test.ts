@@ -1,0 +1,320 @@
+import { readFileSync } from "node:fs";
+import { type numpy as np } from "@jax-js/jax";
+import { beforeAll, describe, expect, test } from "vitest";
+import { describeWithSharedData } from "../../test/shared-data.ts";
+import { rowSpread } from "../attention/index.ts";
+import { Tape } from "../autodiff/index.ts";
+import { startJax } from "../kernels/jax/start.ts";
+import { type DecoderConfig } from "./decoder-config.ts";
+import { decoder, type Decoder, type TokenBatch } from "./decoder.ts";
+import { livelyTensors, randomBatch, referenceLogits, type Tensors, toArrays } from "./model-fixtures.ts";
+
+/** Logits of size 10 after two layers of f32 sums of up to 16 terms: some 100 roundings of 2⁻²⁴ of 10. */
+const logitTolerance = 1e-4;
+/** Gradients of size 1 are sums of some thousand f32 products: 1000·2⁻²⁴, and the f64 difference is off by 1e-10/1e-5. */
+const slopeTolerance = 1e-4;
+/** Scores in f32 spread by 1 to a few 2⁻²⁴; the reference's f64 statistics add nothing. */
+const spreadTolerance = 1e-4;
+
+const base: DecoderConfig = {
+  vocabulary: 11,
+  width: 16,
+  layers: 2,
+  heads: 4,
+  attention: "dot:scale=auto+rope+causal",
+  maximumLength: 12,
+};
+
+beforeAll(() => startJax());
+
+async function withArrays<Result>(
+  tensors: Tensors,
+  use: (arrays: Record<string, np.Array>) => Promise<Result>,
+): Promise<Result> {
+  const arrays = toArrays(tensors);
+  try {
+    return await use(arrays);
+  } finally {
+    for (const array of Object.values(arrays)) array.dispose();
+  }
+}
+
+const variants: Readonly<Record<string, Partial<DecoderConfig>>> = {
+  "Llama's blocks with rope": {},
+  "LayerNorm and GELU": { norm: "layer", feedForward: "gelu", attention: "l2:beta=learned+causal" },
+  "no feed-forward, an output table of its own": { feedForward: "none", tiedHead: false },
+  "shared key/value heads": { keyValueHeads: 2, attention: "cosine:beta=learned+alibi+causal" },
+  "heads wider than width/H": { headWidth: 6, attention: "poincare:beta=learned+causal" },
+  "learned positions": { attention: "dot+learned+causal" },
+  "sines and cosines": { attention: "dot+sinusoidal+causal+window:w=3" },
+  "a trained bias of positions": { attention: "cauchy:beta=learned+log-cpb:hidden=8+causal" },
+  "an attention for each layer": { attention: ["l1:beta=learned+causal", "dot+causal+topk:k=2"] },
+  "groups of heads with attentions of their own": {
+    keyValueHeads: 2,
+    attention: [
+      [
+        { selector: "dot:scale=learned+rope+causal", heads: 2 },
+        { selector: "lorentz:beta=learned,c=learned+causal", heads: 2 },
+      ],
+      "dot+causal+none",
+    ],
+  },
+};
+
+describe("decoder", () => {
+  test.each(Object.entries(variants))(
+    "has the logits and gradients of its f64 form: %s",
+    async (_, variant) => {
+      const model = decoder({ ...base, ...variant });
+      const tensors = livelyTensors(model, 3, 5);
+      const batch = randomBatch(11, 2, 7);
+      const { data, shape } = await withArrays(tensors, (arrays) => model.logits(arrays, batch.tokens, 2));
+      const expected = logitsInF64(model, tensors, batch).flatMap((row) => [...row]);
+      expect(shape).toEqual([2, 7, 11]);
+      const worst = expected.reduce((largest, value, at) => Math.max(largest, Math.abs(value - data[at])), 0);
+      expect(worst).toBeLessThan(logitTolerance * Math.max(1, ...expected.map(Math.abs)));
+
+      const gradients = await gradientsOf(model, tensors, batch);
+      expect(Object.keys(gradients).sort()).toEqual(model.parameters.map(({ name }) => name).sort());
+      const wrong = model.parameters.filter(({ name }) => {
+        const along = directionOf(gradients[name]);
+        const slope = slopeAlong(model, tensors, name, along, batch);
+        const found = gradients[name].reduce((sum, value, at) => sum + value * along[at], 0);
+        return !(Math.abs(slope - found) < slopeTolerance * Math.max(1, Math.abs(slope)));
+      });
+      expect(wrong.map(({ name }) => name)).toEqual([]);
+      model.dispose();
+    },
+  );
+
+  test("a later token changes no earlier logit by a bit", async () => {
+    const model = decoder({ ...base, attention: ["l2:beta=auto+rope+causal", "dot+alibi+causal+topk:k=3"] });
+    const tensors = livelyTensors(model, 1);
+    const { tokens } = randomBatch(11, 1, 10);
+    const changed = tokens.with(6, (tokens[6] + 1) % 11);
+    const [one, other] = await withArrays(tensors, async (arrays) => [
+      await model.logits(arrays, tokens, 1),
+      await model.logits(arrays, changed, 1),
+    ]);
+    model.dispose();
+    expect(other.data.slice(0, 6 * 11)).toEqual(one.data.slice(0, 6 * 11));
+    expect(other.data.slice(6 * 11)).not.toEqual(one.data.slice(6 * 11));
+  });
+
+  test("only labelled places are scored", async () => {
+    const model = decoder(base);
+    const tensors = livelyTensors(model, 1);
+    const all = randomBatch(11, 2, 5);
+    const positions = Int32Array.of(7, 2, 9);
+    const some = { ...all, positions, targets: positions.map((place) => all.targets[place]) };
+    const [losses, chosen, loss] = await withArrays(tensors, async (arrays) => {
+      const tape = new Tape({ gradient: false });
+      const [value] = await (await model.loss(tape, arrays, some)).read();
+      tape.dispose();
+      return [await model.evaluate(arrays, all), await model.evaluate(arrays, some), value];
+    });
+    const logits = await withArrays(tensors, (arrays) => model.logits(arrays, all.tokens, 2));
+    model.dispose();
+    positions.forEach((place, label) => expect(chosen.losses[label]).toBeCloseTo(losses.losses[place], 5));
+    expect(loss).toBeCloseTo(chosen.losses.reduce((a, b) => a + b) / 3, 5);
+    const likeliest = [...positions].map((place) => {
+      const row = Array.from(logits.data.subarray(place * 11, (place + 1) * 11));
+      return row.indexOf(Math.max(...row));
+    });
+    expect([...chosen.predicted]).toEqual(likeliest);
+  });
+
+  test("calibration gives rows of scores a spread of 1 in every head and layer", async () => {
+    const model = decoder({
+      ...base,
+      attention: [
+        [
+          { selector: "l1:beta=auto+causal", heads: 2 },
+          { selector: "rbf:sigma=auto+alibi+causal", heads: 2 },
+        ],
+        "poincare:beta=auto+causal",
+      ],
+    });
+    const tensors = Object.fromEntries(model.parameters.map(({ name, initial }) => [name, initial(2)]));
+    const batch = randomBatch(11, 4, 12);
+    const held = await withArrays(tensors, (arrays) => model.calibrate(arrays, batch));
+    expect(Object.keys(held)).toEqual([
+      "model.layers.0.self_attn.groups.0.log_beta",
+      "model.layers.0.self_attn.groups.1.log_sigma",
+      "model.layers.1.self_attn.log_beta",
+    ]);
+    const again = await withArrays({ ...tensors, ...held }, (arrays) => model.calibrate(arrays, batch));
+    model.dispose();
+    const changes = Object.entries(held).flatMap(([name, { data }]) =>
+      Array.from(data, (value, head) => Math.abs(again[name].data[head] - value)),
+    );
+    expect(Math.max(...changes)).toBeLessThan(spreadTolerance);
+    expect(rowSpread({ data: [0, 2, 0, 2], shape: [1, 1, 2, 2] })[0]).toBe(1);
+  });
+
+  test("measures the largest score and the entropy of the weights", async () => {
+    const uniform = decoder({ ...base, attention: "dot+causal" });
+    const zero = Object.fromEntries(
+      uniform.parameters.map(({ name, initial }) => {
+        const { data, shape } = initial(1);
+        return [name, { data: data.map((value) => (name.includes("q_proj") ? 0 : value)), shape }];
+      }),
+    );
+    const batch = randomBatch(11, 1, 4);
+    const statistics = await withArrays(zero, (arrays) => uniform.measureScores(arrays, batch));
+    uniform.dispose();
+    expect(statistics.largestLogit).toBe(0);
+    expect(statistics.entropy).toBeCloseTo((Math.log(1) + Math.log(2) + Math.log(3) + Math.log(4)) / 4, 6);
+
+    const linear = decoder({ ...base, attention: "dot+causal+none" });
+    const raw = await withArrays(livelyTensors(linear, 1), (arrays) => linear.measureScores(arrays, batch));
+    linear.dispose();
+    expect(raw.largestLogit).toBeGreaterThan(0);
+    expect(raw).not.toHaveProperty("entropy");
+  });
+
+  test("refuses what it cannot read", async () => {
+    const model = decoder(base);
+    const tensors = livelyTensors(model, 1);
+    const { tokens, targets } = randomBatch(11, 1, 4);
+    await withArrays(tensors, async (arrays) => {
+      await expect(model.logits(arrays, new Int32Array(13), 1)).rejects.toThrow(
+        "at most maximumLength tokens: 13",
+      );
+      await expect(model.logits(arrays, tokens, 3)).rejects.toThrow("the batch must divide its tokens");
+      await expect(model.logits(arrays, new Int32Array(0), 1)).rejects.toThrow(
+        "the batch must divide its tokens",
+      );
+      await expect(model.logits(arrays, Int32Array.of(11), 1)).rejects.toThrow("from 0 to 10: 11");
+      await expect(model.evaluate(arrays, { tokens, targets: targets.slice(1), batch: 1 })).rejects.toThrow(
+        "one target",
+      );
+      const outside = { tokens, targets: targets.slice(0, 1), positions: Int32Array.of(4), batch: 1 };
+      await expect(model.evaluate(arrays, outside)).rejects.toThrow("must be one of its 4: 4");
+    });
+    model.dispose();
+  });
+});
+
+async function gradientsOf(
+  model: Decoder,
+  tensors: Tensors,
+  batch: TokenBatch,
+): Promise<Record<string, Float32Array>> {
+  return withArrays(tensors, async (arrays) => {
+    const tape = new Tape();
+    const gradients = await tape.backward(await model.loss(tape, arrays, batch));
+    tape.dispose();
+    const entries = Object.entries(gradients).map(async ([name, array]) => [
+      name,
+      (await array.data()) as Float32Array,
+    ]);
+    return Object.fromEntries(await Promise.all(entries)) as Record<string, Float32Array>;
+  });
+}
+
+/** A direction that no symmetry hides: the signs of the gradient, some of them turned. */
+function directionOf(gradient: Float32Array): Float64Array {
+  const along = Float64Array.from(gradient, (value, at) => (value < 0 ? -1 : 1) * (at % 3 === 0 ? -0.5 : 1));
+  const norm = Math.hypot(...along);
+  return along.map((value) => value / norm);
+}
+
+function logitsInF64(
+  model: Decoder,
+  tensors: Tensors,
+  { tokens, batch }: TokenBatch,
+): readonly Float64Array[] {
+  const length = tokens.length / batch;
+  return Array.from({ length: batch }, (_, sequence) =>
+    referenceLogits(model, tensors, tokens.slice(sequence * length, (sequence + 1) * length)),
+  ).flat();
+}
+
+/** The slope of the mean loss, by a central difference in f64. */
+function slopeAlong(
+  model: Decoder,
+  tensors: Tensors,
+  name: string,
+  along: Float64Array,
+  batch: TokenBatch,
+): number {
+  const step = 1e-5;
+  const [up, down] = [step, -step].map((by) => {
+    const { data, shape } = tensors[name];
+    const moved = { data: Float64Array.from(data, (value, at) => value + by * along[at]), shape };
+    const losses = logitsInF64(model, { ...tensors, [name]: moved }, batch).map((row, place) => {
+      const mass = row.reduce((sum, logit) => sum + Math.exp(logit), 0);
+      return Math.log(mass) - row[batch.targets[place]];
+    });
+    return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+  });
+  return (up - down) / (2 * step);
+}
+
+describeWithSharedData("a trained Llama of llama2.c", "stories260K/stories260K.bin", (place) => {
+  test("says the 200 tokens that it says elsewhere", async () => {
+    const { ids } = (
+      JSON.parse(readFileSync(new URL("../published.json", `file://${place}`), "utf8")) as {
+        readonly stories260K: { readonly ids: readonly number[] };
+      }
+    ).stories260K;
+    const { model, tensors } = readLlama2c(readFileSync(place));
+    const tokens = Int32Array.from([1, ...ids]);
+    const { data } = await withArrays(tensors, (arrays) => model.logits(arrays, tokens, 1));
+    const { vocabulary } = model.config;
+    model.dispose();
+    const likeliest = ids.map((_, at) => {
+      const row = data.subarray(at * vocabulary, (at + 1) * vocabulary);
+      return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
+    });
+    expect(likeliest).toEqual(ids);
+  });
+});
+
+/** llama2.c's file: seven int32, then all tensors, those of the layers one kind after the other. */
+function readLlama2c(file: Buffer): { readonly model: Decoder; readonly tensors: Tensors } {
+  const [width, hidden, layers, heads, keyValueHeads, vocabulary, maximumLength] = Array.from(
+    { length: 7 },
+    (_, at) => file.readInt32LE(4 * at),
+  );
+  const model = decoder({
+    vocabulary,
+    width,
+    layers,
+    heads,
+    keyValueHeads,
+    hidden,
+    attention: "dot+rope:layout=interleaved+causal",
+    maximumLength,
+  });
+  const kinds = [
+    "input_layernorm",
+    "self_attn.q_proj",
+    "self_attn.k_proj",
+    "self_attn.v_proj",
+    "self_attn.o_proj",
+    "post_attention_layernorm",
+    "mlp.gate_proj",
+    "mlp.down_proj",
+    "mlp.up_proj",
+  ];
+  const names = [
+    "model.embed_tokens.weight",
+    ...kinds.flatMap((kind) =>
+      Array.from({ length: layers }, (_, layer) => `model.layers.${layer}.${kind}.weight`),
+    ),
+    "model.norm.weight",
+  ];
+  const numbers = new Float32Array(file.buffer.slice(file.byteOffset + 28, file.byteOffset + file.length));
+  let start = 0;
+  const tensors = Object.fromEntries(
+    names.map((name) => {
+      const { shape } = model.parameters.find((parameter) => parameter.name === name)!;
+      const size = shape.reduce((product, extent) => product * extent, 1);
+      start += size;
+      return [name, { data: numbers.slice(start - size, start), shape }];
+    }),
+  );
+  return { model, tensors };
+}

@@ -1,0 +1,164 @@
+/** @file What tests of models share: tensors on the device, a decoder in f64 beside the one under test, and batches. */
+import { numpy as np } from "@jax-js/jax";
+import { initialParameters, parametersOf, referenceForward } from "../attention/index.ts";
+import { random } from "../base/random.ts";
+import { narrow, type Tensor, tensor64, type Tensor64 } from "../base/tensor.ts";
+import { heldName, heldValues, isTrained } from "../nn/attention-parameters.ts";
+import { nope } from "../positions/index.ts";
+import { guards } from "../similarities/index.ts";
+import { type Decoder, type TokenBatch } from "./decoder.ts";
+import { type Model } from "./model.ts";
+
+/** Tensors by name; f64 ones are for the f64 form. */
+export type Tensors = Record<string, Tensor | Tensor64>;
+
+/** Initial tensors of a model, widened so that every part of it matters: at a deviation of 0.02 nothing would. */
+export function livelyTensors(model: Model<never>, seed: number, factor = 10): Tensors {
+  return Object.fromEntries(
+    model.parameters.map(({ name, initial, decays }) => {
+      const { data, shape } = initial(seed);
+      const draws = random(seed, "lively", name).normals(data.length, 0.2);
+      return [name, { data: data.map((value, at) => (decays ? factor * value : value + draws[at])), shape }];
+    }),
+  );
+}
+
+export function toArrays(tensors: Tensors): Record<string, np.Array> {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => {
+      const { data, shape } = narrow(tensor);
+      return [name, np.array(data, { shape: [...shape] })];
+    }),
+  );
+}
+
+/** Random tokens; each is to predict the next. */
+export function randomBatch(vocabulary: number, batch: number, length: number, seed = 1): TokenBatch {
+  const draw = random(seed, "batch");
+  const text = Array.from({ length: batch }, () =>
+    Array.from({ length: length + 1 }, () => draw.integer(vocabulary)),
+  );
+  return {
+    tokens: Int32Array.from(text.flatMap((row) => row.slice(0, length))),
+    targets: Int32Array.from(text.flatMap((row) => row.slice(1))),
+    batch,
+  };
+}
+
+type Rows = readonly Float64Array[];
+
+/** The decoder once more, in f64 on plain arrays, with the reference's attention: logits of every place, [N][V]. */
+export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: Int32Array): Rows {
+  const { width, headWidth, layers, norm, feedForward, groups, tiedHead } = config;
+  const weight = (name: string): Tensor | Tensor64 => tensors[name];
+  const linear = (rows: Rows, name: string): Rows => {
+    const { data, shape } = weight(name);
+    const [out, inner] = shape;
+    return rows.map((row) =>
+      Float64Array.from({ length: out }, (_, o) => {
+        let sum = 0;
+        for (let d = 0; d < inner; d++) sum += row[d] * data[o * inner + d];
+        return sum;
+      }),
+    );
+  };
+  const normed = (rows: Rows, name: string): Rows =>
+    rows.map((row) => {
+      const mean = norm === "rms" ? 0 : row.reduce((a, b) => a + b, 0) / width;
+      const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / width;
+      const bias = norm === "rms" ? undefined : weight(`${name}.bias`).data;
+      return row.map(
+        (value, d) =>
+          ((value - mean) / Math.sqrt(variance + 1e-5)) * weight(`${name}.weight`).data[d] + (bias?.[d] ?? 0),
+      );
+    });
+  const add = (rows: Rows, others: Rows): Rows =>
+    rows.map((row, place) => row.map((value, d) => value + others[place][d]));
+
+  let x: Rows = Array.from(tokens, (token) =>
+    Float64Array.from(weight("model.embed_tokens.weight").data.subarray(token * width, (token + 1) * width)),
+  );
+  const embedded = groups
+    .flat()
+    .map(({ composition }) => composition.position)
+    .find(({ place }) => place === "embedding");
+  if (embedded?.place === "embedding") {
+    const table =
+      embedded.table?.(tokens.length, width).map((value) => 0.02 * value) ??
+      Float64Array.from(weight("model.embed_positions.weight").data);
+    x = x.map((row, place) => row.map((value, d) => value + table[place * width + d]));
+  }
+  for (let layer = 0; layer < layers; layer++) {
+    const at = `model.layers.${layer}`;
+    const rows = normed(x, `${at}.input_layernorm`);
+    const [q, k, v] = ["q", "k", "v"].map((part) => linear(rows, `${at}.self_attn.${part}_proj.weight`));
+    const joined = attendInF64(groups[layer], { q, k, v }, headWidth, `${at}.self_attn`, tensors);
+    x = add(x, linear(joined, `${at}.self_attn.o_proj.weight`));
+    if (feedForward === "none") continue;
+    const inner = normed(x, `${at}.post_attention_layernorm`);
+    const up = linear(inner, `${at}.mlp.up_proj.weight`);
+    const hidden =
+      feedForward === "swiglu"
+        ? linear(inner, `${at}.mlp.gate_proj.weight`).map((row, place) =>
+            row.map((h, d) => (h / (1 + Math.exp(-h))) * up[place][d]),
+          )
+        : up.map((row) =>
+            row.map((h) => 0.5 * h * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (h + 0.044715 * h ** 3)))),
+          );
+    x = add(x, linear(hidden, `${at}.mlp.down_proj.weight`));
+  }
+  return linear(normed(x, "model.norm"), tiedHead ? "model.embed_tokens.weight" : "lm_head.weight");
+}
+
+function attendInF64(
+  groups: Decoder["config"]["groups"][number],
+  { q, k, v }: Readonly<Record<"q" | "k" | "v", Rows>>,
+  width: number,
+  prefix: string,
+  tensors: Tensors,
+): Rows {
+  const length = q.length;
+  const joined = q.map((row) => new Float64Array(row.length));
+  let firstHead = 0;
+  let firstKeyHead = 0;
+  groups.forEach(({ composition, heads, keyValueHeads }, index) => {
+    const { position } = composition;
+    const inside = position.place === "embedding" ? { ...composition, position: nope() } : composition;
+    const at = groups.length === 1 ? prefix : `${prefix}.groups.${index}`;
+    const initial = initialParameters(inside, { heads, width });
+    const parameters = Object.fromEntries(
+      parametersOf(inside).map((parameter): [string, Tensor64] => [
+        parameter.name,
+        isTrained(parameter)
+          ? heldValues(parameter, tensors[`${at}.${heldName(parameter)}`])
+          : initial[parameter.name],
+      ]),
+    );
+    const cut = (rows: Rows, first: number, count: number): Tensor64 =>
+      tensor64(
+        Array.from({ length: count }, (_, head) =>
+          rows.map((row) => [...row.subarray((first + head) * width, (first + head + 1) * width)]),
+        ).flat(2),
+        [1, count, length, width],
+      );
+    const { out } = referenceForward(
+      inside,
+      {
+        q: cut(q, firstHead, heads),
+        k: cut(k, firstKeyHead, keyValueHeads),
+        v: cut(v, firstKeyHead, keyValueHeads),
+        parameters,
+      },
+      { guard: guards.f32 },
+    );
+    for (let head = 0; head < heads; head++) {
+      for (let place = 0; place < length; place++) {
+        const from = (head * length + place) * width;
+        joined[place].set(out.data.subarray(from, from + width), (firstHead + head) * width);
+      }
+    }
+    firstHead += heads;
+    firstKeyHead += keyValueHeads;
+  });
+  return joined;
+}

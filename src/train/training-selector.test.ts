@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { rope } from "../positions/index.ts";
+import { trainingSelector } from "./training-selector.ts";
+
+test.each([
+  ["dot", "dot:scale=auto+causal"],
+  ["l2", "l2:beta=auto+causal"],
+  ["rbf", "rbf:sigma=auto+causal"],
+  ["lorentz:c=2", "lorentz:beta=auto,c=2+causal"],
+  ["product:members=l2/poincare", "product:members=l2/poincare,weights=auto+causal"],
+])("'%s' gets a pattern and a calibrated temperature", (written, complete) => {
+  expect(trainingSelector(written)).toBe(complete);
+});
+
+test.each([
+  "cosine:tau=0.1+causal",
+  "cosine:beta=learned+causal",
+  "dot:scale=0.25+full",
+  "product:members=l2/l1,weights=fixed+causal",
+])("'%s' stays as it is, for it says its temperature and its pattern", (complete) => {
+  expect(trainingSelector(complete)).toBe(complete);
+});
+
+test("a task's position enters where none is named, and 'nope' names one", () => {
+  expect(trainingSelector("dot", rope())).toBe("dot:scale=auto+rope+causal");
+  expect(trainingSelector("dot+alibi", rope())).toBe("dot:scale=auto+alibi+causal");
+  expect(trainingSelector("dot+nope", rope())).toBe("dot:scale=auto+causal");
+});
