@@ -120,7 +120,10 @@ function pullbackOf(fn: PlainFunction): (input: PullbackInput) => MutableArrays 
       const outputs = fn({ ...others, ...variables });
       const [kept, dropped] = split(outputs, (output) => output in gradients);
       tree.dispose(dropped);
-      return kept;
+      // jax-js cannot transpose a function of which one output is computed from another: each is made an end of its own.
+      return Object.fromEntries(
+        Object.entries(kept).map(([name, array]) => [name, array.reshape([...array.shape])]),
+      );
     };
     const [outputs, pull] = vjp(used, [chosen]);
     tree.dispose(outputs);

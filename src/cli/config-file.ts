@@ -6,6 +6,7 @@ import { nearestNames } from "../base/index.ts";
 import { splitSelectors } from "../attention/index.ts";
 import { CommandError } from "./command-error.ts";
 import { texts } from "./dictionary/config.ts";
+import { dropAbsent } from "./drop-absent.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { durationMs, readNumber } from "./quantities.ts";
 import { type RunWishes } from "./run-wishes.ts";
@@ -116,10 +117,4 @@ function parseConfig(path: string, text: string): Readonly<Record<string, unknow
   if (typeof content === "object" && content !== null && !Array.isArray(content))
     return content as Record<string, unknown>;
   throw new CommandError("config-parse", texts.unparsable(path, "no table at the top"));
-}
-
-function dropAbsent<T extends object>(record: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

@@ -15,6 +15,7 @@ test.each([
   [new MissingError("package-missing", ""), 3],
   [new NumbersError("not-finite", ""), 5],
   [new CommandError("device", { en: "", zh: "" }, 4), 4],
+  [Object.assign(new Error("EACCES"), { code: "EACCES", syscall: "mkdir", path: "/x" }), 3],
   [new TypeError("a mistake of ours"), 1],
   ["thrown text", 1],
 ])("%o ends in exit code %d", (error, code) => {

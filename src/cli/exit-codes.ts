@@ -22,11 +22,23 @@ const aboutFiles = /^(safetensors-|file-)/;
 /** Codes of an UnsupportedError that say that a device is absent; the others refuse a combination. */
 const aboutDevices = /^(backend|device)/;
 
+/** The stable code of an error, where it has one. */
+export function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as Error & { readonly code?: unknown }).code : undefined;
+  return typeof code === "string" ? code : undefined;
+}
+
+/** Whether the operating system refused a file or a folder. */
+export function isSystemError(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && "path" in error;
+}
+
 /** The exit code that an error ends in. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommandError) return error.exitCode;
-  const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code === "string" && aboutFiles.test(code)) return exitCodes.missing;
+  const code = codeOf(error);
+  if (code !== undefined && aboutFiles.test(code)) return exitCodes.missing;
+  if (isSystemError(error)) return exitCodes.missing;
   if (error instanceof MissingError) return exitCodes.missing;
   if (error instanceof NumbersError) return exitCodes.numbers;
   if (error instanceof UnsupportedError) {

@@ -3,7 +3,7 @@
 import { CommanderError } from "commander";
 import { CommandError } from "./command-error.ts";
 import { texts } from "./dictionary/common.ts";
-import { exitCodeOf, exitCodes } from "./exit-codes.ts";
+import { codeOf, exitCodeOf, exitCodes, isSystemError } from "./exit-codes.ts";
 import { type Bilingual, chooseLanguage } from "./language.ts";
 import { buildProgram } from "./program.ts";
 import { openSession, type Session } from "./session.ts";
@@ -30,7 +30,7 @@ function report(error: unknown, { say, verbosity }: Session): number {
   if (error instanceof CommanderError)
     return error.code === "commander.help" ? exitCodes.usage : exitCodes.done;
   const exitCode = exitCodeOf(error);
-  process.stderr.write(`${say(texts.error)} ${say(wording(error))}\n`);
+  process.stderr.write(`${say(texts.error)}${say(wording(error))}\n`);
   if (verbosity === "verbose" && error instanceof Error) {
     for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
       process.stderr.write(`${cause.stack}\n`);
@@ -41,9 +41,10 @@ function report(error: unknown, { say, verbosity }: Session): number {
 /** Errors of the library say what to do in their own words; others are a mistake of ours. */
 function wording(error: unknown): Bilingual {
   if (error instanceof CommandError) return error.text;
-  const { code, message } =
-    error instanceof Error ? (error as Error & { code?: unknown }) : { code: "", message: String(error) };
-  if (code === "ENOSPC" || code === "EDQUOT") return texts.diskFull(message);
-  const isOurs = typeof code === "string" && /^[a-z]/.test(code);
-  return isOurs ? { en: message, zh: message } : texts.unexpected(message.split("\n")[0] ?? message);
+  const message = (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+  const code = codeOf(error);
+  if (isSystemError(error))
+    return code === "ENOSPC" || code === "EDQUOT" ? texts.diskFull(message) : texts.system(message);
+  const isOurs = code !== undefined && /^[a-z]/.test(code);
+  return isOurs ? { en: message, zh: message } : texts.unexpected(message);
 }

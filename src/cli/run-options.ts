@@ -4,6 +4,7 @@ import { type PresetName, presetNames } from "../compare/presets.ts";
 import { CommandError } from "./command-error.ts";
 import type { ConfigKey } from "./config-file.ts";
 import { texts } from "./dictionary/config.ts";
+import { dropAbsent } from "./drop-absent.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { positiveList, selectorList, wholeList, wordList } from "./lists.ts";
 import { durationMs, wholeNumber } from "./quantities.ts";
@@ -96,12 +97,9 @@ export async function readWishes(flags: RunFlags, extent: "run" | "matrix"): Pro
     jobs,
     device,
   };
-  const given = Object.fromEntries(
-    Object.entries(named).filter(([, value]) => value !== undefined),
-  ) as RunWishes;
   const wishes: RunWishes = {
     ...config,
-    ...given,
+    ...dropAbsent(named),
     settings: mergeSettings(config.settings ?? {}, flags.set ?? {}),
   };
   if (wishes.device === "webgpu") throw new CommandError("device", texts.noDevice, exitCodes.noBackend);

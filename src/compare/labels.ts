@@ -21,7 +21,15 @@ export function taskTitle(task: string): Bilingual {
 export interface Measurement {
   readonly title: Bilingual;
   readonly format: (value: number) => string;
+  /** Units that axes must show, as their numbers alone would not tell; absent for plain numbers. */
+  readonly tickFormat?: (value: number) => string;
 }
+
+const withUnit = (en: string, zh: string, format: (value: number) => string): Measurement => ({
+  title: { en, zh },
+  format,
+  tickFormat: format,
+});
 
 const plain = (value: number): string => formatNumber(value, decimalsFor([value]));
 const whole = (value: number): string => formatNumber(value, 0);
@@ -36,8 +44,8 @@ const measurements: Readonly<Record<string, Measurement>> = {
     title: { en: "increase of bits beyond the trained length", zh: "超出训练长度的比特增量" },
     format: plain,
   },
-  timeMs: { title: { en: "time", zh: "时间" }, format: formatDuration },
-  bytes: { title: { en: "memory", zh: "内存" }, format: formatBytes },
+  timeMs: withUnit("time", "时间", formatDuration),
+  bytes: withUnit("memory", "内存", formatBytes),
   memoryExponent: { title: { en: "exponent of memory", zh: "内存指数" }, format: plain },
   timeExponentError: { title: { en: "its standard error", zh: "其标准误差" }, format: plain },
   loss: { title: { en: "loss", zh: "损失" }, format: plain },
@@ -45,10 +53,10 @@ const measurements: Readonly<Record<string, Measurement>> = {
   meanAveragePrecision: { title: { en: "mean average precision", zh: "平均精度均值" }, format: plain },
   meanRank: { title: { en: "mean rank", zh: "平均排名" }, format: plain },
   timeExponent: { title: { en: "exponent of time", zh: "时间指数" }, format: plain },
-  stepMs: { title: { en: "time per step", zh: "每步时间" }, format: formatDuration },
-  trainMs: { title: { en: "training time", zh: "训练时间" }, format: formatDuration },
-  peakMemoryBytes: { title: { en: "peak memory", zh: "峰值内存" }, format: formatBytes },
-  stateBytes: { title: { en: "state at inference", zh: "推理状态" }, format: formatBytes },
+  stepMs: withUnit("time per step", "每步时间", formatDuration),
+  trainMs: withUnit("training time", "训练时间", formatDuration),
+  peakMemoryBytes: withUnit("peak memory", "峰值内存", formatBytes),
+  stateBytes: withUnit("state at inference", "推理状态", formatBytes),
   largestLogit: { title: { en: "largest score", zh: "最大分数" }, format: plain },
   entropy: { title: { en: "attention entropy (nats)", zh: "注意力熵（纳特）" }, format: plain },
   parameters: { title: { en: "parameters", zh: "参数量" }, format: whole },

@@ -3,7 +3,16 @@
  * beyond the trained length, metric against a setting, and cost. Each is a function from results to a figure, or to
  * nothing where there is nothing to see.
  */
-import { dot, line, type Markish, type PlotOptions, ruleX, ruleY, text } from "@observablehq/plot";
+import {
+  dot,
+  line,
+  type Markish,
+  type PlotOptions,
+  ruleX,
+  ruleY,
+  type ScaleOptions,
+  text,
+} from "@observablehq/plot";
 import { type Bilingual, same } from "./bilingual.ts";
 import { axisLabel, type Figure } from "./drawing.ts";
 import { formatBytes, formatDuration, formatNumber, formatSpread } from "./format.ts";
@@ -192,7 +201,7 @@ function lengthFigure(
   );
   const lengths = [...new Set(points.map(({ at }) => at))].sort((a, b) => a - b);
   if (lengths.length < 2) return undefined;
-  const { title, format } = measurement(name);
+  const { title, format, tickFormat } = measurement(name);
   const lasts = points.filter(({ at }) => at === lengths[lengths.length - 1]);
   return {
     id: figureId(column, `${name}-lengths`),
@@ -205,9 +214,9 @@ function lengthFigure(
       y: {
         label: axisLabel(title),
         grid: true,
-        tickFormat: format,
         ticks: 6,
         ...scaleOf(points.map(({ mean }) => mean)),
+        ...(tickFormat === undefined ? {} : { tickFormat }),
       },
       marks: [
         ...spreadLines(points, "at"),
@@ -334,9 +343,13 @@ function spreadLines(points: readonly (Point & Look)[], x: string): Markish[] {
   ];
 }
 
-function scaleOf(values: readonly number[]): { readonly type: "log" } | { readonly nice: true } {
+function scaleOf(values: readonly number[]): ScaleOptions {
   const [least, most] = [Math.min(...values), Math.max(...values)];
-  return least > 0 && most > WIDE_SPAN * least ? { type: "log" } : { nice: true };
+  if (!(least > 0 && most > WIDE_SPAN * least)) return { nice: true };
+  return {
+    type: "log",
+    tickFormat: (value: number) => (Number.isInteger(Math.log10(value)) ? String(value) : ""),
+  };
 }
 
 function groupsOf<Item>(items: readonly Item[], key: (item: Item) => string): [Item, ...Item[]][] {

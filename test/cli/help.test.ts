@@ -58,7 +58,7 @@ describe("wrong usage", () => {
   test("is told in Chinese where that is the language", async () => {
     const { stderr } = await cli(["--lang", "zh", "compar"]);
     expect(stderr).toBe(
-      "错误： 无法运行 'compar'，因为 qklab 没有这个命令：'compar'。您是不是想用 'compare'？\n",
+      "错误：无法运行 'compar'，因为 qklab 没有这个命令：'compar'。您是不是想用 'compare'？\n",
     );
   });
 });

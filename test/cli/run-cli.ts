@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const program = process.env["QKLAB_CLI"] ?? join(root, "dist", "cli.js");
+const program = join(root, "dist", "cli.js");
 
 export interface CliResult {
   readonly code: number | null;
@@ -94,7 +94,6 @@ const longestBuildMs = 100_000;
 
 /** Test files run in processes beside each other: the first one builds, the others wait for it. */
 function build(): void {
-  if (process.env["QKLAB_CLI"]) return;
   const lock = join(tmpdir(), "qklab-cli-build.lock");
   for (;;) {
     try {

@@ -16,6 +16,7 @@ import { printComparison } from "../../compare/table.ts";
 import { printVerdicts } from "../../compare/verdicts.ts";
 import { recipeOf } from "../../train/recipes/index.ts";
 import { texts } from "../dictionary/runs.ts";
+import { dropAbsent } from "../drop-absent.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { listenForInterruption } from "../interruption.ts";
 import { formatOf, type FormatOptions, printJson } from "../printing.ts";
@@ -142,10 +143,4 @@ async function printResult(comparison: Comparison, options: FormatOptions, sessi
 function exitCodeOf({ outcome, counts }: Comparison): number {
   if (outcome === "interrupted") return exitCodes.interrupted;
   return outcome === "partly-failed" || counts.failed > 0 ? exitCodes.partlyFailed : exitCodes.done;
-}
-
-function dropAbsent<T extends object>(record: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }

@@ -23,17 +23,19 @@ export const texts = {
   verbose: { en: "details, and the stack of an unexpected error", zh: "输出细节，以及意外错误的调用栈" },
   json: { en: "print one JSON document", zh: "输出一个 JSON 文档" },
   format: { en: "form of the printed table", zh: "所输出表格的格式" },
-  examples: { en: "Examples:", zh: "示例：" },
   moreHelp: {
     en: "`qklab COMMAND --help` tells all of one command. stdout carries data only; everything else goes to stderr.",
     zh: "“qklab 命令 --help”给出某个命令的全部说明。stdout 只输出数据，其余内容都写到 stderr。",
   },
   next: (command: string): Bilingual => ({ en: `Next: ${command}`, zh: `下一步：${command}` }),
-  error: { en: "Error:", zh: "错误：" },
-  note: { en: "Note:", zh: "注意：" },
+  error: { en: "Error: ", zh: "错误：" },
   unexpected: (message: string): Bilingual => ({
     en: `Cannot go on as something failed that should not: ${message}. Run it again with -v for the place, and report it`,
     zh: `无法继续，因为发生了不该发生的错误：${message}。请加 -v 重新运行以查看位置，并报告该问题`,
+  }),
+  system: (message: string): Bilingual => ({
+    en: `Cannot go on as the file system must allow it: ${message}. Check the path and its rights`,
+    zh: `无法继续，因为文件系统必须允许该操作：${message}。请检查路径与权限`,
   }),
   diskFull: (message: string): Bilingual => ({
     en: `Cannot go on as the disk must have room: ${message}. Free some space, then go on with --resume`,

@@ -55,6 +55,10 @@ export const texts = {
     en: `Stopped after step ${step}; ${folder} goes on from there`,
     zh: `在第 ${step} 步后停止；${folder} 可从该处继续`,
   }),
+  resumable: (folder: string): Bilingual => ({
+    en: `The run is kept as far as it came: qklab train --resume ${folder} goes on`,
+    zh: `运行已保存到目前为止的进度：可用 qklab train --resume ${folder} 继续`,
+  }),
   notes: (note: string): Bilingual => ({ en: `Note: ${note}`, zh: `注意：${note}` }),
   planned: (runs: number, jobs: number, folder: string): Bilingual => ({
     en: `${runs} runs, ${jobs} at a time, in ${folder}`,

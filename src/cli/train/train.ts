@@ -1,4 +1,5 @@
 /** @file One run of `train`, from its wishes to its summary: a live line, a run folder, an exact resume. */
+import { MissingError } from "../../base/index.ts";
 import { formatDuration } from "../../compare/format.ts";
 import { startJax } from "../../kernels/jax/start.ts";
 import { nodeDataSource } from "../../train/data-source.node.ts";
@@ -57,6 +58,10 @@ async function runIn(
       onProgress: (standing) => progress.update(folder, { label, unit: recipe.unit, ...standing }),
       ...(maxTimeMs === undefined ? {} : { maxTimeMs }),
     });
+  } catch (error) {
+    progress.close();
+    if (error instanceof MissingError) session.tell(texts.resumable(shownPath(folder)));
+    throw error;
   } finally {
     interruption.close();
     progress.close();

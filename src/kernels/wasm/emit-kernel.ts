@@ -1,8 +1,10 @@
 /** @file The whole module of a kernel: preparation, forward, what extras need, backward. */
 import { termVariables } from "../../similarities/index.ts";
 import { type WasmFunction, type WasmModule } from "./assembler.ts";
-import { backwardPass, slopeProgram } from "./backward-kernel.ts";
-import { rowTermFunction, rowTilePass } from "./forward-kernel.ts";
+import { backwardPass } from "./backward-kernel.ts";
+import { slopeProgram } from "./slopes-kernel.ts";
+import { rowTermFunction } from "./finish-rows.ts";
+import { rowTilePass } from "./forward-kernel.ts";
 import { type KernelSpec } from "./kernel-spec.ts";
 import { type Emission } from "./pair-code.ts";
 import { preparationFunctions } from "./preparation-kernel.ts";

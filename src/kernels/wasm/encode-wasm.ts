@@ -158,10 +158,10 @@ function body(definition: WasmFunction, indexOf: ReadonlyMap<WasmFunction, numbe
       case "if":
         emit(statement.condition);
         push([0x04, 0x40]);
-        inBlock("", statement.then);
-        if (statement.otherwise.length > 0) {
+        inBlock("", statement.whenTrue);
+        if (statement.whenFalse.length > 0) {
           bytes.push(0x05);
-          inBlock("", statement.otherwise);
+          inBlock("", statement.whenFalse);
         }
         bytes.push(0x0b);
         return;

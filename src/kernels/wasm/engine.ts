@@ -9,7 +9,7 @@ import { type EmittedKernel, emitKernel, type Task, tasks } from "./emit-kernel.
 import { encodeWasm } from "./encode-wasm.ts";
 import { type CallShape, kernelSpec, type KernelSpec } from "./kernel-spec.ts";
 import { recordBytes } from "./scratch.ts";
-import { makeRunner } from "./thread-control.ts";
+import { makeRunner, type SharedPhase } from "./thread-control.ts";
 
 /** Compiled code. */
 interface KernelCode {
@@ -28,14 +28,8 @@ export interface CompiledKernel extends EmittedKernel, KernelCode {
 export type TaskRunner = (record: number, scratch: number) => void;
 
 /** The tasks of one phase, which may run at the same time and in any order. */
-export interface Phase {
+export interface Phase extends SharedPhase {
   readonly kernel: CompiledKernel;
-  /** Address of the first record; the others follow it. */
-  readonly records: number;
-  readonly count: number;
-  /** Scratch memory of the first thread, and the bytes from one thread's to the next. */
-  readonly scratch: number;
-  readonly scratchBytes: number;
 }
 
 /** Runs the tasks of phases on several threads, this one among them. */

@@ -1,5 +1,7 @@
 /** @file The WebAssembly instructions that kernels use: opcode, result and what follows the opcode in the bytes. */
-import { type ValueType } from "./assembler.ts";
+
+/** Types of values that kernels use. */
+export type ValueType = "i32" | "f32" | "f64" | "v128";
 
 /** What follows an opcode: nothing, a number, a memory place, a lane, sixteen bytes, or a place and a lane. */
 export type ImmediateKind = "none" | "i32" | "f32" | "memory" | "lane" | "bytes" | "memory-lane" | "local";

@@ -19,7 +19,7 @@ import { liftRows, type RowLift, rowLift } from "./lift-rows.ts";
 import { headTable, type ScoreProgram } from "./score-program.ts";
 import { recordBytes, type RecordField, recordFields } from "./scratch.ts";
 import { type TilePlan, tilePlan } from "./tile-plan.ts";
-import { liftValues } from "./value-rows.ts";
+import { liftValues, type ValueLayout } from "./value-rows.ts";
 
 /** A record before it is written: fields that it leaves out are 0. */
 export type TaskRecord = Partial<Record<Exclude<RecordField, "task">, number>>;
@@ -73,7 +73,12 @@ export class KernelCall {
   readonly #tables = new Map<ScoreProgram, number>();
   readonly #start: number;
 
-  constructor(engine: WasmEngine, composition: Composition, inputs: AttentionInputs<Tensor>) {
+  constructor(
+    engine: WasmEngine,
+    composition: Composition,
+    inputs: AttentionInputs<Tensor>,
+    learned?: readonly string[],
+  ) {
     const { arena } = engine;
     this.engine = engine;
     this.composition = composition;
@@ -88,6 +93,7 @@ export class KernelCall {
       valueWidth,
       hasBias: bias !== undefined,
       hasMask: mask !== undefined,
+      ...(learned === undefined ? {} : { learned }),
     });
     const { spec, layout } = this.kernel;
     const [ownKeys, ownValues] = [similarity.metric !== undefined, aggregation.name === "centroid"];
@@ -175,7 +181,7 @@ export class KernelCall {
   }
 
   #copyRows(): void {
-    const { inputs, sizes, heads, lifts, paddedQueries, paddedKeys, composition } = this;
+    const { inputs, sizes, heads, lifts, paddedQueries, paddedKeys } = this;
     const { queries, keys, width, valueWidth } = sizes;
     const { rowWidth, paddedValueWidth } = this.kernel.spec;
     const doneKeys = new Set<number>();
@@ -199,13 +205,7 @@ export class KernelCall {
           (shared + 1) * keys * valueWidth,
         );
         const at = this.value + 4 * valueRows * paddedKeys * paddedValueWidth;
-        const curvature = this.aggregationParameter(head);
-        const isCentroid = composition.aggregation.name === "centroid";
-        liftValues(valueSource, this.view(at, paddedKeys * paddedValueWidth), {
-          width: valueWidth,
-          paddedWidth: paddedValueWidth,
-          ...(isCentroid ? { curvature: curvature ?? 1 } : {}),
-        });
+        liftValues(valueSource, this.view(at, paddedKeys * paddedValueWidth), this.valueLayout(head));
       }
     }
   }
@@ -214,6 +214,16 @@ export class KernelCall {
   aggregationParameter(head: number): number | undefined {
     const [parameter] = this.composition.aggregation.parameters;
     return parameter === undefined ? undefined : this.parameters[parameter.name].data[head];
+  }
+
+  /** How values are laid out for a head. */
+  valueLayout(head: number): ValueLayout {
+    const isCentroid = this.composition.aggregation.name === "centroid";
+    return {
+      width: this.sizes.valueWidth,
+      paddedWidth: this.kernel.spec.paddedValueWidth,
+      ...(isCentroid ? { curvature: this.aggregationParameter(head) ?? 1 } : {}),
+    };
   }
 
   normaliserParameter(head: number): number | undefined {

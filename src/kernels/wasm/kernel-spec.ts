@@ -78,6 +78,8 @@ export interface CallShape {
   readonly valueWidth: number;
   readonly hasBias: boolean;
   readonly hasMask: boolean;
+  /** Parameters whose gradients are asked for; all when absent. */
+  readonly learned?: readonly string[];
 }
 
 /** The kernel of a composition. */
@@ -109,6 +111,8 @@ export function kernelSpec(
   const score = withReciprocals(normaliser.name === "sigmoid" ? plain.add(variable(sigmoidBias)) : plain);
   const scalars = similarity.parameters.map(({ name }) => name).filter((name) => name !== similarity.metric);
   const used = variablesOf(score);
+  const isAsked = (name: string): boolean =>
+    call.learned?.includes(name === sigmoidBias ? (normaliser.parameters[0]?.name ?? "") : name) ?? true;
   const valueWidth = call.valueWidth + (aggregation.name === "centroid" ? centroidColumns : 0);
   return {
     segments,
@@ -125,7 +129,7 @@ export function kernelSpec(
     hasMask: call.hasMask,
     hasTable: position.place === "bias",
     learnsTable: position.place === "bias" && position.parameters.length > 0,
-    parameterNames: [...scalars, sigmoidBias].filter((name) => used.has(name)),
+    parameterNames: [...scalars, sigmoidBias].filter((name) => used.has(name) && isAsked(name)),
     ...engine,
   };
 }

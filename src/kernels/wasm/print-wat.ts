@@ -57,11 +57,11 @@ function printStatement(statement: Statement): string[] {
       return [`(${statement.kind} $${statement.label}`, ...inside(statement.body), ")"];
     case "if": {
       const otherwise =
-        statement.otherwise.length === 0 ? [] : ["(else", ...inside(statement.otherwise), ")"];
+        statement.whenFalse.length === 0 ? [] : ["(else", ...inside(statement.whenFalse), ")"];
       return [
         `(if ${printValue(statement.condition)}`,
         "(then",
-        ...inside(statement.then),
+        ...inside(statement.whenTrue),
         ")",
         ...otherwise,
         ")",

@@ -7,8 +7,8 @@ import { gradients, withReciprocals } from "./score-gradient.ts";
 
 const scores = similarities.map((factory) => {
   const { selector } = factory.definition;
-  const options = selector === "product" ? { members: "l2/poincare/cosine" } : {};
-  return { selector, score: factory(options as never).score };
+  const options: Record<string, string> = selector === "product" ? { members: "l2/poincare/cosine" } : {};
+  return { selector, score: factory(options).score };
 });
 
 /** Two orders of the same f64 operations differ by roundings that cancellation in a score may multiply. */

@@ -129,6 +129,9 @@ function isOfPairs(expression: Expression): boolean {
   return names.some(isInner) || (names.some(isRow) && names.some(isKey));
 }
 
+/** Whether an expression that is not of pairs changes from row to row. */
+const isOfRows = (expression: Expression): boolean => [...variablesOf(expression)].some(isRow);
+
 /** The same formula, where divisors of a row, a key or a head have become reciprocals, computed once for all their pairs. */
 export function withReciprocals(
   expression: Expression,
@@ -149,7 +152,8 @@ function rewrite(expression: Expression, known: Map<Expression, Expression>): Ex
   const slow = factors.filter((factor) => !isOfPairs(factor));
   if (slow.length === 0) return rebuilt(expression, a, b);
   const fast = factors.filter(isOfPairs);
-  const numerator = slow.reduce((product, factor) => mul(product, div(1, factor)), a);
+  const groups = [slow.filter(isOfRows), slow.filter((factor) => !isOfRows(factor))].filter((group) => group.length > 0);
+  const numerator = groups.reduce((product, group) => mul(product, div(1, group.reduce(mul))), a);
   return fast.length === 0 ? numerator : div(numerator, fast.reduce(mul));
 }
 

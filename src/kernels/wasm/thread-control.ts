@@ -3,8 +3,6 @@
  * are left; a thread that joins takes one task after the other and leaves. Nobody waits for a thread that has not joined,
  * so that a late or a dead one costs nothing.
  */
-import { type Phase } from "./engine.ts";
-
 /** Places of the words. */
 export const controlWords = {
   /** Grows with every phase; threads sleep on it. */
@@ -24,10 +22,21 @@ export const controlWords = {
   scratchBytes: 9,
 } as const;
 
+/** What threads must know of a phase. */
+export interface SharedPhase {
+  readonly kernel: { readonly number: number };
+  /** Address of the first record; the others follow it. */
+  readonly records: number;
+  readonly count: number;
+  /** Scratch memory of the first thread, and the bytes from one thread's to the next. */
+  readonly scratch: number;
+  readonly scratchBytes: number;
+}
+
 /** Opens a phase for whoever joins. */
 export function openPhase(
   control: Int32Array,
-  { kernel, records, count, scratch, scratchBytes }: Phase,
+  { kernel, records, count, scratch, scratchBytes }: SharedPhase,
 ): void {
   control[controlWords.kernel] = kernel.number;
   control[controlWords.records] = records;

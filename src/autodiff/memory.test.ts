@@ -1,0 +1,69 @@
+/**
+ * @file The memory of training: a hundred steps of a model with attention must not make jax-js's WebAssembly memory grow,
+ * which only happens when something is not freed. The memory is caught when jax-js is loaded.
+ */
+import { expect, test, vi } from "vitest";
+
+const { memories } = vi.hoisted(() => {
+  const memories: WebAssembly.Memory[] = [];
+  const Original = WebAssembly.Memory;
+  WebAssembly.Memory = class extends Original {
+    constructor(descriptor: WebAssembly.MemoryDescriptor) {
+      super(descriptor);
+      memories.push(this);
+    }
+  };
+  return { memories };
+});
+
+const bytes = (): number => memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+
+test("a hundred steps, and a hundred evaluations, need no more memory than ten", async () => {
+  const { compose } = await import("../attention/index.ts");
+  const { startJax } = await import("../kernels/jax/index.ts");
+  await startJax();
+  const { numpy: np } = await import("@jax-js/jax");
+  const { causal } = await import("../patterns/index.ts");
+  const { l2 } = await import("../similarities/index.ts");
+  const { attentionOperation, lossStage, stage, Tape } = await import("./index.ts");
+
+  const [heads, length, headWidth] = [2, 32, 8];
+  const project = stage("project", ({ x, w }: Record<"x" | "w", InstanceType<typeof np.Array>>) => {
+    const rows = np.matmul(x, w).reshape([1, length, heads, headWidth]).transpose([0, 2, 1, 3]);
+    return { q: rows.ref, k: rows.ref, v: rows };
+  });
+  const attend = attentionOperation(compose({ similarity: l2({ beta: "learned" }), pattern: causal() }));
+  const finish = lossStage("finish", ({ out }: Record<"out", InstanceType<typeof np.Array>>) => ({
+    loss: out.ref.mul(out.ref).mean(),
+    largest: out.max(),
+  }));
+  const weight = np.ones([4, heads * headWidth]);
+  const beta = np.array([0.1, 0.2]);
+
+  const step = async (gradient: boolean): Promise<void> => {
+    const tape = new Tape({ gradient });
+    const x = tape.constant(
+      np
+        .arange(length * 4)
+        .astype(np.float32)
+        .reshape([length, 4]),
+    );
+    const projected = await tape.run(project, { x, w: tape.parameter("w", weight) });
+    const { out } = await tape.run(attend, { ...projected, beta: tape.parameter("beta", beta) });
+    const { loss } = await tape.run(finish, { out });
+    if (gradient) for (const array of Object.values(await tape.backward(loss))) array.dispose();
+    tape.dispose();
+  };
+  for (let round = 0; round < 10; round++) {
+    await step(true);
+    await step(false);
+  }
+  const before = bytes();
+  expect(before).toBeGreaterThan(0);
+  for (let round = 0; round < 100; round++) {
+    await step(true);
+    await step(false);
+  }
+  expect(bytes()).toBe(before);
+  expect([weight.refCount, beta.refCount]).toEqual([1, 1]);
+});
