@@ -73,7 +73,7 @@ function forwardOf(on: WasmEngine, composition: Composition, inputs: AttentionIn
 function bothOf(on: WasmEngine, composition: Composition, inputs: AttentionInputs<Tensor>): () => void {
   return () => {
     const { out, state } = fusedForward(on, composition, inputs);
-    fusedBackward(on, composition, inputs, out, state);
+    fusedBackward(on, composition, inputs, out, { state, learned: [] });
   };
 }
 

@@ -27,7 +27,8 @@ test("a hundred steps, and a hundred evaluations, need no more memory than ten",
   const { l2 } = await import("../similarities/index.ts");
   const { attentionOperation, lossStage, stage, Tape } = await import("./index.ts");
 
-  const [heads, length, headWidth] = [2, 32, 8];
+  // Every array but the scalars is of a kilobyte at least: a hundred of them that stay fill a 64 KiB page.
+  const [heads, length, headWidth, rowWidth] = [4, 32, 16, 16];
   const project = stage("project", ({ x, w }: Record<"x" | "w", InstanceType<typeof np.Array>>) => {
     const rows = np.matmul(x, w).reshape([1, length, heads, headWidth]).transpose([0, 2, 1, 3]);
     return { q: rows.ref, k: rows.ref, v: rows };
@@ -37,16 +38,17 @@ test("a hundred steps, and a hundred evaluations, need no more memory than ten",
     loss: out.ref.mul(out.ref).mean(),
     largest: out.max(),
   }));
-  const weight = np.ones([4, heads * headWidth]);
-  const beta = np.array([0.1, 0.2]);
+  const weight = np.ones([rowWidth, heads * headWidth]);
+  const beta = np.array([0.1, 0.2, 0.3, 0.4]);
 
   const step = async (gradient: boolean): Promise<void> => {
     const tape = new Tape({ gradient });
     const x = tape.constant(
       np
-        .arange(length * 4)
+        .arange(length * rowWidth)
         .astype(np.float32)
-        .reshape([length, 4]),
+        .reshape([length, rowWidth])
+        .mul(1e-3),
     );
     const projected = await tape.run(project, { x, w: tape.parameter("w", weight) });
     const { out } = await tape.run(attend, { ...projected, beta: tape.parameter("beta", beta) });

@@ -348,7 +348,7 @@ function scaleOf(values: readonly number[]): ScaleOptions {
   if (!(least > 0 && most > WIDE_SPAN * least)) return { nice: true };
   return {
     type: "log",
-    tickFormat: (value: number) => (Number.isInteger(Math.log10(value)) ? String(value) : ""),
+    tickFormat: (value: number) => (isPowerOfTen(value) ? String(value) : ""),
   };
 }
 
@@ -375,4 +375,9 @@ function listOf<Item extends { readonly selector: string }>(
   value: (item: Item) => string,
 ): Bilingual {
   return same(items.map((item) => `${item.selector} ${value(item)}`).join("; "));
+}
+
+function isPowerOfTen(value: number): boolean {
+  const exponent = Math.log10(value);
+  return Math.abs(exponent - Math.round(exponent)) < 1e-9;
 }

@@ -2,7 +2,14 @@ import { expect, test } from "vitest";
 import { tasks } from "./catalogue.ts";
 
 test("every task is listed under its own name, in English and in Chinese", () => {
-  expect(Object.keys(tasks)).toEqual(["recall", "language", "hierarchy", "extrapolation", "scaling"]);
+  expect(Object.keys(tasks)).toEqual([
+    "recall",
+    "recall-tokens",
+    "language",
+    "hierarchy",
+    "extrapolation",
+    "scaling",
+  ]);
   for (const [name, task] of Object.entries(tasks)) {
     expect(task.name).toBe(name);
     expect(task.summaryZh).toMatch(/\p{Script=Han}/u);

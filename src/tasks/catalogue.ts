@@ -21,7 +21,7 @@ export interface Task {
   readonly source: string;
 }
 
-export type TaskName = "recall" | "language" | "hierarchy" | "extrapolation" | "scaling";
+export type TaskName = "recall" | "recall-tokens" | "language" | "hierarchy" | "extrapolation" | "scaling";
 
 /** The tasks, in the order in which they are listed. */
 export const tasks: Readonly<Record<TaskName, Task>> = {
@@ -29,10 +29,21 @@ export const tasks: Readonly<Record<TaskName, Task>> = {
     name: "recall",
     title: "Associative recall",
     summary:
-      "Multi-query associative recall (MQAR): a sequence shows pairs of key and value, then asks for the value of every key. " +
-      "As vectors for one mixer layer, or as tokens for two. Fresh data every step.",
+      "Multi-query associative recall (MQAR) in vectors: a sequence shows pairs of key and value, then asks for the value of " +
+      "every key; one mixer layer solves it or none does. Fresh data every step.",
     summaryZh:
-      "多查询联想回忆（MQAR）：序列先给出若干键值对，再逐一询问每个键对应的值。向量形式只需一层混合器，词元形式需要两层。每一步都用新数据。",
+      "向量形式的多查询联想回忆（MQAR）：序列先给出若干键值对，再逐一询问每个键对应的值；一层混合器就能解决，否则就解决不了。每一步都用新数据。",
+    metric: { name: "accuracy at the queries", unit: "1", better: "higher" },
+    source: "generated; Arora et al. 2023, zoology",
+  },
+  "recall-tokens": {
+    name: "recall-tokens",
+    title: "Associative recall of tokens",
+    summary:
+      "Multi-query associative recall (MQAR) in tokens, as zoology does it: keys and values are words of a vocabulary, and two " +
+      "layers are needed, one to join a key with its value and one to find it. Fresh data every step.",
+    summaryZh:
+      "词元形式的多查询联想回忆（MQAR），与 zoology 一致：键和值都是词表中的词，需要两层——一层把键与值连在一起，一层找到它。每一步都用新数据。",
     metric: { name: "accuracy at the queries", unit: "1", better: "higher" },
     source: "generated; Arora et al. 2023, zoology",
   },
@@ -62,10 +73,10 @@ export const tasks: Readonly<Record<TaskName, Task>> = {
     name: "extrapolation",
     title: "Longer than trained",
     summary:
-      "Train a language model on windows of N characters, then read the same held-out text in windows of N, 2N, … 16N; a code word " +
-      "hidden at a known distance (needle) shows how far back it sees.",
+      "Train a language model on windows of N characters, then read the same held-out text in windows of N, 2N, … 16N: what " +
+      "happens beyond the trained length is decided by positions.",
     summaryZh:
-      "用长度为 N 的窗口训练语言模型，再用 N、2N、……、16N 的窗口阅读同一段留出文本；另有藏在已知距离处的暗号（needle）任务，用来看模型能回看多远。",
+      "用长度为 N 的窗口训练语言模型，再用 N、2N、……、16N 的窗口阅读同一段留出文本：超出训练长度之后会怎样，由位置编码决定。",
     metric: { name: "held-out loss at 16N", unit: "bits per character", better: "lower" },
     source: "the corpus of the language task; Press et al. 2022",
   },

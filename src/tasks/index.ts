@@ -25,7 +25,6 @@ export {
   type Vocabulary,
   type Windows,
 } from "./language.ts";
-export { needle, needleVocabulary, type NeedleBatch, type NeedleSettings } from "./needle.ts";
 export { rankNeighbours, type Ranking } from "./ranking.ts";
 export {
   recallTokens,

@@ -24,10 +24,7 @@ export interface TrainableTask {
 /** A task by its name. */
 export function describeTask(name: string, say: Say): TrainableTask {
   const { metric, unit, settings, learningRates } = recipeOf(name);
-  // `recall-tokens` is the task recall in its other form.
-  const described = Object.values(tasks).find(
-    (task) => name === task.name || name.startsWith(`${task.name}-`),
-  );
+  const described = Object.values(tasks).find((task) => name === task.name);
   const defaults = settings({});
   return {
     name,

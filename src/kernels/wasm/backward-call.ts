@@ -25,7 +25,8 @@ function chunkCount({ heads, plan, paddedQueries, kernel }: KernelCall): number 
   return Math.max(1, Math.min(most, Math.ceil(wantedTasks / heads.length)));
 }
 
-export function backwardOf(call: KernelCall, dOut: Tensor): AttentionGradients {
+/** Runs the backward pass of a call whose keys are prepared and whose forward statistics are in place. */
+export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly string[]): AttentionGradients {
   const { kernel, heads, sizes, plan, paddedQueries, paddedKeys, composition, inputs } = call;
   const { spec } = kernel;
   const { queries, keys, valueWidth } = sizes;
@@ -188,10 +189,9 @@ export function backwardOf(call: KernelCall, dOut: Tensor): AttentionGradients {
       ? {}
       : { dBias: biasGradientOf(call, inputs.bias.shape, biasGradient, biasStride) }),
     dParameters: Object.fromEntries(
-      Object.entries(dParameters).map(([name, data]) => [
-        name,
-        { data: Float32Array.from(data), shape: call.parameters[name].shape },
-      ]),
+      Object.entries(dParameters)
+        .filter(([name]) => learned?.includes(name) ?? true)
+        .map(([name, data]) => [name, { data: Float32Array.from(data), shape: call.parameters[name].shape }]),
     ),
   };
 }

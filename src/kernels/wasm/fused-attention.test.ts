@@ -28,7 +28,7 @@ function numbersOf(engine: WasmEngine, { composition, inputs, dOut }: Problem): 
   engine.arena.poison();
   const { out, state } = fusedForward(engine, composition, inputs);
   engine.arena.poison();
-  const { dq, dk, dv, dParameters } = fusedBackward(engine, composition, inputs, dOut, state);
+  const { dq, dk, dv, dParameters } = fusedBackward(engine, composition, inputs, dOut, { state });
   return [out, dq, dk, dv, ...Object.values(dParameters)].map(({ data }) => data);
 }
 
@@ -124,8 +124,18 @@ test("a failing task is an error, not a hang", () => {
 test("gradients without the forward's state are the same", () => {
   const { composition, inputs, dOut } = makeProblem(read("cauchy+causal"), sizes, "state");
   const { state } = fusedForward(single, composition, inputs);
-  const [kept, again] = [state, undefined].map((given) =>
+  const [kept, again] = [{ state }, {}].map((given) =>
     fusedBackward(single, composition, inputs, dOut, given),
   );
   expect(again.dq.data).toEqual(kept.dq.data);
+});
+
+test("gradients of parameters that nobody learns are left out, and the others stay as they are", () => {
+  const { composition, inputs, dOut } = makeProblem(read("poincare:c=learned+causal"), sizes, "learned");
+  const [all, some] = [{}, { learned: ["c"] }].map((given) =>
+    fusedBackward(single, composition, inputs, dOut, given),
+  );
+  expect(Object.keys(some.dParameters)).toEqual(["c"]);
+  expect(some.dParameters["c"].data).toEqual(all.dParameters["c"].data);
+  expect(some.dq.data).toEqual(all.dq.data);
 });

@@ -39,7 +39,7 @@ export function fusedForward(
   extras: readonly ExtraOutput[] = [],
 ): FusedResult {
   requireSupported(composition);
-  return inCall(engine, composition, inputs, (call) => {
+  return inCall(engine, composition, inputs, undefined, (call) => {
     call.prepareKeys();
     select(call);
     join(call);
@@ -59,20 +59,28 @@ export function fusedForward(
   });
 }
 
+/** What a backward pass may be told. */
+export interface BackwardOptions {
+  /** What the forward pass of the same inputs returned; without it the forward pass runs again. */
+  readonly state?: ForwardState;
+  /** Names of the parameters whose gradients are asked for; all when absent. Fewer cost less. */
+  readonly learned?: readonly string[];
+}
+
 /**
  * Backward pass: gradients of Σ out·dOut.
  *
- * @param state - what the forward pass of the same inputs returned; without it the forward pass runs again
+ * @returns gradients of all inputs, and of the parameters asked for
  */
 export function fusedBackward(
   engine: WasmEngine,
   composition: Composition,
   inputs: AttentionInputs<Tensor>,
   dOut: Tensor,
-  state?: ForwardState,
+  { state, learned }: BackwardOptions = {},
 ): AttentionGradients {
   requireSupported(composition);
-  return inCall(engine, composition, inputs, (call) => {
+  return inCall(engine, composition, inputs, learned, (call) => {
     const { spec } = call.kernel;
     call.prepareKeys();
     select(call);
@@ -81,7 +89,7 @@ export function fusedBackward(
       call.view(call.out, state.joined.length).set(state.joined);
       call.view(call.logSumExp, state.logSumExp.length).set(state.logSumExp);
     }
-    return backwardOf(call, dOut);
+    return backwardOf(call, dOut, learned);
   });
 }
 
@@ -89,11 +97,12 @@ function inCall<T>(
   engine: WasmEngine,
   composition: Composition,
   inputs: AttentionInputs<Tensor>,
+  learned: readonly string[] | undefined,
   run: (call: KernelCall) => T,
 ): T {
   const mark = engine.arena.mark;
   try {
-    return run(new KernelCall(engine, composition, inputs));
+    return run(new KernelCall(engine, composition, inputs, learned));
   } finally {
     engine.arena.giveBack(mark);
   }

@@ -7,5 +7,11 @@ export {
   WasmEngine,
 } from "./engine.ts";
 export { emitWat } from "./emit-wat.ts";
-export { type ForwardState, fusedBackward, type FusedResult, fusedForward } from "./fused-attention.ts";
+export {
+  type BackwardOptions,
+  type ForwardState,
+  fusedBackward,
+  type FusedResult,
+  fusedForward,
+} from "./fused-attention.ts";
 export { wasmBackend } from "./wasm-backend.ts";

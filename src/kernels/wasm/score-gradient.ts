@@ -152,7 +152,9 @@ function rewrite(expression: Expression, known: Map<Expression, Expression>): Ex
   const slow = factors.filter((factor) => !isOfPairs(factor));
   if (slow.length === 0) return rebuilt(expression, a, b);
   const fast = factors.filter(isOfPairs);
-  const groups = [slow.filter(isOfRows), slow.filter((factor) => !isOfRows(factor))].filter((group) => group.length > 0);
+  const groups = [slow.filter(isOfRows), slow.filter((factor) => !isOfRows(factor))].filter(
+    (group) => group.length > 0,
+  );
   const numerator = groups.reduce((product, group) => mul(product, div(1, group.reduce(mul))), a);
   return fast.length === 0 ? numerator : div(numerator, fast.reduce(mul));
 }

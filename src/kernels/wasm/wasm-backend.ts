@@ -24,7 +24,7 @@ export function wasmBackend(engine: WasmEngine = new WasmEngine()): AttentionBac
     async backward(composition, inputs, { out }, dOut) {
       const found = out === undefined ? undefined : states.get(out.data);
       const state = found?.composition === composition ? found.state : undefined;
-      return fusedBackward(engine, composition, inputs, dOut, state);
+      return fusedBackward(engine, composition, inputs, dOut, state === undefined ? {} : { state });
     },
   };
 }
