@@ -88,7 +88,7 @@ const quick: Preset = {
       learningRates: [0.001, 0.003],
     },
     hierarchy: {
-      selectors: ["l2", "cauchy", "poincare", "lorentz-distance"],
+      selectors: ["l2", "cauchy", "poincare"],
       settings: { width: [2, 5], epochs: 25, burnIn: 5, negatives: 10 },
       seeds: [0, 1],
       learningRates: [0.3, 1],

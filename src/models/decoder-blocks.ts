@@ -5,7 +5,7 @@
 import { type numpy as np } from "@jax-js/jax";
 import { takeRows, unembed } from "../nn/embedding.ts";
 import { geluFeedForward, swiglu } from "../nn/feed-forward.ts";
-import { normalWeights, residualDeviation } from "../nn/initialisation.ts";
+import { normalWeights, residualDeviation, weightDeviation } from "../nn/initialisation.ts";
 import { layerNorm } from "../nn/layer-norm.ts";
 import { rmsNorm } from "../nn/rms-norm.ts";
 import { type ResolvedDecoderConfig } from "./decoder-config.ts";
@@ -21,8 +21,8 @@ const embeddingName = "model.embed_tokens.weight";
 const positionsName = "model.embed_positions.weight";
 const headName = "lm_head.weight";
 
-function matrix(name: string, shape: readonly [number, number], scale?: number): ModelParameter {
-  return { name, shape, decays: true, initial: (seed) => normalWeights(seed, name, shape, scale) };
+function matrix(name: string, shape: readonly [number, number], deviation: number): ModelParameter {
+  return { name, shape, decays: true, initial: (seed) => normalWeights(seed, name, shape, deviation) };
 }
 
 function filled(name: string, width: number, value: number): ModelParameter {
@@ -57,9 +57,9 @@ export function feedForwardBlock(config: ResolvedDecoderConfig, layer: number): 
   return {
     parameters: [
       ...norm.parameters,
-      ...(feedForward === "swiglu" ? [matrix(gate, [hidden, width])] : []),
-      matrix(up, [hidden, width]),
-      matrix(down, [width, hidden], residualDeviation(layers)),
+      ...(feedForward === "swiglu" ? [matrix(gate, [hidden, width], weightDeviation(width))] : []),
+      matrix(up, [hidden, width], weightDeviation(width)),
+      matrix(down, [width, hidden], residualDeviation(width, layers)),
     ],
     apply: (rows, arrays) => {
       const normed = norm.apply(rows.ref, arrays);
@@ -91,8 +91,8 @@ export function embeddingBlock(
   { vocabulary, width, maximumLength }: ResolvedDecoderConfig,
   places: "learned" | "table" | "none",
 ): EmbeddingBlock {
-  const tokenTable = matrix(embeddingName, [vocabulary, width]);
-  const placeTable = matrix(positionsName, [maximumLength, width]);
+  const tokenTable = matrix(embeddingName, [vocabulary, width], weightDeviation(width));
+  const placeTable = matrix(positionsName, [maximumLength, width], weightDeviation(width));
   return {
     parameters: places === "learned" ? [tokenTable, placeTable] : [tokenTable],
     apply: (tokens, arrays) => {
@@ -114,7 +114,7 @@ export function headBlock(
 ): Block & { readonly owned: readonly ModelParameter[] } {
   const { vocabulary, width, tiedHead } = config;
   const norm = normBlock(config, "model.norm");
-  const table = matrix(tiedHead ? embeddingName : headName, [vocabulary, width]);
+  const table = matrix(tiedHead ? embeddingName : headName, [vocabulary, width], weightDeviation(width));
   return {
     parameters: [...norm.parameters, table],
     owned: tiedHead ? norm.parameters : [...norm.parameters, table],

@@ -66,7 +66,7 @@ describe("decoder", () => {
     "has the logits and gradients of its f64 form: %s",
     async (_, variant) => {
       const model = decoder({ ...base, ...variant });
-      const tensors = livelyTensors(model, 3, 5);
+      const tensors = livelyTensors(model, 3);
       const batch = randomBatch(11, 2, 7);
       const { data, shape } = await withArrays(tensors, (arrays) => model.logits(arrays, batch.tokens, 2));
       const expected = logitsInF64(model, tensors, batch).flatMap((row) => [...row]);

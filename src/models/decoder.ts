@@ -9,7 +9,7 @@ import { DomainError, ShapeError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import { takeRows } from "../nn/embedding.ts";
-import { initialDeviation, residualDeviation } from "../nn/initialisation.ts";
+import { residualDeviation, weightDeviation } from "../nn/initialisation.ts";
 import { type EmbeddingPosition } from "../positions/index.ts";
 import { assembleModel, pick, type Values, withoutGradient } from "./assemble-model.ts";
 import { type AttentionLayer, attentionLayer } from "./attention-layer.ts";
@@ -89,7 +89,10 @@ export function decoder(
         groups,
         width: resolved.width,
         headWidth: resolved.headWidth,
-        deviations: { into: initialDeviation, out: residualDeviation(resolved.layers) },
+        deviations: {
+          into: weightDeviation(resolved.width),
+          out: residualDeviation(resolved.width, resolved.layers),
+        },
       }),
       norm: normBlock(resolved, `${prefix}.input_layernorm`),
       feedForward: feedForwardBlock(resolved, index),
@@ -268,8 +271,9 @@ function kindOf(places: EmbeddingPosition | undefined): "learned" | "table" | "n
  * variance up instead.
  */
 function placeTable(table: Float64Array, length: number): np.Array {
-  const scaled = Float32Array.from(table, (value) => initialDeviation * value);
-  return np.array(scaled, { shape: [length, table.length / length] });
+  const width = table.length / length;
+  const scaled = Float32Array.from(table, (value) => weightDeviation(width) * value);
+  return np.array(scaled, { shape: [length, width] });
 }
 
 function lengthOf(

@@ -12,8 +12,8 @@ import { type Model } from "./model.ts";
 /** Tensors by name; f64 ones are for the f64 form. */
 export type Tensors = Record<string, Tensor | Tensor64>;
 
-/** Initial tensors of a model, widened so that every part of it matters: at a deviation of 0.02 nothing would. */
-export function livelyTensors(model: Model<never>, seed: number, factor = 10): Tensors {
+/** Initial tensors of a model, widened so that every part of it matters. */
+export function livelyTensors(model: Model<never>, seed: number, factor = 3): Tensors {
   return Object.fromEntries(
     model.parameters.map(({ name, initial, decays }) => {
       const { data, shape } = initial(seed);
@@ -84,7 +84,7 @@ export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: I
     .find(({ place }) => place === "embedding");
   if (embedded?.place === "embedding") {
     const table =
-      embedded.table?.(tokens.length, width).map((value) => 0.02 * value) ??
+      embedded.table?.(tokens.length, width).map((value) => 0.02 * Math.sqrt(768 / width) * value) ??
       Float64Array.from(weight("model.embed_positions.weight").data);
     x = x.map((row, place) => row.map((value, d) => value + table[place * width + d]));
   }

@@ -8,7 +8,7 @@ import { compose } from "../attention/index.ts";
 import { causal } from "../patterns/index.ts";
 import { cosine, dot } from "../similarities/index.ts";
 import { heldName, heldValues, holdValues, isTrained, valuesOf } from "./attention-parameters.ts";
-import { initialDeviation, normalWeights, residualDeviation } from "./initialisation.ts";
+import { normalWeights, residualDeviation, weightDeviation } from "./initialisation.ts";
 
 /** A logarithm held in f32 is off by 2⁻²⁴ of its size, at most 7 here, and so is the value relatively. */
 const relativeTolerance = 1e-6;
@@ -58,18 +58,22 @@ describe("weights before training", () => {
   const shape = [64, 64] as const;
 
   test("are the same for the same seed and name, and others for another of either", () => {
-    const one = normalWeights(1, "a", shape).data;
-    expect(normalWeights(1, "a", shape).data).toEqual(one);
-    expect(normalWeights(2, "a", shape).data).not.toEqual(one);
-    expect(normalWeights(1, "b", shape).data).not.toEqual(one);
+    const one = normalWeights(1, "a", shape, 1).data;
+    expect(normalWeights(1, "a", shape, 1).data).toEqual(one);
+    expect(normalWeights(2, "a", shape, 1).data).not.toEqual(one);
+    expect(normalWeights(1, "b", shape, 1).data).not.toEqual(one);
   });
 
-  test("spread by 0.02, and those into the residual stream by 0.02/√(2L)", () => {
-    const spread = (numbers: Float32Array): number =>
-      Math.sqrt(numbers.reduce((sum, value) => sum + value ** 2, 0) / numbers.length);
+  test("spread by the deviation that was asked for", () => {
+    const numbers = normalWeights(1, "a", shape, 0.3).data;
+    const spread = Math.sqrt(numbers.reduce((sum, value) => sum + value ** 2, 0) / numbers.length);
     // 4096 draws estimate a deviation to 1/√8192 ≈ 1.1 %; 5 % is more than four of those.
-    expect(Math.abs(spread(normalWeights(1, "a", shape).data) / initialDeviation - 1)).toBeLessThan(0.05);
-    expect(residualDeviation(8)).toBe(initialDeviation / 4);
-    expect(Math.abs(spread(normalWeights(1, "a", shape, 0.005).data) / 0.005 - 1)).toBeLessThan(0.05);
+    expect(Math.abs(spread / 0.3 - 1)).toBeLessThan(0.05);
+  });
+
+  test("are GPT-2's at its width, wider in narrower models, narrower into the residual stream", () => {
+    expect(weightDeviation(768)).toBe(0.02);
+    expect(weightDeviation(48)).toBeCloseTo(0.08, 12);
+    expect(residualDeviation(768, 8)).toBeCloseTo(0.005, 12);
   });
 });

@@ -147,7 +147,7 @@ describe("scores, weights and log-sum-exp are differentiable as well", () => {
       expect(Math.abs((await q.data())[11] - slope)).toBeLessThanOrEqual(
         10 * TOLERANCE * Math.max(1, Math.abs(slope)),
       );
-      tree.dispose(parameters as Record<string, np.Array>);
+      tree.dispose(parameters);
     }
   });
 });

@@ -107,7 +107,7 @@ describe("scores of every similarity with one inner reduction", () => {
         ...Object.fromEntries(names.map((name) => [name, numbers[name][placeOf(shapeOf(name), pair)]])),
       });
       const score = scoreOf(similarity.score, { ...arrays, guard }, true);
-      const value = await np.broadcastTo(score.value() as np.Array, [2, 3, 4, 5]).data();
+      const value = await np.broadcastTo(score.value(), [2, 3, 4, 5]).data();
       for (const [place, pair] of pairs.entries())
         close(value[place], evaluate(similarity.score, at(pair)), 1e-5);
 

@@ -4,7 +4,6 @@
  * imports it before.
  */
 import { DomainError, UnsupportedError } from "../../base/errors.ts";
-import { type ProvidedWorkers } from "./threads.node.ts";
 
 /** How to start jax-js. */
 export interface StartOptions {
@@ -54,7 +53,7 @@ const enoughForAKernel = 1024;
 
 async function start(threads: number): Promise<number> {
   await polyfillIterators();
-  const workers = threads > 1 ? await provideWorkersFor(threads) : undefined;
+  const workers = threads > 1 ? (await loadThreads(threads)).provideWorkers(threads) : undefined;
   const { defaultDevice, init, numpy } = await import("@jax-js/jax");
   workers?.restoreNavigator();
   await init("wasm");
@@ -70,14 +69,12 @@ async function polyfillIterators(): Promise<void> {
   if (Iterator?.prototype.map === undefined) await import("core-js/actual/iterator/index.js");
 }
 
-async function provideWorkersFor(threads: number): Promise<ProvidedWorkers> {
-  if (globalThis.process?.versions?.node === undefined) {
-    throw new UnsupportedError(
-      "threads",
-      `Cannot start ${threads} threads here as a browser's jax-js takes one worker per processor of an isolated page by ` +
-        "itself. Leave `threads` out",
-    );
-  }
-  const { provideWorkers } = await import("./threads.node.ts");
-  return provideWorkers(threads);
+/** Node's threads; browsers have workers of their own. */
+function loadThreads(threads: number) {
+  if (globalThis.process?.versions?.node !== undefined) return import("./threads.node.ts");
+  throw new UnsupportedError(
+    "threads",
+    `Cannot start ${threads} threads here as a browser's jax-js takes one worker per processor of an isolated page by ` +
+      "itself. Leave `threads` out",
+  );
 }

@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { pathToFileURL } from "node:url";
 import { Worker as Thread } from "node:worker_threads";
+import type * as jax from "@jax-js/jax";
+import { type numpy as np } from "@jax-js/jax";
 import { ModuleKind, ScriptTarget, transpileModule } from "typescript";
 import { expect, test } from "vitest";
 import { compose, referenceForward } from "../../attention/index.ts";
@@ -16,15 +18,13 @@ import { topk } from "../../selections/index.ts";
 import { guards, poincare } from "../../similarities/index.ts";
 import { startJax } from "./start.ts";
 
-/** Runs with jax-js of whoever calls it: kernels that are split among threads, with and without reduction. */
-const work = `
-  async (jax) => {
-    const { numpy: np, jit } = jax;
-    const x = np.arange(96 * 128).astype(np.float32).reshape([96, 128]).mul(1e-3);
-    const f = jit((x) => np.exp(np.matmul(x.ref, np.transpose(x)).mul(-1e-3)));
-    return [...(await f(x).data())];
-  }
-`;
+/** Kernels that are split among threads, with and without reduction; also as text, for jax-js in other threads. */
+async function work({ numpy, jit }: typeof jax): Promise<number[]> {
+  const numbers = numpy.arange(96 * 128).astype(numpy.float32);
+  const x = numbers.reshape([96, 128]).mul(1e-3);
+  const f = jit((x: np.Array) => numpy.exp(numpy.matmul(x.ref, numpy.transpose(x)).mul(-1e-3)));
+  return [...(await f(x).data())];
+}
 
 const library = pathToFileURL(join(process.cwd(), "node_modules/@jax-js/jax/dist/index.js")).href;
 const polyfill = pathToFileURL(join(process.cwd(), "node_modules/core-js/actual/iterator/index.js")).href;
@@ -49,8 +49,7 @@ async function onOneThread(): Promise<number[]> {
 test("two threads give the numbers of one, bit for bit", async () => {
   await startJax({ threads: 2 });
   expect(typeof Worker).toBe("function");
-  const run = (0, eval)(work) as (jax: unknown) => Promise<number[]>;
-  const together = await run(await import("@jax-js/jax"));
+  const together = await work(await import("@jax-js/jax"));
   expect(together).toEqual(await onOneThread());
   expect(together.every(Number.isFinite)).toBe(true);
 });

@@ -64,12 +64,14 @@ function hashOf({ score, rowScore, fullScore, ...rest }: KernelSpec): string {
 }
 
 export function emitKernel(spec: KernelSpec): EmittedKernel {
-  const layout = scratchLayout(spec);
-  const emission: Emission = { spec, layout };
-  const scores = scoreTile(spec, layout);
   const forward = scoreProgram([spec.score]);
   const full = scoreProgram([spec.score, spec.fullScore]);
   const rowTerm = spec.rowScore === undefined ? undefined : scoreProgram([spec.rowScore]);
+  const slopes = slopeProgram(spec).program;
+  const crossing = [forward, full, slopes].flatMap(({ rows, keys }) => [rows.length, keys.length]);
+  const layout = scratchLayout(spec, Math.max(...crossing));
+  const emission: Emission = { spec, layout };
+  const scores = scoreTile(spec, layout);
   const functions: readonly WasmFunction[] = [
     ...preparationFunctions(spec),
     ...scores.functions,
@@ -91,6 +93,6 @@ export function emitKernel(spec: KernelSpec): EmittedKernel {
     forward,
     full,
     rowTerm,
-    slopes: slopeProgram(spec).program,
+    slopes,
   };
 }

@@ -41,6 +41,7 @@ const selectors = [
   "poincare:c=learned+strided:stride=16,local=8",
   "l1:beta=learned+fixed:block=64,columns=4",
   "complex:part=abs+full+sigmoid:bias=learned",
+  "product:members=poincare/poincare(c=2)/lorentz/lorentz-distance/cosine/l2+full",
   "cosine:beta=learned+alibi+causal+topk:k=9+softmax:sink=learned",
   "mahalanobis+log-cpb:window=8,hidden=5+causal+centroid:c=learned",
   "tropical:beta=learned+block:size=32,list=0-0/1-1/2-0/2-5/4-3+none+maxplus",

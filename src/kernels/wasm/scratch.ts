@@ -77,10 +77,8 @@ export interface ScratchLayout {
   readonly bytes: number;
 }
 
-/** Values that a program may keep per row or key; more would be a formula of another kind. */
-const mostCrossing = 24;
-
-export function scratchLayout({ segments, parameterNames }: KernelSpec): ScratchLayout {
+/** The scratch memory of a kernel whose programs keep at most `mostCrossing` values per row or key. */
+export function scratchLayout({ segments, parameterNames }: KernelSpec, mostCrossing: number): ScratchLayout {
   let bytes = 0;
   const take = (size: number): number => {
     const at = bytes;

@@ -59,7 +59,7 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
   metric: { name: "bitsPerCharacter", unit: "bits per character at the longest length", better: "lower" },
   unit: "tokens",
   settings: (overrides) => readSettings("extrapolation", v.strictObject(entries), overrides),
-  learningRates: () => [0.001, 0.003, 0.01],
+  learningRates: () => [0.003, 0.01, 0.03],
   async create({ selector, seed, learningRate, settings, data }): Promise<Trainable> {
     const { batch, length, steps, warmUp, factors } = settings;
     const text = await readCorpus(settings, data);

@@ -33,7 +33,7 @@ export const languageRecipe: Recipe<LanguageSettings> = {
   metric: { name: "bitsPerCharacter", unit: "bits per character", better: "lower" },
   unit: "tokens",
   settings: (overrides) => readSettings("language", v.strictObject(entries), overrides),
-  learningRates: () => [0.001, 0.003, 0.01],
+  learningRates: () => [0.003, 0.01, 0.03],
   async create({ selector, seed, learningRate, settings, data }): Promise<Trainable> {
     const { batch, length, steps, warmUp, testWindows } = settings;
     const text = await readCorpus(settings, data);
