@@ -5,6 +5,7 @@ const config: UserConfig = defineConfig({
   entry: {
     index: "src/index.ts",
     jax: "src/jax.ts",
+    wasm: "src/wasm.ts",
     models: "src/models/index.ts",
     tasks: "src/tasks/index.ts",
     train: "src/train/index.ts",

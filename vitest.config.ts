@@ -9,6 +9,7 @@ const config: ViteUserConfigFnObject = defineConfig(({ mode }) => ({
     alias: [
       { find: /^qklab$/, replacement: source("index.ts") },
       { find: /^qklab\/jax$/, replacement: source("jax.ts") },
+      { find: /^qklab\/wasm$/, replacement: source("wasm.ts") },
       { find: /^qklab\/(models|tasks|train|checkpoints)$/, replacement: source("$1/index.ts") },
     ],
   },

@@ -47,8 +47,3 @@ export function formatDuration(timeMs: number): string {
     ? `${minutes} min ${two(seconds % 60)} s`
     : `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
 }
-
-/** A learning rate as it is written in code: `0.003`, `1e-5`. */
-export function formatRate(learningRate: number): string {
-  return String(learningRate);
-}

@@ -35,7 +35,7 @@ describe("a selector that cannot be used", () => {
 
 describe("flags that cannot be used", () => {
   test.each([
-    [["--device", "wasm"], 4, "Use --device jax"],
+    [["--device", "cuda"], 2, "reference, jax, wasm"],
     [["--return", "lse"], 2, "scores, weights"],
     [["--offset", "half"], 2, "--offset"],
     [["--key-lengths", "5"], 2, "one length of"],

@@ -226,11 +226,11 @@ describe("attend on the reference", () => {
   });
 });
 
-describe("attend on jax", () => {
+describe.each(["jax", "wasm"])("attend on %s", (device) => {
   test.each(["l2+rope+causal", "lorentz:c=learned+centroid+full", "dot+softmax:sink=learned+causal"])(
     "equals the reference for %s, with shared keys, forward and backward",
     async (selector) => {
-      const out = at("jax.safetensors");
+      const out = at(`${device}.safetensors`);
       const { code, stderr } = await cli([
         "attend",
         "--spec",
@@ -241,7 +241,7 @@ describe("attend on jax", () => {
         out,
         "--backward",
         "--device",
-        "jax",
+        device,
       ]);
       expect({ code, stderr }).toMatchObject({ code: 0 });
       await expectFile(out, expectedResults(selector, tensors), float32Kernel);
@@ -249,7 +249,7 @@ describe("attend on jax", () => {
   );
 
   test("says that it rounds float64", async () => {
-    const path = await writeInputs(folder, "in64-jax.safetensors", drawInputs(oddSizes, "F64"));
+    const path = await writeInputs(folder, `in64-${device}.safetensors`, drawInputs(oddSizes, "F64"));
     const { stderr } = await cli([
       "attend",
       "--spec",
@@ -259,7 +259,7 @@ describe("attend on jax", () => {
       "--out",
       at("o.safetensors"),
       "--device",
-      "jax",
+      device,
     ]);
     expect(stderr).toContain("F64 inputs are rounded to F32");
   });

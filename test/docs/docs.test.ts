@@ -40,6 +40,7 @@ test("examples have no type errors", () => {
       paths: {
         qklab: ["./src/index.ts"],
         "qklab/jax": ["./src/jax.ts"],
+        "qklab/wasm": ["./src/wasm.ts"],
         "qklab/*": ["./src/*/index.ts"],
       },
     },

@@ -20,7 +20,7 @@ import { exitCodes } from "../exit-codes.ts";
 import { printQuantity } from "../quantities.ts";
 import { type Session } from "../session.ts";
 import { version } from "../version.ts";
-import { type Device, onBackend, onReference } from "./devices.ts";
+import { type Device, onBackend, onReference, openJax, openWasm } from "./devices.ts";
 import { chooseParameters } from "./parameters.ts";
 import { readInputs } from "./read-inputs.ts";
 
@@ -106,13 +106,9 @@ function readSpec(selector: string): ReturnType<typeof completeSelector> {
   return completeSelector(parts, {});
 }
 
-/** jax-js is loaded only where it is asked for: it takes longer to load than a small attention takes. */
+/** A device is loaded only where it is asked for: jax-js takes longer to load than a small attention takes. */
 async function openDevice(name: "jax" | "wasm"): Promise<Device> {
-  if (name === "wasm") throw new CommandError("device", texts.noDevice(name), exitCodes.noBackend);
-  const { startJax } = await import("../../kernels/jax/start.ts");
-  await startJax();
-  const { jaxBackend } = await import("../../kernels/jax/index.ts");
-  return onBackend(jaxBackend);
+  return onBackend(name === "jax" ? await openJax() : await openWasm());
 }
 
 /** By device and inode where both are there, so that links to one file are seen. */

@@ -100,3 +100,18 @@ function gradients(
 function narrowAll(tensors: Readonly<Record<string, AnyTensor>>): Record<string, Tensor> {
   return Object.fromEntries(Object.entries(tensors).map(([name, value]) => [name, narrow(value)]));
 }
+
+/** jax-js, started. */
+export async function openJax(): Promise<AttentionBackend> {
+  const { startJax } = await import("../../kernels/jax/start.ts");
+  await startJax();
+  const { jaxBackend } = await import("../../kernels/jax/index.ts");
+  return jaxBackend;
+}
+
+/** The fused kernels on all cores. Their threads keep no process alive. */
+export async function openWasm(): Promise<AttentionBackend> {
+  const { nodeEngine } = await import("../../kernels/wasm/pool.node.ts");
+  const { wasmBackend } = await import("../../kernels/wasm/index.ts");
+  return wasmBackend(nodeEngine());
+}

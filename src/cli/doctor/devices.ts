@@ -1,5 +1,6 @@
 /** @file Checks of the devices: a small attention on each, forward and backward, held against the reference. */
 import {
+  type AttentionBackend,
   compose,
   completeSelector,
   initialParameters,
@@ -8,7 +9,7 @@ import {
 } from "../../attention/index.ts";
 import { random, type Tensor, tensor, tensor64, type Tensor64 } from "../../base/index.ts";
 import { formatDuration } from "../../compare/format.ts";
-import { type Device, type Job, onBackend, onReference } from "../attend/devices.ts";
+import { type Device, type Job, onBackend, onReference, openJax, openWasm } from "../attend/devices.ts";
 import { texts } from "../dictionary/doctor.ts";
 import { type Check, plain } from "./check.ts";
 
@@ -20,36 +21,30 @@ const float32Tolerance = 1e-4;
 const differenceTolerance = 1e-6;
 const differenceStep = 1e-5;
 
-/** The reference against finite differences, jax-js's start, and jax-js against the reference. */
+/** The reference against finite differences, and every other device against the reference. */
 export async function checkDevices(): Promise<Check[]> {
-  const startMs = performance.now();
   const reference = await attempt("reference", referenceCheck);
-  let start: Check;
+  return [reference, ...(await checkDevice("jax", openJax)), ...(await checkDevice("wasm", openWasm))];
+}
+
+/** Whether a device starts, and what it computes when it does. */
+async function checkDevice(name: "jax" | "wasm", open: () => Promise<AttentionBackend>): Promise<Check[]> {
+  const startMs = performance.now();
   try {
-    const { startJax } = await import("../../kernels/jax/start.ts");
-    await startJax();
-    const { jaxBackend } = await import("../../kernels/jax/index.ts");
-    start = {
-      name: "jax",
-      state: "ok",
-      isNeeded: true,
-      value: texts.started(formatDuration(performance.now() - startMs)),
-    };
-    return [reference, start, await attempt("jaxAttention", () => backendCheck(onBackend(jaxBackend)))];
+    const backend = await open();
+    const value = texts.started(formatDuration(performance.now() - startMs));
+    return [
+      { name, state: "ok", isNeeded: true, value },
+      await attempt(`${name}Attention`, () => backendCheck(onBackend(backend))),
+    ];
   } catch (error) {
-    start = {
-      name: "jax",
-      state: "absent",
-      isNeeded: true,
-      value: plain(messageOf(error)),
-      cure: texts.cures.device,
-    };
-    return [reference, start];
+    const value = plain(messageOf(error));
+    return [{ name, state: "absent", isNeeded: true, value, cure: texts.cures.device }];
   }
 }
 
 async function attempt(
-  name: "reference" | "jaxAttention",
+  name: "reference" | "jaxAttention" | "wasmAttention",
   check: () => Promise<Omit<Check, "name" | "isNeeded">>,
 ): Promise<Check> {
   try {
