@@ -7,9 +7,29 @@ import { writeFileSync } from "node:fs";
 import { attention, full, parseSelector, random, tensor } from "../dist/index.js";
 
 const selectors = ["dot", "l2", "l1", "cosine", "poincare", "lorentz", "tropical", "complex:part=im"];
-const titles = ["dot product", "Euclidean (l2)", "Manhattan (l1)", "cosine", "Poincaré ball", "Lorentz", "tropical", "symplectic (Im q·k̄)"];
+const titles = [
+  "dot product",
+  "Euclidean (l2)",
+  "Manhattan (l1)",
+  "cosine",
+  "Poincaré ball",
+  "Lorentz",
+  "tropical",
+  "symplectic (Im q·k̄)",
+];
 /** Okabe & Ito's colour-blind-safe palette with two tints. */
-const colours = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#7f7f7f", "#8f6f3f", "#a6cee3"];
+const colours = [
+  "#e69f00",
+  "#56b4e9",
+  "#009e73",
+  "#f0e442",
+  "#0072b2",
+  "#d55e00",
+  "#cc79a7",
+  "#7f7f7f",
+  "#8f6f3f",
+  "#a6cee3",
+];
 const [cells, panel, margin, extent, columns] = [160, 210, 14, 2.4, 4];
 
 const draws = random("figure", 5);
@@ -60,7 +80,9 @@ function pixels(weights) {
 
 function panelSvg(title, image, x, y) {
   const dots = colours.map((colour, key) => {
-    const [left, down] = [keys.data[2 * key], -keys.data[2 * key + 1]].map((place) => (panel / 2) * (1 + place / extent));
+    const [left, down] = [keys.data[2 * key], -keys.data[2 * key + 1]].map(
+      (place) => (panel / 2) * (1 + place / extent),
+    );
     return `<circle cx="${(x + left).toFixed(1)}" cy="${(y + 20 + down).toFixed(1)}" r="4.5" fill="${colour}" stroke="#000"/>`;
   });
   return `<text x="${x}" y="${y + 13}">${title}</text>
@@ -71,14 +93,21 @@ ${dots.join("")}`;
 /** A cells × cells 8-bit RGB image as a PNG file. */
 function png(rgb) {
   const rows = Buffer.concat(
-    Array.from({ length: cells }, (_, row) => Buffer.concat([Buffer.of(0), rgb.subarray(3 * cells * row, 3 * cells * (row + 1))])),
+    Array.from({ length: cells }, (_, row) =>
+      Buffer.concat([Buffer.of(0), rgb.subarray(3 * cells * row, 3 * cells * (row + 1))]),
+    ),
   );
   const header = Buffer.alloc(13);
   header.writeUInt32BE(cells, 0);
   header.writeUInt32BE(cells, 4);
   header.set([8, 2, 0, 0, 0], 8);
   const signature = Buffer.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
-  return Buffer.concat([signature, chunk("IHDR", header), chunk("IDAT", deflateSync(rows, { level: 9 })), chunk("IEND", Buffer.alloc(0))]);
+  return Buffer.concat([
+    signature,
+    chunk("IHDR", header),
+    chunk("IDAT", deflateSync(rows, { level: 9 })),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
 }
 
 function chunk(type, data) {

@@ -12,10 +12,14 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const out = mkdtempSync(join(tmpdir(), "qklab-readme-"));
 
 function compare(...options) {
-  return execFileSync(process.execPath, [join(root, "dist/cli.js"), "compare", "--out", out, "--format", "md", ...options], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "inherit"],
-  }).trim();
+  return execFileSync(
+    process.execPath,
+    [join(root, "dist/cli.js"), "compare", "--out", out, "--format", "md", ...options],
+    {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  ).trim();
 }
 
 const machine = `${availableParallelism()} × ${cpus()[0]?.model.trim()}, Node ${process.version}`;
@@ -33,7 +37,11 @@ try {
 function fill(page, text) {
   const path = join(root, page);
   const before = readFileSync(path, "utf8");
-  const after = before.replace(/(<!-- quick:begin -->\n)[^]*(<!-- quick:end -->)/, (_, begin, end) => `${begin}\n${text}\n\n${end}`);
-  if (after === before) throw new Error(`${page} has no place for the output: <!-- quick:begin --> … <!-- quick:end -->`);
+  const after = before.replace(
+    /(<!-- quick:begin -->\n)[^]*(<!-- quick:end -->)/,
+    (_, begin, end) => `${begin}\n${text}\n\n${end}`,
+  );
+  if (after === before)
+    throw new Error(`${page} has no place for the output: <!-- quick:begin --> … <!-- quick:end -->`);
   writeFileSync(path, after);
 }

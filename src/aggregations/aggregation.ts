@@ -10,7 +10,11 @@ export interface Aggregation<Name extends string = string> extends Part {
   /** What it joins values by: the weights, weights that are never negative, or the scores themselves. */
   readonly needs: "weights" | "non-negative weights" | "scores";
   /** The joined value, of length E. `weights` are scores where the aggregation needs those. */
-  readonly forward: (weights: Float64Array, values: readonly Float64Array[], context: AggregationContext) => Float64Array;
+  readonly forward: (
+    weights: Float64Array,
+    values: readonly Float64Array[],
+    context: AggregationContext,
+  ) => Float64Array;
   /** Gradients by the weights and the parameter; those by the values are added to `valueGradients`. */
   readonly backward: (
     weights: Float64Array,

@@ -12,7 +12,10 @@ import { type Aggregation } from "./aggregation.ts";
  * const attend = attention({ similarity: tropical(), pattern: full(), normaliser: none(), aggregation: maxplus() });
  * ```
  */
-export const maxplus: PartFactory<Aggregation<"maxplus">, object> = definePart<Aggregation<"maxplus">, object>(
+export const maxplus: PartFactory<Aggregation<"maxplus">, object> = definePart<
+  Aggregation<"maxplus">,
+  object
+>(
   {
     kind: "aggregation",
     selector: "maxplus",

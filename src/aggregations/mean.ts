@@ -12,7 +12,13 @@ import { type Aggregation } from "./aggregation.ts";
  * ```
  */
 export const mean: PartFactory<Aggregation<"mean">, object> = definePart<Aggregation<"mean">, object>(
-  { kind: "aggregation", selector: "mean", formula: "Σ_j w_j v_j", source: "Vaswani et al. 2017, eq. 1", rules: {} },
+  {
+    kind: "aggregation",
+    selector: "mean",
+    formula: "Σ_j w_j v_j",
+    source: "Vaswani et al. 2017, eq. 1",
+    rules: {},
+  },
   () => ({
     parameters: [],
     needs: "weights",

@@ -67,14 +67,20 @@ export interface Attention {
  * const { dq } = await attend.backward({ q, k: q, v: q, dOut: out });
  * ```
  */
-export function attention(spec: AttentionSpec, options: { readonly backend?: AttentionBackend } = {}): Attention {
+export function attention(
+  spec: AttentionSpec,
+  options: { readonly backend?: AttentionBackend } = {},
+): Attention {
   const composition = compose(spec);
   const { backend = referenceBackend } = options;
   requirePositionInside(composition);
   let calibrated: Readonly<Record<string, Tensor>> | undefined;
 
   /** Inputs with every parameter filled in; `auto` is calibrated on the first call and kept. */
-  const resolve = (inputs: AttentionInputs<Tensor>, call: Omit<AttentionCall, "return">): AttentionInputs<Tensor> => {
+  const resolve = (
+    inputs: AttentionInputs<Tensor>,
+    call: Omit<AttentionCall, "return">,
+  ): AttentionInputs<Tensor> => {
     const sizes = checkInputs(inputs);
     requireGqaAllowed(sizes, call.enableGqa ?? false);
     const isAuto = parametersOf(composition).some(({ mode }) => mode === "auto");
@@ -87,7 +93,12 @@ export function attention(spec: AttentionSpec, options: { readonly backend?: Att
     return { ...inputs, parameters };
   };
 
-  const attend = async (q: Tensor, k: Tensor, v: Tensor, call: AttentionCall = {}): Promise<AttentionResult> => {
+  const attend = async (
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    call: AttentionCall = {},
+  ): Promise<AttentionResult> => {
     const { return: extras = [], enableGqa: _, scale: __, ...rest } = call;
     requireKnownExtras(composition, extras);
     const inputs = resolve({ q, k, v, ...rest }, call);
@@ -108,14 +119,17 @@ export function attention(spec: AttentionSpec, options: { readonly backend?: Att
     );
     const { dParameters, ...ofInputs } = gradients;
     for (const [name, gradient] of Object.entries(ofInputs)) requireFinite(name, gradient);
-    for (const [name, gradient] of Object.entries(dParameters)) requireFinite(`the gradient of '${name}'`, gradient);
+    for (const [name, gradient] of Object.entries(dParameters))
+      requireFinite(`the gradient of '${name}'`, gradient);
     return gradients;
   };
 
   return Object.assign(attend, { backward, composition, selector: printSelector(composition) });
 }
 
-function rounded(parameters: Readonly<Record<string, { data: ArrayLike<number>; shape: readonly number[] }>>): Record<string, Tensor> {
+function rounded(
+  parameters: Readonly<Record<string, { data: ArrayLike<number>; shape: readonly number[] }>>,
+): Record<string, Tensor> {
   return Object.fromEntries(
     Object.entries(parameters).map(([name, { data, shape }]) => [name, tensor(data, shape)]),
   );

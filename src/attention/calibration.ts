@@ -12,7 +12,13 @@ import { type ReferenceOptions, referenceForward } from "./reference.ts";
 import { resolveParameters } from "./parameters.ts";
 
 /** Mean over rows of the standard deviation of a row's scores, per head; excluded pairs (−∞) do not count. */
-export function rowSpread({ data, shape }: { readonly data: ArrayLike<number>; readonly shape: readonly number[] }): Float64Array {
+export function rowSpread({
+  data,
+  shape,
+}: {
+  readonly data: ArrayLike<number>;
+  readonly shape: readonly number[];
+}): Float64Array {
   const [batch, heads, queries, keys] = shape;
   const sums = new Float64Array(heads);
   const counts = new Float64Array(heads);
@@ -62,7 +68,10 @@ export function calibratedParameters(
   return Object.fromEntries(
     temperature.parameters.map((name) => {
       const { data, shape } = current[name];
-      return [name, { shape, data: data.map((value, head) => value * spread[head] ** (-1 / temperature.power)) }];
+      return [
+        name,
+        { shape, data: data.map((value, head) => value * spread[head] ** (-1 / temperature.power)) },
+      ];
     }),
   );
 }

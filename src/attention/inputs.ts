@@ -74,7 +74,10 @@ export function checkInputs(inputs: AttentionInputs): AttentionSizes {
   for (const [name, tensor] of Object.entries({ q, k, v, mask, bias })) requireFilled(name, tensor);
   requireLengths(keyLengths, sizes);
   if (!Number.isSafeInteger(offset)) {
-    throw new DomainError("offset", `Cannot place queries as the offset must be a whole number: ${offset}. Round it`);
+    throw new DomainError(
+      "offset",
+      `Cannot place queries as the offset must be a whole number: ${offset}. Round it`,
+    );
   }
   for (const [name, tensor] of Object.entries({ q, k, v, ...(bias === undefined ? {} : { bias }) })) {
     requireFinite(name, tensor);

@@ -116,7 +116,12 @@ function tableOf(
 }
 
 /** Turns the pairs of every row in place by the table (direction 1), or applies the transposed map (direction −1). */
-export function rotate(rows: Float64Array, width: number, { cos, sin, pairs }: RotaryTable, direction: 1 | -1): void {
+export function rotate(
+  rows: Float64Array,
+  width: number,
+  { cos, sin, pairs }: RotaryTable,
+  direction: 1 | -1,
+): void {
   const count = rows.length / width;
   for (let row = 0; row < count; row++) {
     pairs.forEach(([a, b], m) => {

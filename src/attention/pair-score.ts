@@ -38,7 +38,9 @@ export interface PairScore {
 export function pairScore(similarity: Similarity, width: number, guard: number): PairScore {
   const terms = similarity.terms(width);
   const variables = terms.map((_, index) => termVariables(index));
-  const parameterNames = similarity.parameters.map(({ name }) => name).filter((name) => name !== similarity.metric);
+  const parameterNames = similarity.parameters
+    .map(({ name }) => name)
+    .filter((name) => name !== similarity.metric);
   const termNames = variables.flatMap(({ inner, queryNorm, keyNorm }) => [inner, queryNorm, keyNorm]);
   const inputs = [...termNames, ...parameterNames, "guard"];
   const derivatives = [...termNames, ...parameterNames].map((name) => derivative(similarity.score, name));

@@ -171,7 +171,10 @@ interface Call {
   readonly positionBias: Float64Array | undefined;
   readonly tablePlace: (head: number, query: number, key: number) => number;
   readonly rowContext: (head: number) => { readonly keys: number; readonly parameter: number | undefined };
-  readonly aggregationContext: (head: number) => { readonly width: number; readonly parameter: number | undefined };
+  readonly aggregationContext: (head: number) => {
+    readonly width: number;
+    readonly parameter: number | undefined;
+  };
 }
 
 function prepare(composition: Composition, given: AttentionInputs, options: ReferenceOptions): Call {
@@ -188,7 +191,10 @@ function prepare(composition: Composition, given: AttentionInputs, options: Refe
   const { similarity, position, patterns, normaliser, aggregation } = composition;
   const offset = inputs.offset ?? 0;
   const firstDelta = offset - (sizes.keys - 1);
-  const deltas = Int32Array.from({ length: sizes.queries + sizes.keys - 1 }, (_, index) => firstDelta + index);
+  const deltas = Int32Array.from(
+    { length: sizes.queries + sizes.keys - 1 },
+    (_, index) => firstDelta + index,
+  );
   const flat = Object.fromEntries(Object.entries(parameters).map(([name, { data }]) => [name, data]));
   const parameterOf = (name: string | undefined, head: number): number | undefined =>
     name === undefined ? undefined : parameters[name].data[head];
@@ -208,7 +214,10 @@ function prepare(composition: Composition, given: AttentionInputs, options: Refe
     deltas,
     positionBias: position.place === "bias" ? position.table(sizes.heads, deltas, flat) : undefined,
     tablePlace: (head, query, key) => head * deltas.length + (query + offset - key - firstDelta),
-    rowContext: (head) => ({ keys: sizes.keys, parameter: parameterOf(normaliser.parameters[0]?.name, head) }),
+    rowContext: (head) => ({
+      keys: sizes.keys,
+      parameter: parameterOf(normaliser.parameters[0]?.name, head),
+    }),
     aggregationContext: (head) => ({
       width: sizes.valueWidth,
       parameter: parameterOf(aggregation.parameters[0]?.name, head),
@@ -245,7 +254,9 @@ function valueRows({ inputs, sizes }: Call, { batch, keyHead }: HeadPlace): read
 }
 
 function rowsOf(flat: Float64Array, width: number): readonly Float64Array[] {
-  return Array.from({ length: flat.length / width }, (_, row) => flat.subarray(row * width, (row + 1) * width));
+  return Array.from({ length: flat.length / width }, (_, row) =>
+    flat.subarray(row * width, (row + 1) * width),
+  );
 }
 
 /** Adds to one head's entry; a part without a parameter has no tensor to add to. */

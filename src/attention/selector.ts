@@ -56,7 +56,8 @@ export function parseSelector(selector: string, own: readonly AnyPartFactory[] =
     .filter(([kind]) => kind !== "similarity")
     .flatMap(([, factories]) => factories);
   const parts = rest.map((text) => readPart(selector, text, others, "part"));
-  const ofKind = <P extends Part>(kind: PartKind): readonly P[] => parts.filter((part) => part.kind === kind) as P[];
+  const ofKind = <P extends Part>(kind: PartKind): readonly P[] =>
+    parts.filter((part) => part.kind === kind) as P[];
   const single = <P extends Part>(kind: PartKind): P | undefined => {
     const [part, repeated] = ofKind<P>(kind);
     if (repeated === undefined) return part;

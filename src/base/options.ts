@@ -34,7 +34,8 @@ export function numberOption(domain: "positive" | "real", ...words: readonly str
   const number = domain === "positive" ? "a number > 0" : "a number";
   return {
     allowed: [number, ...words].join(" or "),
-    accepts: (value) => words.includes(String(value)) || (isNumber(value) && (domain === "real" || value > 0)),
+    accepts: (value) =>
+      words.includes(String(value)) || (isNumber(value) && (domain === "real" || value > 0)),
     required: false,
   };
 }
@@ -66,7 +67,9 @@ export function checkOptions(
     throw new DomainError(
       "unknown-option",
       `Cannot make '${part}' as it has no option '${name}': ` +
-        (known.length === 0 ? "it takes none. Leave it out" : `it takes ${known.join(", ")}. ${didYouMean(name, known)}`),
+        (known.length === 0
+          ? "it takes none. Leave it out"
+          : `it takes ${known.join(", ")}. ${didYouMean(name, known)}`),
     );
   }
   const checked: Record<string, OptionValue> = {};

@@ -33,7 +33,8 @@ export const none: PartFactory<Normaliser<"none">, NoneOptions> = definePart<Nor
     shiftInvariant: false,
     forward: (scores) => ({ weights: map === "exp" ? scores.map(Math.exp) : scores, logSumExp: undefined }),
     backward: (scores, weightGradients) => ({
-      scores: map === "exp" ? scores.map((score, j) => Math.exp(score) * weightGradients[j]) : weightGradients,
+      scores:
+        map === "exp" ? scores.map((score, j) => Math.exp(score) * weightGradients[j]) : weightGradients,
       parameter: 0,
     }),
   }),

@@ -27,7 +27,8 @@ export const softmax: PartFactory<Normaliser<"softmax">, SoftmaxOptions> = defin
     kind: "normaliser",
     selector: "softmax",
     formula: "e^{s_j} / (Σ_m e^{s_m} [+ e^{sink}])",
-    source: "Vaswani et al. 2017; sink: Xiao et al. 2024, Efficient Streaming Language Models with Attention Sinks",
+    source:
+      "Vaswani et al. 2017; sink: Xiao et al. 2024, Efficient Streaming Language Models with Attention Sinks",
     rules: { sink: numberOption("real", "learned") },
   },
   ({ sink }) => ({
@@ -48,11 +49,17 @@ export const softmax: PartFactory<Normaliser<"softmax">, SoftmaxOptions> = defin
 );
 
 /** An empty row has no weights and log-sum-exp −∞, whether or not there is a sink. */
-function forward(scores: Float64Array, { parameter }: RowContext): { weights: Float64Array; logSumExp: number } {
+function forward(
+  scores: Float64Array,
+  { parameter }: RowContext,
+): { weights: Float64Array; logSumExp: number } {
   if (scores.length === 0) return { weights: scores, logSumExp: -Infinity };
   const largest = scores.reduce((a, b) => Math.max(a, b), parameter ?? -Infinity);
   const sinkMass = parameter === undefined ? 0 : Math.exp(parameter - largest);
   const mass = scores.reduce((sum, score) => sum + Math.exp(score - largest), sinkMass);
   // Not e^{s − lse}: of scores far from zero the log-sum-exp has lost the digits of ln(mass).
-  return { weights: scores.map((score) => Math.exp(score - largest) / mass), logSumExp: largest + Math.log(mass) };
+  return {
+    weights: scores.map((score) => Math.exp(score - largest) / mass),
+    logSumExp: largest + Math.log(mass),
+  };
 }

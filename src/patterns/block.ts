@@ -29,7 +29,10 @@ export const block: PartFactory<Pattern, BlockOptions> = definePart<Pattern, Blo
     selector: "block",
     formula: "(⌊i/size⌋, ⌊j/size⌋) in the list",
     source: "Gray, Radford & Kingma 2017, GPU Kernels for Block-Sparse Weights",
-    rules: { size: integerOption(1, true), list: textOption("pairs of block numbers, such as 0-0/1-0/1-1", true) },
+    rules: {
+      size: integerOption(1, true),
+      list: textOption("pairs of block numbers, such as 0-0/1-0/1-1", true),
+    },
   },
   ({ size, list }) => {
     const keyBlocks = parseBlockList(list);

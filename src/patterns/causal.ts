@@ -12,7 +12,13 @@ import { type Pattern } from "./pattern.ts";
  * ```
  */
 export const causal: PartFactory<Pattern, object> = definePart<Pattern, object>(
-  { kind: "pattern", selector: "causal", formula: "j ≤ i + offset", source: "Vaswani et al. 2017, section 3.2.3", rules: {} },
+  {
+    kind: "pattern",
+    selector: "causal",
+    formula: "j ≤ i + offset",
+    source: "Vaswani et al. 2017, section 3.2.3",
+    rules: {},
+  },
   () => ({
     allows: (queryPlace, key) => key <= queryPlace,
     keyRange: (queryPlace, keys) => [0, Math.min(keys, queryPlace + 1)],

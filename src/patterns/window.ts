@@ -13,7 +13,10 @@ import { type Pattern } from "./pattern.ts";
  * const attend = attention({ similarity: dot(), pattern: [causal(), window({ w: 256 })] });
  * ```
  */
-export const window: PartFactory<Pattern, { readonly w: number }> = definePart<Pattern, { readonly w: number }>(
+export const window: PartFactory<Pattern, { readonly w: number }> = definePart<
+  Pattern,
+  { readonly w: number }
+>(
   {
     kind: "pattern",
     selector: "window",

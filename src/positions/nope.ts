@@ -16,7 +16,8 @@ export const nope: PartFactory<NoPosition, object> = definePart<NoPosition, obje
     kind: "position",
     selector: "nope",
     formula: "no position",
-    source: "Kazemnejad et al. 2023, The Impact of Positional Encoding on Length Generalization in Transformers",
+    source:
+      "Kazemnejad et al. 2023, The Impact of Positional Encoding on Length Generalization in Transformers",
     rules: {},
   },
   () => ({ place: "none" }),

@@ -104,7 +104,12 @@ function yarnFrequencies(plain: Float64Array, theta: number, factor: number, ori
 
 function requireScalingOptions({ scaling = "none", factor, original }: RopeOptions): void {
   const needsFactor = scaling === "pi" || scaling === "ntk" || scaling === "yarn";
-  const missing = needsFactor && factor === undefined ? "factor" : scaling === "yarn" && original === undefined ? "original" : undefined;
+  const missing =
+    needsFactor && factor === undefined
+      ? "factor"
+      : scaling === "yarn" && original === undefined
+        ? "original"
+        : undefined;
   if (missing !== undefined) {
     throw new DomainError(
       "rope-scaling",
@@ -113,7 +118,11 @@ function requireScalingOptions({ scaling = "none", factor, original }: RopeOptio
     );
   }
   const unused =
-    factor !== undefined && !needsFactor ? "factor" : original !== undefined && scaling !== "yarn" ? "original" : undefined;
+    factor !== undefined && !needsFactor
+      ? "factor"
+      : original !== undefined && scaling !== "yarn"
+        ? "original"
+        : undefined;
   if (unused === undefined) return;
   throw new DomainError(
     "rope-scaling",
@@ -149,7 +158,12 @@ export interface RotaryTable {
 export function rotaryTable(
   position: RotaryPosition,
   width: number,
-  places: { readonly first: number; readonly count: number; readonly role: "query" | "key"; readonly length: number },
+  places: {
+    readonly first: number;
+    readonly count: number;
+    readonly role: "query" | "key";
+    readonly length: number;
+  },
 ): RotaryTable {
   const pairs = position.pairs(width);
   const frequencies = position.frequencies(width);

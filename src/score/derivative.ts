@@ -1,5 +1,19 @@
 /** @file Symbolic derivatives of score expressions, by the chain rule over the shared graph. */
-import { add, constant, cosh, div, type Expression, exp, mul, neg, sign, sinh, sqrt, step, sub } from "./expression.ts";
+import {
+  add,
+  constant,
+  cosh,
+  div,
+  type Expression,
+  exp,
+  mul,
+  neg,
+  sign,
+  sinh,
+  sqrt,
+  step,
+  sub,
+} from "./expression.ts";
 
 /**
  * ∂expression/∂name as an expression over the same variables.

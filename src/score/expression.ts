@@ -143,7 +143,9 @@ export function constantOf(expression: Expression): number | undefined {
 }
 
 /** What each operation computes, in f64. */
-export const arithmetic: Readonly<Record<UnaryOperation | BinaryOperation, (a: number, b: number) => number>> = {
+export const arithmetic: Readonly<
+  Record<UnaryOperation | BinaryOperation, (a: number, b: number) => number>
+> = {
   neg: (a) => -a,
   abs: Math.abs,
   sign: (a) => (a > 0 ? 1 : a < 0 ? -1 : 0),

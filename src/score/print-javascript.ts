@@ -64,6 +64,9 @@ export type CompiledScore = (out: Float64Array, ...inputs: number[]) => void;
  * out[0]; // 42
  * ```
  */
-export function compileJavaScript(expressions: readonly Expression[], inputs: readonly string[]): CompiledScore {
+export function compileJavaScript(
+  expressions: readonly Expression[],
+  inputs: readonly string[],
+): CompiledScore {
   return new Function("out", ...inputs, printJavaScript(expressions)) as CompiledScore;
 }

@@ -12,6 +12,12 @@ import { type Selection } from "./selection.ts";
  * ```
  */
 export const all: PartFactory<Selection, object> = definePart<Selection, object>(
-  { kind: "selection", selector: "all", formula: "every allowed pair", source: "Vaswani et al. 2017", rules: {} },
+  {
+    kind: "selection",
+    selector: "all",
+    formula: "every allowed pair",
+    source: "Vaswani et al. 2017",
+    rules: {},
+  },
   () => ({ keep: (scores) => [...scores.keys()], limit: undefined }),
 );

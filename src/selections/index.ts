@@ -6,7 +6,10 @@ import { type Selection } from "./selection.ts";
 import { topk } from "./topk.ts";
 
 /** The factories of all selections. */
-export const selections = [all, topk] as unknown as readonly PartFactory<Selection, Record<string, OptionValue>>[];
+export const selections = [all, topk] as unknown as readonly PartFactory<
+  Selection,
+  Record<string, OptionValue>
+>[];
 
 export { all, topk };
 export { type Selection } from "./selection.ts";

@@ -14,7 +14,10 @@ import { type Selection } from "./selection.ts";
  * const attend = attention({ similarity: dot(), pattern: causal(), selection: topk({ k: 32 }) });
  * ```
  */
-export const topk: PartFactory<Selection, { readonly k: number }> = definePart<Selection, { readonly k: number }>(
+export const topk: PartFactory<Selection, { readonly k: number }> = definePart<
+  Selection,
+  { readonly k: number }
+>(
   {
     kind: "selection",
     selector: "topk",

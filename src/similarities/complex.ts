@@ -14,14 +14,15 @@ export interface ComplexOptions {
   readonly part?: "re" | "im" | "abs";
 }
 
-const forms: Readonly<Record<"re" | "im" | "abs", { inner: readonly InnerName[]; value: () => Expression }>> = {
-  re: { inner: ["dot"], value: () => inner(0) },
-  im: { inner: ["symplectic"], value: () => inner(0) },
-  abs: {
-    inner: ["dot", "symplectic"],
-    value: () => sqrt(inner(0).square().add(inner(1).square()).add(variable("guard"))),
-  },
-};
+const forms: Readonly<Record<"re" | "im" | "abs", { inner: readonly InnerName[]; value: () => Expression }>> =
+  {
+    re: { inner: ["dot"], value: () => inner(0) },
+    im: { inner: ["symplectic"], value: () => inner(0) },
+    abs: {
+      inner: ["dot", "symplectic"],
+      value: () => sqrt(inner(0).square().add(inner(1).square()).add(variable("guard"))),
+    },
+  };
 
 const inner = (index: number): Expression => variable(termVariables(index).inner);
 

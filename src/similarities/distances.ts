@@ -53,12 +53,13 @@ export function tangentSquaredDistance(
   guard: Expression,
 ): Expression {
   const norm = (squared: Expression): Expression => sqrt(squared.add(guard));
-  const radius = (squared: Expression): Expression =>
-    min(sqrt(c).mul(2).mul(norm(squared)), largestRadius);
+  const radius = (squared: Expression): Expression => min(sqrt(c).mul(2).mul(norm(squared)), largestRadius);
   const normDifference = q2.sub(k2).div(norm(q2).add(norm(k2)));
   const angularChord = max(q2.add(k2).sub(s.mul(2)).sub(normDifference.square()), 0);
   const halfVersine = angularChord.div(norm(q2).mul(norm(k2)).mul(4));
   const radial = sinh(radius(q2).sub(radius(k2)).div(2)).square();
-  const angular = sinh(radius(q2)).mul(sinh(radius(k2))).mul(halfVersine);
+  const angular = sinh(radius(q2))
+    .mul(sinh(radius(k2)))
+    .mul(halfVersine);
   return radial.add(angular).mul(4).div(c);
 }

@@ -42,7 +42,10 @@ function readMember(selector: string): Similarity {
     throw new DomainError(
       "unknown-similarity",
       `Cannot put '${selector}' into a product as no such similarity is known. ` +
-        didYouMean(name || selector, members.map(({ definition }) => definition.selector)),
+        didYouMean(
+          name || selector,
+          members.map(({ definition }) => definition.selector),
+        ),
     );
   }
   const options = new Map<string, OptionValue>();
@@ -80,7 +83,20 @@ export const similarities: readonly AnySimilarityFactory[] = [
   product as unknown as AnySimilarityFactory,
 ];
 
-export { cauchy, complex, cosine, dot, l1, l2, lorentz, lorentzDistance, mahalanobis, poincare, rbf, tropical };
+export {
+  cauchy,
+  complex,
+  cosine,
+  dot,
+  l1,
+  l2,
+  lorentz,
+  lorentzDistance,
+  mahalanobis,
+  poincare,
+  rbf,
+  tropical,
+};
 export { type Inner, type InnerName, inners } from "./inners.ts";
 export {
   guards,

@@ -17,7 +17,8 @@ import { similarity, type SimilarityFactory } from "./similarity.ts";
  */
 export const poincare: SimilarityFactory<"beta" | "c"> = similarity("poincare", {
   formula: "−β·d_c(exp₀ q, exp₀ k)",
-  source: "Nickel & Kiela 2017, Poincaré Embeddings, eq. 1; Ganea et al. 2018, Hyperbolic Neural Networks, eq. 12 (exp₀)",
+  source:
+    "Nickel & Kiela 2017, Poincaré Embeddings, eq. 1; Ganea et al. 2018, Hyperbolic Neural Networks, eq. 12 (exp₀)",
   space: "poincare",
   inner: "dot",
   params: { beta: positive(1), c: positive(1) },

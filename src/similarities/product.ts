@@ -18,7 +18,9 @@ export interface ProductOptions {
  *
  * @param readMember - a selector with its options, such as `poincare(c=2)`, to a similarity
  */
-export function productOf(readMember: (selector: string) => Similarity): PartFactory<Similarity, ProductOptions> {
+export function productOf(
+  readMember: (selector: string) => Similarity,
+): PartFactory<Similarity, ProductOptions> {
   return definePart<Similarity, ProductOptions>(
     {
       kind: "similarity",
@@ -58,14 +60,12 @@ function combine(
     parameters: [
       ...weightNames.map((name) => headParameter(name, positive(1), weights === "fixed" ? 1 : weights)),
       ...members.flatMap(({ parameters }, index) =>
-        parameters.map(
-          (parameter): Parameter => ({
-            ...parameter,
-            name: `${parameter.name}_${index}`,
-            shape: ({ heads, width }) => parameter.shape({ heads, width: blockOf(width) }),
-            initial: ({ heads, width }, random) => parameter.initial({ heads, width: blockOf(width) }, random),
-          }),
-        ),
+        parameters.map((parameter): Parameter => ({
+          ...parameter,
+          name: `${parameter.name}_${index}`,
+          shape: ({ heads, width }) => parameter.shape({ heads, width: blockOf(width) }),
+          initial: ({ heads, width }, random) => parameter.initial({ heads, width: blockOf(width) }, random),
+        })),
       ),
     ],
     temperature: { parameters: weightNames, power: 1 },
@@ -118,7 +118,9 @@ function requireCombinable(members: readonly Similarity[]): void {
   throw new UnsupportedError(
     "product-members",
     `Cannot put '${unfit.name}' into a product as members compare plain blocks of coordinates. ` +
-      (unfit.space === "product" ? "List its members directly" : "Use 'l2' as the member; its weight is learned"),
+      (unfit.space === "product"
+        ? "List its members directly"
+        : "Use 'l2' as the member; its weight is learned"),
   );
 }
 

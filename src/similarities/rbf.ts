@@ -14,7 +14,8 @@ import { similarity, type SimilarityFactory } from "./similarity.ts";
  */
 export const rbf: SimilarityFactory<"sigma"> = similarity("rbf", {
   formula: "−‖q−k‖²/(2σ²)",
-  source: "Broomhead & Lowe 1988, Radial basis functions, multi-variable functional interpolation and adaptive networks",
+  source:
+    "Broomhead & Lowe 1988, Radial basis functions, multi-variable functional interpolation and adaptive networks",
   inner: "dot",
   params: { sigma: positive((width) => width ** 0.25) },
   temperature: { parameter: "sigma", power: -2 },

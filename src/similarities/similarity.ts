@@ -89,10 +89,15 @@ export function requireEven(what: string, width: number): void {
 }
 
 /** The names that a score function receives. */
-export type ScoreInputs<Names extends string> = Readonly<Record<"s" | "q2" | "k2" | "guard" | Names, Expression>>;
+export type ScoreInputs<Names extends string> = Readonly<
+  Record<"s" | "q2" | "k2" | "guard" | Names, Expression>
+>;
 
 /** The function that makes a similarity whose parameters have these names. */
-export type SimilarityFactory<Names extends string = never> = PartFactory<Similarity, SimilarityOptions<Names>>;
+export type SimilarityFactory<Names extends string = never> = PartFactory<
+  Similarity,
+  SimilarityOptions<Names>
+>;
 
 /** The definition of a similarity as one record. */
 export interface SimilarityDefinition<Names extends string> {
@@ -142,7 +147,9 @@ export function similarity<Names extends string = never>(
   const parameterNames = Object.keys(params) as Names[];
   requireFreeNames(name, parameterNames);
   const inputNames = ["s", "q2", "k2", "guard", ...parameterNames] as const;
-  const inputs = Object.fromEntries(inputNames.map((input) => [input, variable(input)])) as ScoreInputs<Names>;
+  const inputs = Object.fromEntries(
+    inputNames.map((input) => [input, variable(input)]),
+  ) as ScoreInputs<Names>;
   const score = definition.score(inputs);
   requireKnownVariables(name, score, inputNames);
   const { inner, temperature } = definition;

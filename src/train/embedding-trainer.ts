@@ -6,7 +6,14 @@ import { rowSpread } from "../attention/index.ts";
 import { random } from "../base/random.ts";
 import { embeddingKernel } from "../kernels/javascript/embedding-kernel.ts";
 import { type Similarity } from "../similarities/index.ts";
-import { complexSpace, euclideanSpace, lorentzSpace, poincareSpace, type Space, sphereSpace } from "../spaces/index.ts";
+import {
+  complexSpace,
+  euclideanSpace,
+  lorentzSpace,
+  poincareSpace,
+  type Space,
+  sphereSpace,
+} from "../spaces/index.ts";
 import { type Metrics } from "./trainable.ts";
 
 /** What is trained. */
@@ -59,7 +66,8 @@ export function embeddingTrainer(options: EmbeddingOptions): EmbeddingTrainer {
   const table = Float64Array.from({ length: count * width }, () => initialScale * (2 * draws.uniform() - 1));
   const parameters = calibratedValues(similarity, width, kernel, seed);
   const learned = similarity.parameters.map(
-    ({ mode, name }) => mode === "learned" || (isTemperature(similarity, name) && !isFixedByUser(similarity, name)),
+    ({ mode, name }) =>
+      mode === "learned" || (isTemperature(similarity, name) && !isFixedByUser(similarity, name)),
   );
   let space = spaceOf(similarity, parameters);
   const gradient = new Float64Array(table.length);

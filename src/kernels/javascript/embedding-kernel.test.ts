@@ -9,8 +9,20 @@ import { embeddingKernel } from "./embedding-kernel.ts";
 const f64Reordering = 1e-12;
 
 const selectors = [
-  "dot", "l2", "rbf", "l1", "cauchy", "cosine", "lorentz", "lorentz-distance", "poincare", "complex",
-  "complex:part=im", "complex:part=abs", "tropical", "product:members=l2/poincare(c=2)",
+  "dot",
+  "l2",
+  "rbf",
+  "l1",
+  "cauchy",
+  "cosine",
+  "lorentz",
+  "lorentz-distance",
+  "poincare",
+  "complex",
+  "complex:part=im",
+  "complex:part=abs",
+  "tropical",
+  "product:members=l2/poincare(c=2)",
 ];
 
 test.each(selectors)("%s: the emitted kernel equals the reference's pair score and gradient", (selector) => {
@@ -33,7 +45,9 @@ test.each(selectors)("%s: the emitted kernel equals the reference's pair score a
     const gradient = new Float64Array(table.length);
     const parameterGradient = new Float64Array(parameters.length);
     const slopes = new Float64Array(1 + kernel.slopeCount);
-    expect(kernel.scoreWithSlopes(table, 2, 0, parameters, slopes, 1)).toBe(kernel.score(table, 2, 0, parameters));
+    expect(kernel.scoreWithSlopes(table, 2, 0, parameters, slopes, 1)).toBe(
+      kernel.score(table, 2, 0, parameters),
+    );
     kernel.accumulate(1.5, table, 2, 0, slopes, 1, gradient, parameterGradient);
     gradient.forEach((value, flat) => {
       const sum = wanted.queries[flat] + wanted.keys[flat];

@@ -4,7 +4,13 @@
  */
 import { UnsupportedError } from "../../base/errors.ts";
 import { derivative, type Expression, printJavaScript } from "../../score/index.ts";
-import { guards, type InnerName, type Similarity, type Term, termVariables } from "../../similarities/index.ts";
+import {
+  guards,
+  type InnerName,
+  type Similarity,
+  type Term,
+  termVariables,
+} from "../../similarities/index.ts";
 
 /** The emitted functions. Rows are numbers of vectors in the table; `parameters` in the order of `parameterNames`. */
 export interface EmbeddingKernel {
@@ -57,7 +63,10 @@ export function embeddingKernel(similarity: Similarity, width: number): Embeddin
   const parameterNames = similarity.parameters.map(({ name }) => name);
   const rows = [
     `const a = u * ${width}, b = v * ${width};`,
-    ...coordinates(width).flatMap((d) => [`const x${d} = table[a + ${d}];`, `const y${d} = table[b + ${d}];`]),
+    ...coordinates(width).flatMap((d) => [
+      `const x${d} = table[a + ${d}];`,
+      `const y${d} = table[b + ${d}];`,
+    ]),
   ];
   const prologue = [
     `const guard = ${guards.f64};`,
@@ -119,19 +128,20 @@ function reduction(term: Term, index: number): readonly string[] {
   ];
 }
 
-const reductions: Readonly<Record<InnerName, (block: readonly number[], name: string) => readonly string[]>> = {
-  dot: (block, name) => [`const ${name} = ${sum(block.map((d) => `x${d} * y${d}`))};`],
-  symplectic: (block, name) => [
-    `const ${name} = ${sum(evens(block).map((d) => `x${d + 1} * y${d} - x${d} * y${d + 1}`))};`,
-  ],
-  l1: (block, name) => [`const ${name} = ${sum(block.map((d) => `Math.abs(x${d} - y${d})`))};`],
-  range: (block, name) => [
-    ...block.map((d) => `const ${name}_d${d} = x${d} - y${d};`),
-    `const ${name}_high = Math.max(${block.map((d) => `${name}_d${d}`).join(", ")});`,
-    `const ${name}_low = Math.min(${block.map((d) => `${name}_d${d}`).join(", ")});`,
-    `const ${name} = ${name}_high - ${name}_low;`,
-  ],
-};
+const reductions: Readonly<Record<InnerName, (block: readonly number[], name: string) => readonly string[]>> =
+  {
+    dot: (block, name) => [`const ${name} = ${sum(block.map((d) => `x${d} * y${d}`))};`],
+    symplectic: (block, name) => [
+      `const ${name} = ${sum(evens(block).map((d) => `x${d + 1} * y${d} - x${d} * y${d + 1}`))};`,
+    ],
+    l1: (block, name) => [`const ${name} = ${sum(block.map((d) => `Math.abs(x${d} - y${d})`))};`],
+    range: (block, name) => [
+      ...block.map((d) => `const ${name}_d${d} = x${d} - y${d};`),
+      `const ${name}_high = Math.max(${block.map((d) => `${name}_d${d}`).join(", ")});`,
+      `const ${name}_low = Math.min(${block.map((d) => `${name}_d${d}`).join(", ")});`,
+      `const ${name} = ${name}_high - ${name}_low;`,
+    ],
+  };
 
 const evens = (block: readonly number[]): readonly number[] => block.filter((_, index) => index % 2 === 0);
 

@@ -36,19 +36,29 @@ test("the ball and the hyperboloid are one space: from one start they reach abou
   const ball = await train("poincare", 0.3);
   const hyperboloid = await train("lorentz-distance", 0.3);
   const chartsDifferInStart = 0.1;
-  expect(Math.abs(ball["meanAveragePrecision"] - hyperboloid["meanAveragePrecision"])).toBeLessThan(chartsDifferInStart);
+  expect(Math.abs(ball["meanAveragePrecision"] - hyperboloid["meanAveragePrecision"])).toBeLessThan(
+    chartsDifferInStart,
+  );
 });
 
-test.each(["dot", "l2", "rbf", "l1", "cauchy", "cosine", "lorentz", "poincare:c=learned", "complex", "tropical"])(
-  "%s learns: the loss falls",
-  async (selector) => {
-    const run = await hierarchyRecipe.create({ selector, seed: 2, learningRate: 0.3, settings, data: noData });
-    const first = await run.step(0);
-    for (let epoch = 1; epoch < 11; epoch++) await run.step(epoch);
-    const later = await run.step(11);
-    expect(later.loss).toBeLessThan(first.loss ?? -Infinity);
-  },
-);
+test.each([
+  "dot",
+  "l2",
+  "rbf",
+  "l1",
+  "cauchy",
+  "cosine",
+  "lorentz",
+  "poincare:c=learned",
+  "complex",
+  "tropical",
+])("%s learns: the loss falls", async (selector) => {
+  const run = await hierarchyRecipe.create({ selector, seed: 2, learningRate: 0.3, settings, data: noData });
+  const first = await run.step(0);
+  for (let epoch = 1; epoch < 11; epoch++) await run.step(epoch);
+  const later = await run.step(11);
+  expect(later.loss).toBeLessThan(first.loss ?? -Infinity);
+});
 
 test("a run restored from a snapshot continues with the same numbers", async () => {
   const request = { selector: "poincare:c=learned", seed: 3, learningRate: 0.3, settings, data: noData };
@@ -59,7 +69,9 @@ test("a run restored from a snapshot continues with the same numbers", async () 
   const resumed = await hierarchyRecipe.create(request);
   await resumed.restore(await begun.snapshot());
   for (let epoch = 2; epoch < 4; epoch++) await resumed.step(epoch);
-  expect((await resumed.snapshot()).model["embeddings"]).toEqual((await whole.snapshot()).model["embeddings"]);
+  expect((await resumed.snapshot()).model["embeddings"]).toEqual(
+    (await whole.snapshot()).model["embeddings"],
+  );
   expect(await resumed.test()).toEqual(await whole.test());
 });
 

@@ -8,7 +8,13 @@ import { parseSelector } from "../../attention/index.ts";
 import { DomainError } from "../../base/errors.ts";
 import { random } from "../../base/random.ts";
 import { tensor64 } from "../../base/tensor.ts";
-import { completeTree, type Hierarchy, hierarchySampler, mammalHierarchy, rankNeighbours } from "../../tasks/index.ts";
+import {
+  completeTree,
+  type Hierarchy,
+  hierarchySampler,
+  mammalHierarchy,
+  rankNeighbours,
+} from "../../tasks/index.ts";
 import { embeddingTrainer } from "../embedding-trainer.ts";
 import { whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";

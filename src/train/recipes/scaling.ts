@@ -3,7 +3,14 @@
  * of cost ∝ N^p. Nothing is trained; a step measures one length.
  */
 import * as v from "valibot";
-import { type AttentionInputs, compose, completeSelector, parametersOf, parseSelector, resolveParameters } from "../../attention/index.ts";
+import {
+  type AttentionInputs,
+  compose,
+  completeSelector,
+  parametersOf,
+  parseSelector,
+  resolveParameters,
+} from "../../attention/index.ts";
 import { NumbersError } from "../../base/errors.ts";
 import { narrow, type Tensor } from "../../base/tensor.ts";
 import { jaxBackend } from "../../kernels/jax/index.ts";

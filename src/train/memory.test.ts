@@ -1,0 +1,54 @@
+/**
+ * @file The memory of a run: steps, measurements and checkpoints must not make jax-js's WebAssembly memory grow, which only
+ * happens when something is not freed. The memory is caught when jax-js is loaded.
+ */
+import { expect, test, vi } from "vitest";
+
+const { memories } = vi.hoisted(() => {
+  const memories: WebAssembly.Memory[] = [];
+  const Original = WebAssembly.Memory;
+  WebAssembly.Memory = class extends Original {
+    constructor(descriptor: WebAssembly.MemoryDescriptor) {
+      super(descriptor);
+      memories.push(this);
+    }
+  };
+  return { memories };
+});
+
+const bytes = (): number => memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+
+test("eighty steps with measurements and checkpoints need no more memory than eight", async () => {
+  const { recallTokensRecipe } = await import("./recipes/recall-tokens.ts");
+  const settings = recallTokensRecipe.settings({
+    vocabulary: 16,
+    length: 16,
+    pairs: 2,
+    width: 16,
+    batch: 4,
+    steps: 100,
+    testBatches: 1,
+    feedForward: "gelu",
+  });
+  const run = await recallTokensRecipe.create({
+    selector: "dot+rope",
+    seed: 1,
+    learningRate: 0.01,
+    settings,
+    data: { text: () => Promise.reject(new Error("no text")), nouns: () => Promise.reject(new Error("no nouns")) },
+  });
+  // Every array but scalars, gains and temperatures is of a kilobyte at least: 64 of them that stay fill a page.
+  const round = async (step: number): Promise<void> => {
+    await run.step(step);
+    await run.validate();
+    if (step % 8 === 0) await run.restore(await run.snapshot());
+  };
+  for (let step = 0; step < 8; step++) await round(step);
+  await run.test();
+  const before = bytes();
+  expect(before).toBeGreaterThan(0);
+  for (let step = 8; step < 88; step++) await round(step);
+  await run.test();
+  expect(bytes()).toBe(before);
+  run.dispose();
+});
