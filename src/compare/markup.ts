@@ -9,14 +9,7 @@ export interface Markup {
 /** What a template takes: text is escaped, lists are joined, and what is absent leaves nothing. */
 export type Content = string | number | Markup | readonly Content[] | undefined;
 
-/**
- * HTML from a template: interpolated strings are text, never tags or attributes' ends.
- *
- * @example
- * ```ts
- * html`<p title="${'"'}">${"<b>"}</p>`.markup; // <p title="&quot;">&lt;b&gt;</p>
- * ```
- */
+/** HTML from a template: interpolated strings are text, never tags or attributes' ends. */
 export function html(strings: TemplateStringsArray, ...contents: readonly Content[]): Markup {
   return {
     markup: strings.reduce((text, string, index) => text + printContent(contents[index - 1]) + string),

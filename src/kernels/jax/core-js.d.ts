@@ -1,2 +1,2 @@
-/** Adds the iterator helpers to the global object; core-js has no types of its own. */
+/** @file Types for what core-js adds: the iterator helpers on the global object. core-js has none of its own. */
 declare module "core-js/actual/iterator/index.js";

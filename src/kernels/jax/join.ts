@@ -2,7 +2,7 @@
 import { jvp, numpy as np } from "@jax-js/jax";
 import { type Composition } from "../../attention/index.ts";
 import { UnsupportedError } from "../../base/errors.ts";
-import { groupedRows, repeatedHeads, sumOf, transposed, ungroupedRows } from "./array-tools.ts";
+import { computedOnce, groupedRows, repeatedHeads, sumOf, transposed, ungroupedRows } from "./array-tools.ts";
 import { type Weighed, type WeighedTangent } from "./weigh.ts";
 
 /** How what is joined changes. */
@@ -92,17 +92,29 @@ function sumOverKeys(weights: np.Array, values: np.Array): np.Array {
   return ungroupedRows(sum, weights.shape[1]);
 }
 
+/**
+ * The smallest sum of weights that gives a centroid; a row with less counts as one without keys. The slope by a weight is
+ * as large as its reciprocal, times squares of values of up to 1e4, and must stay within float32.
+ */
+const smallestMass = 1e-25;
+
 function centroid(weights: np.Array, values: np.Array, c: np.Array, known: np.Array | undefined): Joined {
+  // The scale of the weights cancels in the result, so it does so in its derivative: here it is a constant.
+  const mass = weights.ref.sum(-1, { keepdims: true });
+  const hasKeys = np.greater(mass.ref, smallestMass);
+  const scale = computedOnce(np.where(hasKeys.ref, np.reciprocal(np.maximum(mass, smallestMass)), 0));
+  const outOf = (weights: np.Array, values: np.Array, c: np.Array): np.Array =>
+    np.where(hasKeys.ref, centroidOf(weights, values, c, scale), 0);
   return {
-    out: known?.ref ?? centroidOf(weights, values, c),
+    out: known?.ref ?? outOf(weights, values, c),
     tangent({ weighed, values: dValues, parameter: dC }) {
       const changeOf = (x: np.Array, change: np.Array | undefined): np.Array =>
         change?.ref ?? np.zerosLike(x.ref);
-      const [out, change] = jvp(
-        centroidOf,
-        [weights.ref, values.ref, c.ref] as [np.Array, np.Array, np.Array],
-        [changeOf(weights, weighed.weights), changeOf(values, dValues), changeOf(c, dC)],
-      );
+      const [out, change] = jvp(outOf, [weights.ref, values.ref, c.ref] as [np.Array, np.Array, np.Array], [
+        changeOf(weights, weighed.weights),
+        changeOf(values, dValues),
+        changeOf(c, dC),
+      ]);
       out.dispose();
       return change;
     },
@@ -116,10 +128,11 @@ const smallestSquare = 1e-30;
  * Space part of M/(√c·√(M₀² − ‖M‖²)), M = Σ_j w_j (t_j, v_j), t_j = √(1/c + ‖v_j‖²).
  *
  * M₀ − ‖M‖ is summed from parts that are not negative, Σ w_j (t_j − ‖v_j‖) and Σ w_j ‖v_j‖ − ‖M‖, the first as a quotient:
- * far from the origin a difference of sums keeps no digit. The scale of the weights cancels; sums are divided by the first
- * part, so that nothing leaves float32.
+ * far from the origin a difference of sums keeps no digit.
+ *
+ * @param scale - a factor on the weights of each row, [B, H, Q, 1]
  */
-function centroidOf(weights: np.Array, values: np.Array, c: np.Array): np.Array {
+function centroidOf(weights: np.Array, values: np.Array, c: np.Array, scale: np.Array): np.Array {
   const [batch, heads, queries, keys] = weights.shape;
   const squares = repeatedHeads(np.square(values.ref).sum(-1), heads).reshape([batch, heads, 1, keys]);
   const norms = np.sqrt(np.maximum(squares.ref, smallestSquare));
@@ -128,16 +141,15 @@ function centroidOf(weights: np.Array, values: np.Array, c: np.Array): np.Array 
   const perRow = (perKey: np.Array): np.Array =>
     np
       .einsum("bhqs,bhs->bhq", weights.ref, perKey.ref.reshape([batch, heads, keys]))
-      .reshape([batch, heads, queries, 1]);
+      .reshape([batch, heads, queries, 1])
+      .mul(scale.ref);
   const gap = perRow(gaps);
-  const hasKeys = np.greater(gap.ref, 0);
-  const scaled = (sum: np.Array): np.Array => sum.ref.div(np.where(hasKeys.ref, gap.ref, 1));
-  const norm = scaled(perRow(norms));
-  const space = scaled(weightedSum(weights, values));
+  const norm = perRow(norms);
+  const space = weightedSum(weights, values).mul(scale.ref);
   const length = np.sqrt(np.maximum(np.square(space.ref).sum(-1, { keepdims: true }), smallestSquare));
-  const difference = np.maximum(norm.ref.sub(length.ref), 0).add(1);
-  const squaredLength = difference.mul(norm.ref.add(length.ref).add(1));
-  return np.where(hasKeys.ref, space.ref.div(np.sqrt(squaredLength.mul(c.ref))), 0);
+  const difference = np.maximum(norm.ref.sub(length.ref), 0).add(gap.ref);
+  const squaredLength = difference.mul(norm.add(length).add(gap));
+  return space.div(np.sqrt(np.maximum(squaredLength.mul(c.ref), smallestSquare)));
 }
 
 /** max_j (s_j + v_j); the first key that attains it changes the result. */
