@@ -1,8 +1,10 @@
 /** @file Aggregations: how the values of each row are joined by its weights, or by its scores. */
-import { jvp, numpy as np } from "@jax-js/jax";
+import { numpy as np } from "@jax-js/jax";
 import { type Composition } from "../../attention/index.ts";
 import { UnsupportedError } from "../../base/errors.ts";
-import { computedOnce, groupedRows, repeatedHeads, sumOf, transposed, ungroupedRows } from "./array-tools.ts";
+import { groupedRows, sumOf, ungroupedRows } from "./array-tools.ts";
+import { centroid } from "./centroid.ts";
+import { sumOfChanges, sumOverKeys, weightedSum } from "./weighted-sum.ts";
 import { type Weighed, type WeighedTangent } from "./weigh.ts";
 
 /** How what is joined changes. */
@@ -65,91 +67,6 @@ function mean({ weights, statistics }: Weighed, values: np.Array, known: np.Arra
       return sum === undefined ? undefined : divided(sum);
     },
   };
-}
-
-function weightedSum(weights: np.Array, values: np.Array): np.Array {
-  const rows = groupedRows(weights, values.shape[1]);
-  return ungroupedRows(np.einsum("bgns,bgse->bgne", rows, values.ref), weights.shape[1]);
-}
-
-/**
- * Σ_j w_j v_j for changes of the weights. This form and the next are for what their transposes read: products along the
- * axis of their results.
- */
-function sumOfChanges(weights: np.Array, values: np.Array): np.Array {
-  const rows = groupedRows(weights, values.shape[1]);
-  return ungroupedRows(np.einsum("bgns,bges->bgne", rows, transposed(values)), weights.shape[1]);
-}
-
-/** Σ_j w_j v_j for changes of the values. */
-function sumOverKeys(weights: np.Array, values: np.Array): np.Array {
-  const [batch, keyHeads, keys, width] = values.shape;
-  const rows = groupedRows(weights, keyHeads);
-  const sum = rows
-    .reshape([batch, keyHeads, rows.shape[2], keys, 1])
-    .mul(values.ref.reshape([batch, keyHeads, 1, keys, width]))
-    .sum(-2);
-  return ungroupedRows(sum, weights.shape[1]);
-}
-
-/**
- * The smallest sum of weights that gives a centroid; a row with less counts as one without keys. The slope by a weight is
- * as large as its reciprocal, times squares of values of up to 1e4, and must stay within float32.
- */
-const smallestMass = 1e-25;
-
-function centroid(weights: np.Array, values: np.Array, c: np.Array, known: np.Array | undefined): Joined {
-  // The scale of the weights cancels in the result, so it does so in its derivative: here it is a constant.
-  const mass = weights.ref.sum(-1, { keepdims: true });
-  const hasKeys = np.greater(mass.ref, smallestMass);
-  const scale = computedOnce(np.where(hasKeys.ref, np.reciprocal(np.maximum(mass, smallestMass)), 0));
-  const outOf = (weights: np.Array, values: np.Array, c: np.Array): np.Array =>
-    np.where(hasKeys.ref, centroidOf(weights, values, c, scale), 0);
-  return {
-    out: known?.ref ?? outOf(weights, values, c),
-    tangent({ weighed, values: dValues, parameter: dC }) {
-      const changeOf = (x: np.Array, change: np.Array | undefined): np.Array =>
-        change?.ref ?? np.zerosLike(x.ref);
-      const [out, change] = jvp(outOf, [weights.ref, values.ref, c.ref] as [np.Array, np.Array, np.Array], [
-        changeOf(weights, weighed.weights),
-        changeOf(values, dValues),
-        changeOf(c, dC),
-      ]);
-      out.dispose();
-      return change;
-    },
-  };
-}
-
-/** Squares below this count as zero; their root has a finite derivative. */
-const smallestSquare = 1e-30;
-
-/**
- * Space part of M/(√c·√(M₀² − ‖M‖²)), M = Σ_j w_j (t_j, v_j), t_j = √(1/c + ‖v_j‖²).
- *
- * M₀ − ‖M‖ is summed from parts that are not negative, Σ w_j (t_j − ‖v_j‖) and Σ w_j ‖v_j‖ − ‖M‖, the first as a quotient:
- * far from the origin a difference of sums keeps no digit.
- *
- * @param scale - a factor on the weights of each row, [B, H, Q, 1]
- */
-function centroidOf(weights: np.Array, values: np.Array, c: np.Array, scale: np.Array): np.Array {
-  const [batch, heads, queries, keys] = weights.shape;
-  const squares = repeatedHeads(np.square(values.ref).sum(-1), heads).reshape([batch, heads, 1, keys]);
-  const norms = np.sqrt(np.maximum(squares.ref, smallestSquare));
-  const times = np.sqrt(squares.ref.add(np.reciprocal(c.ref)));
-  const gaps = np.reciprocal(times.add(norms.ref).mul(c.ref));
-  const perRow = (perKey: np.Array): np.Array =>
-    np
-      .einsum("bhqs,bhs->bhq", weights.ref, perKey.ref.reshape([batch, heads, keys]))
-      .reshape([batch, heads, queries, 1])
-      .mul(scale.ref);
-  const gap = perRow(gaps);
-  const norm = perRow(norms);
-  const space = weightedSum(weights, values).mul(scale.ref);
-  const length = np.sqrt(np.maximum(np.square(space.ref).sum(-1, { keepdims: true }), smallestSquare));
-  const difference = np.maximum(norm.ref.sub(length.ref), 0).add(gap.ref);
-  const squaredLength = difference.mul(norm.add(length).add(gap));
-  return space.div(np.sqrt(np.maximum(squaredLength.mul(c.ref), smallestSquare)));
 }
 
 /** max_j (s_j + v_j); the first key that attains it changes the result. */
