@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { pathToFileURL } from "node:url";
 import { Worker as Thread } from "node:worker_threads";
 import type * as jax from "@jax-js/jax";
-import { type numpy as np } from "@jax-js/jax";
+import type { numpy as np } from "@jax-js/jax";
 import { ModuleKind, ScriptTarget, transpileModule } from "typescript";
 import { expect, test } from "vitest";
 import { compose, referenceForward } from "../../attention/index.ts";
