@@ -35,7 +35,10 @@ test("eighty steps with measurements and checkpoints need no more memory than ei
     seed: 1,
     learningRate: 0.01,
     settings,
-    data: { text: () => Promise.reject(new Error("no text")), nouns: () => Promise.reject(new Error("no nouns")) },
+    data: {
+      text: () => Promise.reject(new Error("no text")),
+      nouns: () => Promise.reject(new Error("no nouns")),
+    },
   });
   // Every array but scalars, gains and temperatures is of a kilobyte at least: 64 of them that stay fill a page.
   const round = async (step: number): Promise<void> => {

@@ -14,12 +14,12 @@ export type ArrayOrNumber = np.Array | number;
  * @param x - consumed
  */
 export function computedOnce(x: np.Array): np.Array {
-  return stored(x.reshape([...x.shape, 1]).sum(-1));
+  return x.reshape([...x.shape, 1]).sum(-1);
 }
 
 /**
  * A sum without further work in its own kernel, where jax-js would do it number by number: what is read twice is stored
- * first.
+ * first. Not for what is differentiated by jax-js.
  *
  * @param sum - consumed
  */

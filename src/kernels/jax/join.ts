@@ -4,22 +4,9 @@ import { type Composition } from "../../attention/index.ts";
 import { UnsupportedError } from "../../base/errors.ts";
 import { groupedRows, sumOf, ungroupedRows } from "./array-tools.ts";
 import { centroid } from "./centroid.ts";
+import { type Joined } from "./joined.ts";
 import { sumOfChanges, sumOverKeys, weightedSum } from "./weighted-sum.ts";
-import { type Weighed, type WeighedTangent } from "./weigh.ts";
-
-/** How what is joined changes. */
-export interface JoinChanges {
-  readonly weighed: WeighedTangent;
-  readonly values: np.Array | undefined;
-  readonly parameter: np.Array | undefined;
-}
-
-/** The joined values. */
-export interface Joined {
-  /** [B, H, Q, E]; zeros for a row without keys. */
-  readonly out: np.Array;
-  readonly tangent: (changes: JoinChanges) => np.Array | undefined;
-}
+import { type Weighed } from "./weigh.ts";
 
 /**
  * Joins values.

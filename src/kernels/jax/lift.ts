@@ -5,7 +5,7 @@
 import { numpy as np } from "@jax-js/jax";
 import { type AttentionSizes, type Composition } from "../../attention/index.ts";
 import { type RotaryPosition, rotaryTable } from "../../positions/index.ts";
-import { repeatedHeads, sumOf } from "./array-tools.ts";
+import { computedOnce, repeatedHeads, sumOf } from "./array-tools.ts";
 
 /** Queries [B, H, Q, D] and keys [B, G, S, D], or [B, H, S, D] where the lift differs from head to head. */
 export interface Sides {
@@ -38,17 +38,18 @@ export function lift(
   } as const;
   const turned = (side: keyof Sides, x: np.Array): np.Array =>
     position.place === "rotation" ? rotate(position, x, places[side]) : x.ref;
+  const once = (x: np.Array): np.Array => (position.place === "rotation" ? computedOnce(x) : x);
   if (metric === undefined) {
     const tangent = ({ q, k }: Partial<Sides>): Partial<Sides> => ({
       ...(q === undefined ? {} : { q: turned("q", q) }),
       ...(k === undefined ? {} : { k: turned("k", k) }),
     });
-    return { q: turned("q", sides.q), k: turned("k", sides.k), tangent };
+    return { q: once(turned("q", sides.q)), k: once(turned("k", sides.k)), tangent };
   }
 
   const root = np.sqrt(metric.ref).reshape([1, heads, 1, width]);
   const perHead = (side: keyof Sides, x: np.Array): np.Array => repeatedHeads(turned(side, x), heads);
-  const plain = { q: perHead("q", sides.q), k: perHead("k", sides.k) };
+  const plain = { q: once(perHead("q", sides.q)), k: once(perHead("k", sides.k)) };
   const tangent: Lift["tangent"] = (changes, dMetric) => {
     const dRoot = dMetric?.ref.reshape([1, heads, 1, width]).div(root.ref.mul(2));
     const ofSide = (side: keyof Sides): np.Array | undefined => {
@@ -61,7 +62,8 @@ export function lift(
     const [q, k] = [ofSide("q"), ofSide("k")];
     return { ...(q === undefined ? {} : { q }), ...(k === undefined ? {} : { k }) };
   };
-  return { q: plain.q.ref.mul(root.ref), k: plain.k.ref.mul(root.ref), tangent };
+  const scaled = (x: np.Array): np.Array => computedOnce(x.ref.mul(root.ref));
+  return { q: scaled(plain.q), k: scaled(plain.k), tangent };
 }
 
 /**

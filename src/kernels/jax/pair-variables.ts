@@ -196,7 +196,7 @@ function byCoordinate(q: np.Array, k: np.Array): np.Array {
 
 const reductions: Readonly<Record<InnerName, Reduction>> = {
   dot: bilinear((k) => k.ref),
-  symplectic: bilinear((k) => quarterTurn(k, "interleaved")),
+  symplectic: bilinear((k) => computedOnce(quarterTurn(k, "interleaved"))),
   l1: absoluteSum,
   range,
 };

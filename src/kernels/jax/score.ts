@@ -5,7 +5,7 @@
 import { numpy as np } from "@jax-js/jax";
 import { type Expression, linearise, variablesOf } from "../../score/index.ts";
 import { type Operation } from "../../score/expression.ts";
-import { type ArrayOrNumber, computedOnce, signOf, sumOf } from "./array-tools.ts";
+import { type ArrayOrNumber, computedOnce, signOf, stored, sumOf } from "./array-tools.ts";
 import { placesToStore } from "./places-to-store.ts";
 import { slopesOf } from "./slopes.ts";
 import { asinh, cosh, log, log1p, logistic, sinh, tanh } from "./stable-functions.ts";
@@ -78,13 +78,13 @@ export function lazyValues(
   variables: ScoreVariables,
 ): (index: number) => ArrayOrNumber {
   const program = linearise(expressions);
-  const stored = placesToStore(program, (name) => shapeOf(variables[name]));
+  const isStored = placesToStore(program, (name) => shapeOf(variables[name]));
   const common = new Map<number, ArrayOrNumber>();
   const reciprocals = new Map<number, ArrayOrNumber>();
   return (index) => {
     const own = new Map<number, ArrayOrNumber>();
     const valueAt = (place: number): ArrayOrNumber => {
-      const values = stored.has(place) ? common : own;
+      const values = isStored.has(place) ? common : own;
       let value = values.get(place);
       if (value === undefined) {
         value = compute(place);
@@ -100,7 +100,7 @@ export function lazyValues(
         operation === "div"
           ? np.multiply(valueAt(operands[0]), reciprocalAt(operands[1]))
           : operations[operation](valueAt(operands[0]), operands.length > 1 ? valueAt(operands[1]) : 0);
-      return stored.has(place) ? computedOnce(value) : value;
+      return isStored.has(place) ? stored(computedOnce(value)) : value;
     };
     /** Reciprocals are slow, and common to a quotient and its slopes. */
     const reciprocalAt = (place: number): ArrayOrNumber => {
@@ -117,7 +117,7 @@ function shapeOf(value: ArrayOrNumber): readonly number[] {
 }
 
 function reciprocalOf(value: ArrayOrNumber): ArrayOrNumber {
-  return typeof value === "number" ? 1 / value : computedOnce(np.reciprocal(value));
+  return typeof value === "number" ? 1 / value : stored(computedOnce(np.reciprocal(value)));
 }
 
 /** Formulas of numbers alone are folded when they are written; of a number and a guard they are not. */
