@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "tsdown";
@@ -34,6 +34,7 @@ const request: Omit<StartMessage, "folder"> = {
 beforeAll(async () => {
   // Beside node_modules, where the bundle finds its packages.
   const cache = fileURLToPath(new URL("../../node_modules/.cache/", import.meta.url));
+  await mkdir(cache, { recursive: true });
   place = await mkdtemp(join(cache, "run-process-"));
   await build({
     config: false,
