@@ -1,11 +1,13 @@
 /**
  * @file Recall in tokens: MQAR for a decoder of two layers, one to join each value with the key before it and one to look it
- * up. Only the queries are scored, and no filler can fake a pair. Every step has fresh data.
+ * up. Only the queries are scored, and no filler can fake a pair. Every step has fresh data. The first layer needs places, so
+ * a selector that names no position gets alibi, which fits every similarity and finds the token before soonest.
  */
 import * as v from "valibot";
 import { random } from "../../base/random.ts";
 import { startJax } from "../../kernels/jax/start.ts";
 import { decoder, type TokenBatch } from "../../models/index.ts";
+import { alibi } from "../../positions/index.ts";
 import { recallTokens } from "../../tasks/index.ts";
 import { decoderEntries, type DecoderSettings, decoderSizes } from "../decoder-settings.ts";
 import { accuracy, mean } from "../metrics.ts";
@@ -33,10 +35,9 @@ export interface RecallTokensSettings extends DecoderSettings {
 
 const entries: SettingEntries<RecallTokensSettings> = {
   ...decoderEntries,
-  heads: v.optional(whole(1), 1),
   feedForward: v.optional(v.picklist(["swiglu", "gelu", "none"], "it must be swiglu, gelu or none"), "none"),
-  batch: v.optional(whole(1), 64),
-  steps: v.optional(whole(1), 3000),
+  batch: v.optional(whole(1), 32),
+  steps: v.optional(whole(1), 2000),
   warmUp: v.optional(whole(0), 100),
   vocabulary: v.optional(whole(4), 256),
   length: v.optional(whole(1), 64),
@@ -52,7 +53,7 @@ export const recallTokensRecipe: Recipe<RecallTokensSettings> = {
   metric: { name: "accuracy", unit: "share of queries", better: "higher" },
   unit: "queries",
   settings: (overrides) => readSettings("recall-tokens", v.strictObject(entries), overrides),
-  learningRates: () => [0.001, 0.003, 0.01],
+  learningRates: () => [0.001, 0.002, 0.004],
   async create({ selector, seed, learningRate, settings }): Promise<Trainable> {
     await startJax();
     const { vocabulary, length, pairs, batch, powerA, fillers, steps, warmUp, testBatches } = settings;
@@ -81,7 +82,7 @@ export const recallTokensRecipe: Recipe<RecallTokensSettings> = {
       model: decoder({
         ...decoderSizes(settings),
         vocabulary,
-        attention: trainingSelector(selector),
+        attention: trainingSelector(selector, alibi()),
         maximumLength: length,
       }),
       seed,
