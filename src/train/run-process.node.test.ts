@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RunEnding, type RunMessage, type StartMessage } from "./serve-run.node.ts";
 
 /** A killed run must be far from its end when its first progress is told. */
-const manySteps = 60;
+const manySteps = 150;
 
 let place: string;
 let program: string;
