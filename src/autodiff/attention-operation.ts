@@ -9,20 +9,22 @@ import {
   type KnownValues,
   type PullbackInputs,
 } from "../kernels/jax/index.ts";
+import { type WasmEngine } from "../kernels/wasm/index.ts";
+import { fusedAttentionOperation } from "./fused-attention-operation.ts";
 import { type Arrays, type Operation } from "./operation.ts";
 
 /** How an attention of a tape is computed. */
 export interface AttentionOperationOptions {
   /** The place of the first query (default 0). */
   readonly offset?: number;
-  /** What computes it: `jax` is the composition of jax-js operations (default). */
-  readonly device?: "jax";
+  /** Fused kernels that compute it; the composition of jax-js operations when absent. */
+  readonly engine?: WasmEngine | undefined;
 }
 
 /**
  * An attention for a tape: inputs `q` [B, H, Q, D], `k` [B, G, S, D], `v` [B, G, S, E], every parameter of
  * `parametersOf(composition)` under its name, and, where wanted, `bias`, `mask` (bool) and `keyLengths` (int32, [B]);
- * output `out` [B, H, Q, E]. It is compiled once for every set of shapes.
+ * output `out` [B, H, Q, E]. On jax-js it is compiled once for every set of shapes, on an engine once for every pair of widths.
  *
  * @param composition - a complete attention
  * @param options - see {@link AttentionOperationOptions}
@@ -38,7 +40,9 @@ export function attentionOperation(
   composition: Composition,
   options: AttentionOperationOptions = {},
 ): Operation<string, "out"> {
-  const { offset = 0 } = options;
+  const { offset = 0, engine } = options;
+  if (engine !== undefined)
+    return fusedAttentionOperation(composition, engine, offset) as Operation<string, "out">;
   const names = new Set(parametersOf(composition).map(({ name }) => name));
   const forward = jit(attentionForward(composition, { offset }) as never) as unknown as OwnedFunction<
     (inputs: ComposedInputs) => KnownValues

@@ -8,31 +8,38 @@ import { type numpy as np } from "@jax-js/jax";
 export type Arrays<Names extends string = string> = Readonly<Record<Names, np.Array>>;
 
 /** What a forward call gives: outputs, and what backward needs beside the inputs. All of it is the caller's. */
-export interface ForwardResult<Out extends string = string> {
+export interface ForwardResult<Out extends string = string, State = unknown> {
   readonly outputs: Arrays<Out>;
   readonly saved?: Arrays;
+  /** What backward needs and jax-js does not hold; nobody frees it. */
+  readonly state?: State;
 }
 
 /** A differentiable step. It never consumes what it is given, and everything that it returns is the caller's to dispose. */
-export interface Operation<In extends string = string, Out extends string = string> {
+export interface Operation<In extends string = string, Out extends string = string, State = unknown> {
   readonly name: string;
   /**
    * @param inputs - by name
    * @param wanted - inputs whose gradients will be asked for; empty when backward will not be called
    */
-  forward(inputs: Arrays<In>, wanted: ReadonlySet<In>): ForwardResult<Out> | Promise<ForwardResult<Out>>;
+  forward(
+    inputs: Arrays<In>,
+    wanted: ReadonlySet<In>,
+  ): ForwardResult<Out, State> | Promise<ForwardResult<Out, State>>;
   /**
    * Gradients by the wanted inputs.
    *
    * @param inputs - those of the forward call
    * @param saved - what the forward call saved
    * @param gradients - of the outputs; those that nobody used are absent, one at least is there
+   * @param state - what the forward call returned as such
    */
   backward(
     inputs: Arrays<In>,
     saved: Arrays | undefined,
     gradients: Partial<Arrays<Out>>,
     wanted: ReadonlySet<In>,
+    state?: State,
   ): Partial<Arrays<In>> | Promise<Partial<Arrays<In>>>;
   /** Frees compiled functions and their constants. */
   dispose(): void;

@@ -62,6 +62,7 @@ interface Step {
   readonly inputs: Readonly<Record<string, Value>>;
   readonly outputs: Readonly<Record<string, Value>>;
   readonly saved: Arrays | undefined;
+  readonly state: unknown;
   readonly wanted: ReadonlySet<string>;
 }
 
@@ -155,7 +156,7 @@ export class Tape {
       names.filter((name) => this.#entryOf(operation.name, name, inputs[name]).hasGradient),
     );
     const arrays = Object.fromEntries(names.map((name) => [name, inputs[name].array])) as Arrays<In>;
-    const { outputs, saved } = await operation.forward(arrays, wanted);
+    const { outputs, saved, state } = await operation.forward(arrays, wanted);
     // Until a kernel has run, jax-js holds its inputs: running them now lets go of all intermediate arrays.
     await blockUntilReady([...Object.values(outputs), ...Object.values(saved ?? {})] as np.Array[]);
     const isRecorded = wanted.size > 0;
@@ -172,6 +173,7 @@ export class Tape {
         inputs,
         outputs: values,
         saved,
+        state,
         wanted,
       });
     } else if (saved !== undefined) {
@@ -231,13 +233,13 @@ export class Tape {
   }
 
   async #stepBackward(step: Step, gradients: Map<Value, np.Array>): Promise<void> {
-    const { operation, inputs, outputs, saved, wanted } = step;
+    const { operation, inputs, outputs, saved, state, wanted } = step;
     const known = Object.entries(outputs).filter(([, value]) => gradients.has(value));
     const ofOutputs = Object.fromEntries(known.map(([name, value]) => [name, gradients.get(value)!]));
     try {
       if (known.length > 0) {
         const arrays = Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, value.array]));
-        const results = await operation.backward(arrays, saved, ofOutputs, wanted);
+        const results = await operation.backward(arrays, saved, ofOutputs, wanted, state);
         await blockUntilReady(Object.values(results) as np.Array[]);
         for (const [name, gradient] of Object.entries(results)) {
           if (gradient === undefined) continue;

@@ -9,7 +9,7 @@ import { texts } from "./dictionary/config.ts";
 import { dropAbsent } from "./drop-absent.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { durationMs, readNumber } from "./quantities.ts";
-import { type RunWishes } from "./run-wishes.ts";
+import { deviceChoices, type RunWishes } from "./run-wishes.ts";
 import { settingsOfTable } from "./settings.ts";
 
 const number = v.union([
@@ -51,7 +51,7 @@ const schema = v.strictObject({
   ),
   threads: v.optional(whole),
   jobs: v.optional(whole),
-  device: v.optional(v.picklist(["auto", "wasm", "webgpu"])),
+  device: v.optional(v.picklist(deviceChoices)),
 });
 
 /** A key that some command has a flag for. */

@@ -8,7 +8,7 @@ import { dropAbsent } from "./drop-absent.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { positiveList, selectorList, wholeList, wordList } from "./lists.ts";
 import { durationMs, wholeNumber } from "./quantities.ts";
-import { type RunWishes } from "./run-wishes.ts";
+import { type DeviceChoice, deviceChoices, type RunWishes } from "./run-wishes.ts";
 import { type Session } from "./session.ts";
 import { collectSetting, mergeSettings, type SettingsByTask } from "./settings.ts";
 
@@ -28,7 +28,7 @@ export interface RunFlags {
   readonly maxTime?: number;
   readonly threads?: number;
   readonly jobs?: number;
-  readonly device?: "auto" | "wasm" | "webgpu";
+  readonly device?: DeviceChoice;
 }
 
 /** Adds the flags of one run, or of a matrix of them. */
@@ -64,7 +64,7 @@ export function addRunFlags(command: Command, { say }: Session, extent: "run" | 
     .option("--name <name>", say(texts.name))
     .option("--resume [folder]", say(texts.resume))
     .option("--max-time <time>", say(texts.maxTime), (time) => durationMs("--max-time", time))
-    .addOption(new Option("--device <device>", say(texts.device)).choices(["auto", "wasm", "webgpu"]));
+    .addOption(new Option("--device <device>", say(texts.device)).choices(deviceChoices));
   const count = isMatrix ? "--jobs" : "--threads";
   return command.option(`${count} <number>`, say(isMatrix ? texts.jobs : texts.threads), (number) =>
     wholeNumber(count, number, 1),

@@ -46,7 +46,7 @@ const KEPT_STDERR = 2000;
  * @throws MissingError `run-process` when the default script was not built
  */
 export function forkRuns(script: string = runProcessScript()): StartRun {
-  return ({ task, selector, seed, learningRate, settings }, folder, onProgress) => {
+  return ({ task, selector, seed, learningRate, settings, device }, folder, onProgress) => {
     // A group of its own: a terminal sends Ctrl-C to a whole group, and a run must end after its checkpoint.
     const child = fork(script, [], { detached: true, stdio: ["ignore", "ignore", "pipe", "ipc"] });
     let lastWords = "";
@@ -69,7 +69,7 @@ export function forkRuns(script: string = runProcessScript()): StartRun {
       child.on("close", (exitCode, signal) => resolve(end ?? crash(exitCode, signal, lastWords)));
     });
     child.send(
-      { kind: "start", task, selector, seed, learningRate, settings, folder, resume: true },
+      { kind: "start", task, selector, seed, learningRate, settings, device, folder, resume: true },
       () => undefined,
     );
     return {

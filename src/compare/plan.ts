@@ -8,7 +8,7 @@ import { didYouMean } from "../base/options.ts";
 import { printPart } from "../base/part.ts";
 import { random } from "../base/random.ts";
 import { causal } from "../patterns/index.ts";
-import { type RunIdentity } from "../train/run-storage.ts";
+import { type RunIdentity, type TrainingDevice } from "../train/run-storage.ts";
 import { type MetricDefinition, type Recipe } from "../train/trainable.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { type Preset, type PresetColumn, type PresetName, presetNames, presets } from "./presets.ts";
@@ -26,6 +26,8 @@ export interface ComparisonRequest {
   readonly learningRates?: readonly number[];
   /** Settings by task, or under "*" for every task; a list of values gives one column for each of them. */
   readonly settings?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** What computes attentions, for all runs (default `wasm`). */
+  readonly device?: TrainingDevice;
 }
 
 /** One training of one attention. */
@@ -121,7 +123,7 @@ export function planComparison(
     }
   }
   requireSomething(cells);
-  const runs = planRuns(columns, cells);
+  const runs = planRuns(columns, cells, request.device);
   const id = hash6(canonicalJson(runs.map(({ id }) => id).sort()));
   return { version: 1, preset: presetName, id, columns, cells, runs };
 }
@@ -179,7 +181,11 @@ function ratesOf(
   return Array.from({ length: count }, (_, part) => all[Math.ceil(((part + 0.5) * all.length) / count - 1)]);
 }
 
-function planRuns(columns: readonly PlannedColumn[], cells: readonly PlannedCell[]): PlannedRun[] {
+function planRuns(
+  columns: readonly PlannedColumn[],
+  cells: readonly PlannedCell[],
+  device: TrainingDevice | undefined,
+): PlannedRun[] {
   const taken = new Set<string>();
   const placed: { readonly run: PlannedRun; readonly turn: number }[] = [];
   for (const { id: column, task, settings } of columns) {
@@ -199,7 +205,14 @@ function planRuns(columns: readonly PlannedColumn[], cells: readonly PlannedCell
       )
       .sort((a, b) => a.seedRank - b.seedRank || a.rateRank - b.rateRank);
     runs.forEach(({ cell, seed, learningRate }, place) => {
-      const config = { task, selector: cell.selector, seed, learningRate, settings };
+      const config = {
+        task,
+        selector: cell.selector,
+        seed,
+        learningRate,
+        settings,
+        ...(device === undefined ? {} : { device }),
+      };
       const id = freshId(config, taken);
       const folder = `${slug(column)}-${slug(cell.selector)}-lr${learningRate}-s${seed}-${id}`;
       placed.push({ run: { id, cell: cell.id, column, ...config, folder }, turn: place / runs.length });

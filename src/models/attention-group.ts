@@ -6,6 +6,7 @@ import { type Composition, initialParameters, parametersOf } from "../attention/
 import { attentionOperation, type Operation } from "../autodiff/index.ts";
 import { type Parameter } from "../base/parameter.ts";
 import { narrow, type Tensor } from "../base/tensor.ts";
+import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { heldName, holdValues, isTrained } from "../nn/attention-parameters.ts";
 import { nope } from "../positions/index.ts";
 import { type ModelParameter } from "./model.ts";
@@ -41,12 +42,14 @@ export interface AttentionGroup extends LayerGroup {
  *
  * @param prefix - where its parameters are
  * @param width - D
+ * @param engine - computes the attention; jax-js when absent
  */
 export function attentionGroup(
   group: LayerGroup,
   index: number,
   prefix: string,
   width: number,
+  engine: WasmEngine | undefined,
 ): AttentionGroup {
   const { heads } = group;
   // Added to the embeddings by the model: the attention itself does not see it.
@@ -68,7 +71,7 @@ export function attentionGroup(
     fixed: Object.fromEntries(
       parameters.filter((parameter) => !isTrained(parameter)).map(({ name }) => [name, narrow(values[name])]),
     ),
-    operation: attentionOperation(composition),
+    operation: attentionOperation(composition, { engine }),
   };
 }
 

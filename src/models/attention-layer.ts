@@ -4,6 +4,7 @@
  */
 import { numpy as np } from "@jax-js/jax";
 import { type Tape, type Value } from "../autodiff/index.ts";
+import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { valuesOf } from "../nn/attention-parameters.ts";
 import { mergeHeads, splitHeads } from "../nn/heads.ts";
 import { normalWeights } from "../nn/initialisation.ts";
@@ -31,6 +32,8 @@ export interface AttentionLayerOptions {
   readonly valueWidth?: number;
   /** Width of the rows that come out (default `width`). */
   readonly outWidth?: number;
+  /** Computes the attention; jax-js when absent. */
+  readonly engine: WasmEngine | undefined;
   /** Deviations of the initial weights into the heads and out of them. */
   readonly deviations: { readonly into: number; readonly out: number };
 }
@@ -76,6 +79,7 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
       index,
       options.groups.length === 1 ? prefix : `${prefix}.groups.${index}`,
       headWidth,
+      options.engine,
     ),
   );
   const heads = groups.reduce((sum, group) => sum + group.heads, 0);

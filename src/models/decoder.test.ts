@@ -5,6 +5,7 @@ import { describeWithSharedData } from "../../test/shared-data.ts";
 import { rowSpread } from "../attention/index.ts";
 import { Tape } from "../autodiff/index.ts";
 import { startJax } from "../kernels/jax/start.ts";
+import { WasmEngine } from "../kernels/wasm/index.ts";
 import { type DecoderConfig } from "./decoder-config.ts";
 import { decoder, type Decoder, type TokenBatch } from "./decoder.ts";
 import { livelyTensors, randomBatch, referenceLogits, type Tensors, toArrays } from "./model-fixtures.ts";
@@ -61,11 +62,14 @@ const variants: Readonly<Record<string, Partial<DecoderConfig>>> = {
   },
 };
 
-describe("decoder", () => {
+/** What can compute the attentions of a decoder. */
+const engines = { "jax-js": undefined, "fused kernels": new WasmEngine() };
+
+describe.each(Object.entries(engines))("decoder on %s", (_name, engine) => {
   test.each(Object.entries(variants))(
     "has the logits and gradients of its f64 form: %s",
     async (_, variant) => {
-      const model = decoder({ ...base, ...variant });
+      const model = decoder({ ...base, ...variant }, { engine });
       const tensors = livelyTensors(model, 3);
       const batch = randomBatch(11, 2, 7);
       const { data, shape } = await withArrays(tensors, (arrays) => model.logits(arrays, batch.tokens, 2));
@@ -86,7 +90,9 @@ describe("decoder", () => {
       model.dispose();
     },
   );
+});
 
+describe("decoder", () => {
   test("a later token changes no earlier logit by a bit", async () => {
     const model = decoder({ ...base, attention: ["l2:beta=auto+rope+causal", "dot+alibi+causal+topk:k=3"] });
     const tensors = livelyTensors(model, 1);

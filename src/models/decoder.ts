@@ -7,6 +7,7 @@ import { type AnyPartFactory } from "../attention/index.ts";
 import { lossStage, type Operation, stage, type Tape } from "../autodiff/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
+import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import { takeRows } from "../nn/embedding.ts";
 import { residualDeviation, weightDeviation } from "../nn/initialisation.ts";
@@ -62,7 +63,8 @@ interface Layer {
  * Makes a decoder. It holds no numbers: its tensors are made from `parameters` and passed to every call.
  *
  * @param config - see {@link DecoderConfig}
- * @param options - `similarities`: the caller's own, which selectors may name
+ * @param options - `similarities`: the caller's own, which selectors may name; `engine`: computes the attentions by fused
+ *   kernels, jax-js when absent
  * @throws DomainError, ShapeError, UnsupportedError when the configuration does not fit together
  * @example
  * ```ts
@@ -76,8 +78,12 @@ interface Layer {
  */
 export function decoder(
   config: DecoderConfig,
-  options: { readonly similarities?: readonly AnyPartFactory[] } = {},
+  options: {
+    readonly similarities?: readonly AnyPartFactory[];
+    readonly engine?: WasmEngine | undefined;
+  } = {},
 ): Decoder {
+  const { engine } = options;
   const resolved = resolveDecoderConfig(config, options.similarities);
   const places = placesOf(resolved);
   const embedding = embeddingBlock(resolved, kindOf(places));
@@ -89,6 +95,7 @@ export function decoder(
         groups,
         width: resolved.width,
         headWidth: resolved.headWidth,
+        engine,
         deviations: {
           into: weightDeviation(resolved.width),
           out: residualDeviation(resolved.width, resolved.layers),

@@ -7,6 +7,7 @@ import { numpy as np } from "@jax-js/jax";
 import { type AnyPartFactory, compose, completeSelector, parseSelector } from "../attention/index.ts";
 import { lossStage, stage, type Tape } from "../autodiff/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
+import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import { takeRows, unembed } from "../nn/embedding.ts";
 import { assembleModel, pick, type Values } from "./assemble-model.ts";
@@ -45,7 +46,8 @@ export interface VectorBatch {
  * Makes a probe. Its heads have values as wide as the table's, whatever D is, so that D decides the comparison alone.
  *
  * @param config - see {@link RecallProbeConfig}
- * @param options - `similarities`: the caller's own, which the selector may name
+ * @param options - `similarities`: the caller's own, which the selector may name; `engine`: computes the attention by fused
+ *   kernels, jax-js when absent
  * @throws DomainError `probe-position` for positions that are added to embeddings, which a probe does not have
  * @throws DomainError, ShapeError, UnsupportedError when the attention does not fit its sizes
  * @example
@@ -60,7 +62,10 @@ export interface VectorBatch {
  */
 export function recallProbe(
   config: RecallProbeConfig,
-  options: { readonly similarities?: readonly AnyPartFactory[] } = {},
+  options: {
+    readonly similarities?: readonly AnyPartFactory[];
+    readonly engine?: WasmEngine | undefined;
+  } = {},
 ): Model<VectorBatch> {
   const { selector, keyWidth, headWidth, heads = 1, values } = config;
   const composition = compose(completeSelector(parseSelector(selector, options.similarities), {}));
@@ -74,6 +79,7 @@ export function recallProbe(
     headWidth,
     valueWidth: values.valueWidth,
     outWidth: values.valueWidth,
+    engine: options.engine,
     deviations: { into: width ** -0.5, out: (heads * values.valueWidth) ** -0.5 },
   });
 

@@ -118,13 +118,8 @@ async function summarise(
 ): Promise<RunSummary> {
   const validation = await trainable.validate();
   const test = await trainable.test();
-  const { task, selector, seed, learningRate, settings } = run;
   const summary: RunSummary = {
-    selector,
-    task,
-    seed,
-    learningRate,
-    settings,
+    ...run,
     steps: trainable.steps,
     validation,
     test,

@@ -173,7 +173,7 @@ function readRecords(text: string = ""): readonly StepRecord[] {
 }
 
 function requireSameRun(path: string, found: unknown, run: RunIdentity): void {
-  const differing = Object.keys(run).find(
+  const differing = Object.keys({ ...(found as object), ...run }).find(
     (name) =>
       JSON.stringify((found as Record<string, unknown>)[name]) !==
       JSON.stringify(encodeNumbers(run[name as keyof RunIdentity])),

@@ -11,7 +11,12 @@ export interface RunIdentity {
   readonly seed: number;
   readonly learningRate: number;
   readonly settings: Readonly<Record<string, unknown>>;
+  /** What computes attentions (default `wasm`, the fused kernels): two devices round differently. */
+  readonly device?: TrainingDevice;
 }
+
+/** What can compute the attentions of a model in training: the fused kernels, or the composition on jax-js. */
+export type TrainingDevice = "wasm" | "jax";
 
 /** One line of `metrics.jsonl`: what one step told, and how long it took. */
 export interface StepRecord extends StepReport {

@@ -12,6 +12,7 @@ import { type RunProgress, train } from "./loop.ts";
 import { recipeOf } from "./recipes/index.ts";
 import { openRunFolder } from "./run-folder.node.ts";
 import { type RunIdentity, type RunSummary } from "./run-storage.ts";
+import { trainingEngine } from "./training-engine.node.ts";
 
 /** What a run is asked for. */
 export interface StartMessage extends RunIdentity {
@@ -64,15 +65,31 @@ async function trainRun(
   say: (message: RunMessage) => void,
   signal: AbortSignal,
 ): Promise<RunEnding> {
-  const { task, selector, seed, learningRate, settings: overrides, folder: path, resume = true } = request;
+  const { task, selector, seed, learningRate, settings: overrides, device } = request;
+  const { folder: path, resume = true } = request;
   const recipe = recipeOf(task);
   const settings = recipe.settings(overrides) as Readonly<Record<string, unknown>>;
-  const run: RunIdentity = { task, selector, seed, learningRate, settings };
+  const run: RunIdentity = {
+    task,
+    selector,
+    seed,
+    learningRate,
+    settings,
+    ...(device === undefined ? {} : { device }),
+  };
   const environment = { ...describeEnvironment() };
   const folder = await openRunFolder(path, { run, resume, environment });
   let trainable;
   try {
-    trainable = await recipe.create({ selector, seed, learningRate, settings, data: nodeDataSource() });
+    const engine = trainingEngine(device);
+    trainable = await recipe.create({
+      selector,
+      seed,
+      learningRate,
+      settings,
+      data: nodeDataSource(),
+      engine,
+    });
   } catch (error) {
     await folder.fail(error);
     throw error;

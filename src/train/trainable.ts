@@ -3,6 +3,7 @@
  * makes one from a task, an attention, a seed and a learning rate.
  */
 import { type Tensor, type Tensor64 } from "../base/tensor.ts";
+import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { type Nouns } from "../tasks/index.ts";
 
 /** What one optimisation step tells. */
@@ -70,6 +71,8 @@ export interface RunRequest<Settings> {
   readonly learningRate: number;
   readonly settings: Settings;
   readonly data: DataSource;
+  /** Computes the attentions by fused kernels; jax-js when absent. */
+  readonly engine?: WasmEngine | undefined;
 }
 
 /** A task joined with a model: how a cell of a comparison is trained and measured. */

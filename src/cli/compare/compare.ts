@@ -23,7 +23,7 @@ import { formatOf, type FormatOptions, printJson } from "../printing.ts";
 import { openProgress, type Progress } from "../progress/progress.ts";
 import { printDuration } from "../quantities.ts";
 import { readWishes, requireResumeAlone, type RunFlags } from "../run-options.ts";
-import { type RunWishes } from "../run-wishes.ts";
+import { type RunWishes, trainingDevice } from "../run-wishes.ts";
 import { type Session, shownPath } from "../session.ts";
 import { runsFolder } from "../train/placed-run.ts";
 
@@ -64,7 +64,10 @@ async function run(resume: RunFlags["resume"], wishes: RunWishes, session: Sessi
         options,
       );
     }
-    const request = dropAbsent({ preset, similarities, tasks, seeds, learningRates, settings });
+    const request = {
+      ...dropAbsent({ preset, similarities, tasks, seeds, learningRates, settings }),
+      ...trainingDevice(wishes),
+    };
     return await runComparison(request, { ...options, recipes: recipeOf, out, ...dropAbsent({ name }) });
   } finally {
     interruption.close();

@@ -44,9 +44,12 @@ export const texts = {
     en: "stop after 90s, 10m, 1h30m, with a checkpoint",
     zh: "在 90s、10m、1h30m 后停止并保存检查点",
   },
-  threads: { en: "threads of jax-js (default 1)", zh: "jax-js 的线程数（默认 1）" },
+  threads: { en: "threads (default 1)", zh: "线程数（默认 1）" },
   jobs: { en: "runs at a time (default one a core)", zh: "同时进行的运行数（默认每核一个）" },
-  device: { en: "what trains: auto takes the best there is", zh: "训练所用设备：auto 自动选择最好的" },
+  device: {
+    en: "what computes attentions: wasm, the fused kernels (auto); jax, their composition on jax-js",
+    zh: "由什么计算注意力：wasm，融合内核（auto）；jax，在 jax-js 上的组合",
+  },
   noDevice: {
     en: "Cannot train on webgpu as this version trains on WebAssembly only: --device webgpu. Use --device wasm, or leave it out",
     zh: "无法在 webgpu 上训练，因为此版本只在 WebAssembly 上训练：--device webgpu。请用 --device wasm，或省略该选项",

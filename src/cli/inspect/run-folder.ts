@@ -20,6 +20,7 @@ const configSchema = v.object({
   seed: v.number(),
   learningRate: v.number(),
   settings: v.record(v.string(), v.unknown()),
+  device: v.exactOptional(v.picklist(["wasm", "jax"])),
 });
 const summarySchema = v.object({
   steps: v.number(),

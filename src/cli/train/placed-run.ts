@@ -11,7 +11,7 @@ import { texts } from "../dictionary/runs.ts";
 import { texts as valueTexts } from "../dictionary/values.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { describeRun, exists } from "../inspect/run-folder.ts";
-import { type RunWishes } from "../run-wishes.ts";
+import { type RunWishes, trainingDevice } from "../run-wishes.ts";
 import { everyTask } from "../settings.ts";
 
 /** A run and its folder. */
@@ -49,6 +49,7 @@ export async function newRun(wishes: RunWishes, recipeOf: (task: string) => Reci
     seed: seeds[0] ?? 0,
     learningRate: learningRates[0] ?? rates[Math.floor((rates.length - 1) / 2)] ?? 0,
     settings: { ...chosen },
+    ...trainingDevice(wishes),
   };
   const name = wishes.name ?? `${task}-${selector}`;
   return {
@@ -60,8 +61,11 @@ export async function newRun(wishes: RunWishes, recipeOf: (task: string) => Reci
 /** The run that lies in a folder, `latest` being the newest below `out`. */
 export async function runToResume(folder: string | true, out: string = runsFolder): Promise<PlacedRun> {
   const place = folder === true || folder === "latest" ? await latestRun(resolve(out)) : resolve(folder);
-  const { task, selector, seed, learningRate, settings } = await describeRun(place);
-  return { run: { task, selector, seed, learningRate, settings }, folder: place };
+  const { task, selector, seed, learningRate, settings, device } = await describeRun(place);
+  return {
+    run: { task, selector, seed, learningRate, settings, ...(device === undefined ? {} : { device }) },
+    folder: place,
+  };
 }
 
 /** The same run on the same day gets a number behind its name. */

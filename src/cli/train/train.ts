@@ -6,6 +6,7 @@ import { nodeDataSource } from "../../train/data-source.node.ts";
 import { describeEnvironment } from "../../train/environment.node.ts";
 import { type RunOutcome, train as trainLoop } from "../../train/loop.ts";
 import { openRunFolder } from "../../train/run-folder.node.ts";
+import { trainingEngine } from "../../train/training-engine.node.ts";
 import { type Recipe } from "../../train/trainable.ts";
 import { texts } from "../dictionary/runs.ts";
 import { exitCodes } from "../exit-codes.ts";
@@ -36,14 +37,15 @@ export async function train(flags: RunFlags & FormatOptions, session: Session): 
 async function runIn(
   { run, folder }: PlacedRun,
   recipe: Recipe,
-  { maxTimeMs, resume }: RunWishes & { readonly resume: boolean },
+  { maxTimeMs, resume, threads }: RunWishes & { readonly resume: boolean },
   session: Session,
 ): Promise<RunOutcome> {
   const { say } = session;
   const label = `${run.task} · ${run.selector} · lr ${run.learningRate} · seed ${run.seed}`;
   // The data are read before there is a folder: a missing package leaves nothing behind.
   const { task: _, ...request } = run;
-  const trainable = await recipe.create({ ...request, data: nodeDataSource() });
+  const engine = trainingEngine(run.device, threads);
+  const trainable = await recipe.create({ ...request, data: nodeDataSource(), engine });
   const storage = await openRunFolder(folder, { run, resume, environment: { ...describeEnvironment() } });
   session.tell((resume ? texts.resuming : texts.training)(label, shownPath(folder)));
   const progress = openProgress(session);

@@ -60,19 +60,22 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
   unit: "tokens",
   settings: (overrides) => readSettings("extrapolation", v.strictObject(entries), overrides),
   learningRates: () => [0.003, 0.01, 0.03],
-  async create({ selector, seed, learningRate, settings, data }): Promise<Trainable> {
+  async create({ selector, seed, learningRate, settings, data, engine }): Promise<Trainable> {
     const { batch, length, steps, warmUp, factors } = settings;
     const text = await readCorpus(settings, data);
     const attention = trainingSelector(selector, rope());
     const longest = length * Math.max(...factors);
     const isLearned = parseSelector(attention).position?.name === "learned";
     const make = (selector: string): Decoder =>
-      decoder({
-        ...decoderSizes(settings),
-        vocabulary: text.vocabulary.size,
-        attention: selector,
-        maximumLength: isLearned ? length : longest,
-      });
+      decoder(
+        {
+          ...decoderSizes(settings),
+          vocabulary: text.vocabulary.size,
+          attention: selector,
+          maximumLength: isLearned ? length : longest,
+        },
+        { engine },
+      );
     const trainedWith = settings.scaled === "beyond" ? withoutScaling(attention) : attention;
     const model = make(trainedWith);
     const beyond = trainedWith === attention ? model : make(attention);

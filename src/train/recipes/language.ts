@@ -34,7 +34,7 @@ export const languageRecipe: Recipe<LanguageSettings> = {
   unit: "tokens",
   settings: (overrides) => readSettings("language", v.strictObject(entries), overrides),
   learningRates: () => [0.003, 0.01, 0.03],
-  async create({ selector, seed, learningRate, settings, data }): Promise<Trainable> {
+  async create({ selector, seed, learningRate, settings, data, engine }): Promise<Trainable> {
     const { batch, length, steps, warmUp, testWindows } = settings;
     const text = await readCorpus(settings, data);
     const attention = trainingSelector(selector, rope());
@@ -46,12 +46,15 @@ export const languageRecipe: Recipe<LanguageSettings> = {
         return { bitsPerCharacter: bitsPerCharacter(loss, split.tokensPerCharacter), loss };
       };
     return modelTrainable({
-      model: decoder({
-        ...decoderSizes(settings),
-        vocabulary: text.vocabulary.size,
-        attention,
-        maximumLength: length,
-      }),
+      model: decoder(
+        {
+          ...decoderSizes(settings),
+          vocabulary: text.vocabulary.size,
+          attention,
+          maximumLength: length,
+        },
+        { engine },
+      ),
       seed,
       learningRate,
       steps,

@@ -54,7 +54,7 @@ export const recallTokensRecipe: Recipe<RecallTokensSettings> = {
   unit: "queries",
   settings: (overrides) => readSettings("recall-tokens", v.strictObject(entries), overrides),
   learningRates: () => [0.001, 0.002, 0.004],
-  async create({ selector, seed, learningRate, settings }): Promise<Trainable> {
+  async create({ selector, seed, learningRate, settings, engine }): Promise<Trainable> {
     await startJax();
     const { vocabulary, length, pairs, batch, powerA, fillers, steps, warmUp, testBatches } = settings;
     const batchAt = (split: string, step: number): TokenBatch => {
@@ -79,12 +79,15 @@ export const recallTokensRecipe: Recipe<RecallTokensSettings> = {
         return { accuracy: mean(shares), loss: mean(losses) };
       };
     return modelTrainable({
-      model: decoder({
-        ...decoderSizes(settings),
-        vocabulary,
-        attention: trainingSelector(selector, alibi()),
-        maximumLength: length,
-      }),
+      model: decoder(
+        {
+          ...decoderSizes(settings),
+          vocabulary,
+          attention: trainingSelector(selector, alibi()),
+          maximumLength: length,
+        },
+        { engine },
+      ),
       seed,
       learningRate,
       steps,

@@ -59,7 +59,7 @@ export const recallRecipe: Recipe<RecallSettings> = {
   unit: "queries",
   settings: (overrides) => readSettings("recall", v.strictObject(entries), overrides),
   learningRates: () => [0.01, 0.03, 0.1],
-  async create({ selector, seed, learningRate, settings }): Promise<Trainable> {
+  async create({ selector, seed, learningRate, settings, engine }): Promise<Trainable> {
     await startJax();
     const { pairs, keyWidth, headWidth, heads, noise, batch, steps, warmUp, testBatches } = settings;
     const values = valueTable(settings.classes, settings.valueWidth, random(seed, "recall", "values"));
@@ -86,7 +86,10 @@ export const recallRecipe: Recipe<RecallSettings> = {
         return { accuracy: mean(shares), loss: mean(losses) };
       };
     return modelTrainable({
-      model: recallProbe({ selector: trainingSelector(selector), keyWidth, headWidth, heads, values }),
+      model: recallProbe(
+        { selector: trainingSelector(selector), keyWidth, headWidth, heads, values },
+        { engine },
+      ),
       seed,
       learningRate,
       steps,

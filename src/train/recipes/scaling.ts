@@ -14,6 +14,7 @@ import {
 import { NumbersError } from "../../base/errors.ts";
 import { narrow, type Tensor } from "../../base/tensor.ts";
 import { jaxBackend } from "../../kernels/jax/index.ts";
+import { wasmBackend } from "../../kernels/wasm/index.ts";
 import { causal } from "../../patterns/index.ts";
 import { fitExponent, type ScalingCase, scalingCases, type ScalingPoint } from "../../tasks/index.ts";
 import { median } from "../metrics.ts";
@@ -51,9 +52,10 @@ export const scalingRecipe: Recipe<ScalingSettings> = {
   unit: "pairs",
   settings: (overrides) => readSettings("scaling", schema, overrides),
   learningRates: () => [0],
-  create({ selector, seed, settings, data }): Promise<Trainable> {
+  create({ selector, seed, settings, data, engine }): Promise<Trainable> {
     const composition = compose(completeSelector(parseSelector(selector), { patterns: [causal()] }));
     const cases = [...scalingCases(settings, seed)];
+    const backend = engine === undefined ? jaxBackend : wasmBackend(engine);
     let timesMs: number[] = [];
     let bytes: number[] = [];
     const residentBefore = data.residentBytes?.();
@@ -67,8 +69,8 @@ export const scalingRecipe: Recipe<ScalingSettings> = {
       const rounds: number[] = [];
       for (let round = -1; round < settings.rounds; round++) {
         const start = performance.now();
-        const result = await jaxBackend.forward(composition, inputs, []);
-        await jaxBackend.backward(composition, inputs, result, result.out);
+        const result = await backend.forward(composition, inputs, []);
+        await backend.backward(composition, inputs, result, result.out);
         if (round >= 0) rounds.push(performance.now() - start);
       }
       return median(rounds);
