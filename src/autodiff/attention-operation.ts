@@ -41,8 +41,7 @@ export function attentionOperation(
   options: AttentionOperationOptions = {},
 ): Operation<string, "out"> {
   const { offset = 0, engine } = options;
-  if (engine !== undefined)
-    return fusedAttentionOperation(composition, engine, offset) as Operation<string, "out">;
+  if (engine !== undefined) return fusedAttentionOperation(composition, engine, offset);
   const names = new Set(parametersOf(composition).map(({ name }) => name));
   const forward = jit(attentionForward(composition, { offset }) as never) as unknown as OwnedFunction<
     (inputs: ComposedInputs) => KnownValues
