@@ -13,6 +13,11 @@ export interface Benchmark<Report = unknown> {
   readonly run: (options: BenchOptions, places: Places, progress: (text: string) => void) => Promise<Report>;
   /** The report as a table. */
   readonly text: (report: Report) => string;
-  /** Writes the report into the repository; the files that were written. */
-  readonly write: (report: Report, root: string) => readonly string[];
+  /**
+   * Writes the report into the repository, and the document of it and of earlier ones.
+   *
+   * @param report - without it, the document is made of earlier ones alone
+   * @returns the files that were written
+   */
+  readonly write: (report: Report | undefined, root: string) => Promise<readonly string[]>;
 }

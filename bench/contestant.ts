@@ -85,7 +85,7 @@ class Channel {
   async ask<T>(request: Request): Promise<T> {
     this.#child.stdin!.write(`${JSON.stringify(request)}\n`);
     const answer = JSON.parse(await this.#nextLine()) as Answer<T>;
-    if ("error" in answer) throw new Error(answer.error);
+    if ("error" in answer) throw new Error(withoutFolders(answer.error));
     return answer.result;
   }
 
@@ -119,6 +119,15 @@ class Channel {
       .map((line) => line.trim())
       .filter((line) => line !== "");
     const error = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1);
-    return `its process ended (${signal ?? `code ${code}`})${error === undefined ? "" : `: ${error}`}`;
+    const words = error === undefined ? "" : `: ${withoutFolders(error)}`;
+    return `its process ended (${signal ?? `code ${code}`})${words}`;
   }
+}
+
+/** A message as one line. Folders of the machine on which a library was built, or runs, tell a reader nothing. */
+function withoutFolders(message: string): string {
+  return message
+    .replaceAll(/(?:\/[\w.@-]+)+\/(?=[\w.@-])/g, "")
+    .replaceAll(/\s+/g, " ")
+    .trim();
 }

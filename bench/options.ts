@@ -20,6 +20,8 @@ export interface BenchOptions {
   readonly peers: string | undefined;
   /** Whether the results and the document are written. */
   readonly write: boolean;
+  /** Whether the document is written from the results that are there, and nothing is run. */
+  readonly redraw: boolean;
 }
 
 /** Words that are not understood. */
@@ -48,6 +50,11 @@ export function readOptions(words: readonly string[], benchmarks: readonly strin
       `Cannot write the document as it shows all contestants: --preset ${values.preset}. Use --preset peers`,
     );
   }
+  if (values.write && values.only !== undefined) {
+    throw new UsageError(
+      `Cannot write the document as it shows all parts: --only ${values.only}. Leave --only out`,
+    );
+  }
   const only = values.only?.split(",").map((part) => part.trim());
   return {
     benchmark,
@@ -58,6 +65,7 @@ export function readOptions(words: readonly string[], benchmarks: readonly strin
     only,
     peers: values.peers,
     write: values.write,
+    redraw: values.redraw,
   };
 }
 
@@ -82,6 +90,7 @@ function parse(words: readonly string[]) {
         only: { type: "string" },
         peers: { type: "string" },
         write: { type: "boolean", default: false },
+        redraw: { type: "boolean", default: false },
       },
     });
   } catch (error) {

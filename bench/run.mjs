@@ -1,6 +1,6 @@
 /**
  * @file Builds the benchmark with tsdown and runs it: `npm run bench -- attention [--preset peers|own|quick] [--json]
- * [--rounds 7] [--threads 2] [--only limit,torch] [--write]`.
+ * [--rounds 7] [--threads 2] [--only limit,torch] [--write | --redraw]`.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";

@@ -15,6 +15,7 @@ import { benchmarks } from "../bench/benchmarks.ts";
 import { type Contestant, startContestant } from "../bench/contestant.ts";
 import { performancePage } from "../bench/document/page.ts";
 import { drawCurves } from "../bench/document/plot.ts";
+import { documentOf, resultsIn } from "../bench/document/write.ts";
 import { whyNotInstalled } from "../bench/install-peers.ts";
 import { readOptions, UsageError } from "../bench/options.ts";
 import { type AttentionProblem, type PrepareRequest } from "../bench/protocol.ts";
@@ -43,6 +44,7 @@ describe("the words of the command line", () => {
       only: undefined,
       peers: undefined,
       write: false,
+      redraw: false,
     });
   });
 
@@ -61,6 +63,7 @@ describe("the words of the command line", () => {
     [["attention", "--threads", "two"], /--threads must be a whole number ≥ 1: two/],
     [["attention", "--fast"], /options must be known/],
     [["attention", "--write"], /--preset own\. Use --preset peers/],
+    [["attention", "--preset", "peers", "--write", "--only", "limit"], /--only limit\. Leave --only out/],
   ])("%j is refused", (words, message) => {
     expect(() => readOptions(words, ["attention"])).toThrow(UsageError);
     expect(() => readOptions(words, ["attention"])).toThrow(message);
@@ -244,6 +247,12 @@ describe("the program", () => {
     },
     buildLimitMs,
   );
+});
+
+test("the page and its figure are what the results in the repository give", async () => {
+  for (const [path, text] of Object.entries(await documentOf(resultsIn(root), root))) {
+    expect(text).toBe(readFileSync(join(root, path), "utf8"));
+  }
 });
 
 test("the page names every goal, who was absent and why, and who was wrong", () => {

@@ -33,7 +33,7 @@ export function performancePage(reports: readonly AttentionReport[]): string {
     "- The WebAssembly limit is the bare register tile on data in the first cache, on all threads at the same time, measured in the",
     "  same rounds; the row says which share of it the whole attention reaches, with only the products of the pass counted as work.",
     "- The exponent is the slope of log time over log N by least squares. Memory is that of WebAssembly, and what the process grew by",
-    "  over what it held before the call, its inputs.",
+    "  over what it held before the call: compiled kernels and its inputs.",
     ...reports.flatMap(section),
     "",
   ].join("\n");

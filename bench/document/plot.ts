@@ -31,7 +31,7 @@ export function drawCurves(points: readonly CurvePoint[], title: string, descrip
     color: { type: "identity" },
     symbol: { type: "identity" },
     x: { type: "log", base: 2, label: "N", ticks: lengths, tickFormat: (value: number) => String(value) },
-    y: { type: "log", label: "ms", grid: true, tickFormat: (value: number) => String(value) },
+    y: { type: "log", label: "ms", grid: true, nice: true, tickFormat: (value: number) => String(value) },
     marks: [
       line(rows, { x: "length", y: "time_ms", z: "series", stroke: "colour", strokeWidth: 2 }),
       dot(rows, { x: "length", y: "time_ms", fill: "colour", symbol: "symbol", r: 4 }),
@@ -54,7 +54,7 @@ export function drawCurves(points: readonly CurvePoint[], title: string, descrip
   svg.querySelector("style")?.remove();
   const head = `<title>${escaped(title)}</title><desc>${escaped(description)}</desc><rect width="100%" height="100%" fill="#fff"/>`;
   return `${svg.outerHTML
-    .replace(/^<svg[^>]*>/, (tag) => tag + head)
+    .replace(/^<svg([^>]*)>/, (_, rest) => `<svg xmlns="http://www.w3.org/2000/svg"${rest}>${head}`)
     .replaceAll(/\d+\.\d{2,}/g, (number) => String(Number(Number(number).toFixed(1))))}\n`;
 }
 
