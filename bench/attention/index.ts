@@ -19,8 +19,9 @@ import { reportText } from "./report-text.ts";
 import { writeDocument } from "../document/write.ts";
 
 /**
- * In this order they are run and reported. A new row (decoding against the memory's bandwidth, a training step against
- * PyTorch, whose side is bench/peers/torch-training.py) is a part here, or a row of `peers.ts`.
+ * In this order they are run and reported. A new row is a part here, or a row of `peers.ts`: decoding against the memory's
+ * bandwidth needs a kind of problem in protocol.ts and its case in contestants/own.ts; the training step has its problem,
+ * and PyTorch's side of it is bench/peers/torch-training.py.
  */
 const parts: readonly Part[] = [
   limit,
@@ -35,6 +36,9 @@ const parts: readonly Part[] = [
   curves,
 ];
 
+/** A machine on which this much runs beside the benchmark gives numbers that others cannot repeat. */
+const quietLoad = 0.3;
+
 /** `npm run bench -- attention` */
 export const attention: Benchmark<AttentionReport> = {
   name: "attention",
@@ -42,6 +46,7 @@ export const attention: Benchmark<AttentionReport> = {
     const names = parts.map(({ name }) => name);
     for (const name of only ?? []) requireKnown("part", name, names);
     const machine = describeMachine();
+    if (machine.load > quietLoad) progress(`the machine is busy: its load is ${machine.load}`);
     const roster = makeRoster({ places, threads, install: preset === "peers" });
     const folder = mkdtempSync(join(tmpdir(), "qklab-bench-"));
     const findings: Findings = { goals: [], absent: [], wrong: [], curves: [], facts: {} };
