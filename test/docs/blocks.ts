@@ -22,10 +22,14 @@ export interface Block {
 /** Files below a folder of the repository whose names end so, in a stable order; none where the folder is absent. */
 export function filesBelow(folder: string, ending: string): string[] {
   try {
-    return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
-      .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
-      .sort();
+    return (
+      readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile() && entry.name.endsWith(ending))
+        .map((entry) => relative(root, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
+        // bench/peers has packages of its own.
+        .filter((file) => !file.includes("/node_modules/"))
+        .sort()
+    );
   } catch {
     return [];
   }

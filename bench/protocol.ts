@@ -1,0 +1,91 @@
+/**
+ * @file What the benchmark and its contestants say to each other. Every contestant is a process of its own, so that the
+ * threads of one do not stand in the way of another: it reads a request a line from its input and answers a line on file
+ * descriptor 3. Tensors travel as files of float32.
+ */
+
+/** One attention at one size: inputs of N(0, spread²), all of [batch, heads, length, width]. */
+export interface AttentionProblem {
+  readonly kind: "attention";
+  /** As a selector of the project; contestants that are no part of it read `similarity` and `isCausal`. */
+  readonly selector: string;
+  readonly similarity: "dot" | "l2" | "l1" | "poincare";
+  readonly isCausal: boolean;
+  readonly batch: number;
+  readonly heads: number;
+  readonly length: number;
+  readonly width: number;
+  readonly spread: number;
+  /** `both`: the gradients of q, k and v as well. */
+  readonly direction: "forward" | "both";
+}
+
+/** The bare register tile on all threads at the same time: what WebAssembly can do on this machine at all. */
+export interface LimitProblem {
+  readonly kind: "limit";
+}
+
+/** A training step of the decoder of src/models with SwiGLU, RMSNorm, RoPE, a tied head, clipping and AdamW. */
+export interface TrainingProblem {
+  readonly kind: "training";
+  readonly vocabulary: number;
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly batch: number;
+  readonly length: number;
+}
+
+export type Problem = AttentionProblem | LimitProblem | TrainingProblem;
+
+/** What a contestant is asked. */
+export type Request =
+  | { readonly do: "describe" }
+  /** Makes ready, runs once, and leaves the results of that run for the check. */
+  | ({ readonly do: "prepare" } & PrepareRequest)
+  | { readonly do: "run"; readonly slot: number }
+  | { readonly do: "release"; readonly slot: number };
+
+/** Several problems may be ready at the same time, each in a slot. */
+export interface PrepareRequest {
+  readonly slot: number;
+  readonly problem: Problem;
+  /** Files; empty where the problem has none. */
+  readonly inputs: string;
+  readonly outputs: string;
+}
+
+/** Who a contestant is. */
+export interface Description {
+  readonly versions: Readonly<Record<string, string>>;
+  /** How many threads it computes on. */
+  readonly threads: number;
+  /** What a reader must know about how it is used. */
+  readonly notes: readonly string[];
+}
+
+/** How long one run took, and what the process held. */
+export interface RunAnswer {
+  readonly timeMs: number;
+}
+
+/** What a contestant left for the check. */
+export interface PrepareAnswer {
+  /** Names of the tensors in the file of outputs, in order; empty where there is nothing to compare. */
+  readonly outputs: readonly string[];
+  /** Numbers about the run that is not timed, such as bytes. */
+  readonly facts: Readonly<Record<string, number>>;
+}
+
+/** An answer to any request. */
+export type Answer<T> = { readonly result: T } | { readonly error: string };
+
+/** Numbers of one tensor of an attention problem. */
+export function sizeOfProblem({ batch, heads, length, width }: AttentionProblem): number {
+  return batch * heads * length * width;
+}
+
+/** The tensors that a problem's file of inputs holds, in order. */
+export function inputNames({ direction }: AttentionProblem): readonly string[] {
+  return direction === "both" ? ["q", "k", "v", "dOut"] : ["q", "k", "v"];
+}
