@@ -28,11 +28,11 @@ export interface Workshop {
   readonly pool: WorkerPool;
   readonly workers: readonly PoolWorker[];
   /** Runs a phase whose tasks are, in a worker, the built code; here, `own`, the first time. */
-  phase(number: number, code: Uint8Array | undefined, own: () => void): void;
+  readonly phase: (number: number, code: Uint8Array | undefined, own: () => void) => void;
   /** What tasks wrote into their records. */
-  written(): readonly number[];
+  readonly written: () => readonly number[];
   /** Waits until a worker has written, or a task has failed. */
-  awaitWorker(): void;
+  readonly awaitWorker: () => void;
 }
 
 const opened: WorkerPool[] = [];

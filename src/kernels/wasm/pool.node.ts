@@ -59,10 +59,11 @@ export function nodeWorkers(memory: WebAssembly.Memory): NodeWorkers {
         workerData: { order, link: port2 },
         transferList: [port2],
       });
-      worker.unref();
       worker.on("message", (report: WorkerReport) => events.heard(report));
       worker.on("error", (error) => events.gone(String(error)));
       worker.on("exit", (code) => events.gone(`it ended with code ${code}`));
+      // Last, as listening for messages would keep the process.
+      worker.unref();
       port1.unref();
       links.push({ thread: order.thread, port: port1 });
       workers.push(worker);

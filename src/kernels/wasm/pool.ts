@@ -26,9 +26,9 @@ export interface PoolWorker {
 
 /** What a worker's surroundings tell the pool. */
 export interface WorkerEvents {
-  heard(report: WorkerReport): void;
+  readonly heard: (report: WorkerReport) => void;
   /** It runs no more, and why. */
-  gone(reason: string): void;
+  readonly gone: (reason: string) => void;
 }
 
 /** What a pool is made of. */

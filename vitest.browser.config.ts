@@ -1,0 +1,33 @@
+import { playwright } from "@vitest/browser-playwright";
+import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from "vitest/config";
+import { chromium, flags } from "./test/browser/chromium.ts";
+
+/** The headers with which a page may share memory between threads. */
+const isolation = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
+/** Tests that run inside a page. */
+const inPage = (name: string, headers: Record<string, string>): TestProjectInlineConfiguration => ({
+  server: { headers },
+  test: {
+    name,
+    include: [`test/browser/${name}.page.ts`],
+    testTimeout: 60_000,
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider: playwright({ launchOptions: { executablePath: chromium, args: flags } }),
+      instances: [{ browser: "chromium" }],
+    },
+  },
+});
+
+/** `npm run browser`: the library in Chromium, from its sources and as it is built. */
+const config: ViteUserConfig = defineConfig({
+  test: { projects: [inPage("isolated", isolation), inPage("plain", {})] },
+});
+
+export default config;
