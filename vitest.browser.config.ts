@@ -1,12 +1,6 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from "vitest/config";
-import { chromium, flags } from "./test/browser/chromium.ts";
-
-/** The headers with which a page may share memory between threads. */
-const isolation = {
-  "Cross-Origin-Opener-Policy": "same-origin",
-  "Cross-Origin-Embedder-Policy": "require-corp",
-};
+import { chromium, flags, isolation } from "./test/browser/chromium.ts";
 
 /** Tests that run inside a page. */
 const inPage = (name: string, headers: Record<string, string>): TestProjectInlineConfiguration => ({
@@ -27,7 +21,15 @@ const inPage = (name: string, headers: Record<string, string>): TestProjectInlin
 
 /** `npm run browser`: the library in Chromium, from its sources and as it is built. */
 const config: ViteUserConfig = defineConfig({
-  test: { projects: [inPage("isolated", isolation), inPage("plain", {})] },
+  test: {
+    projects: [
+      inPage("isolated", isolation),
+      inPage("plain", {}),
+      {
+        test: { name: "built", include: ["test/browser/built.ts"], testTimeout: 60_000, hookTimeout: 60_000 },
+      },
+    ],
+  },
 });
 
 export default config;

@@ -13,3 +13,9 @@ export const flags: string[] = [
   "--disable-component-update",
   "--disable-sync",
 ];
+
+/** The headers with which a page may share memory between threads. */
+export const isolation: Record<string, string> = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};

@@ -1,6 +1,5 @@
 /** @file The fused kernels in a page that may share memory: two threads, the contract of attention and that of workers. */
 import { afterAll, describe, expect, test } from "vitest";
-import { guards } from "../../src/index.ts";
 import { fusedBackward, fusedForward } from "../../src/kernels/wasm/fused-attention.ts";
 import { startWebWorker } from "../../src/kernels/wasm/web-workers.ts";
 import { openEngine, WasmEngine } from "../../src/wasm.ts";
@@ -8,7 +7,7 @@ import { attentionContract } from "../contract/attention-contract.ts";
 import { oneSelectorEach, read } from "../contract/legal-selectors.ts";
 import { poolContract } from "../contract/pool-contract.ts";
 import { makeProblem } from "../contract/problem.ts";
-import { poisoned, relaxations, TOLERANCES } from "../contract/wasm-promises.ts";
+import { poisoned, wasmPromises } from "../contract/wasm-promises.ts";
 
 const engine = await openEngine({ threads: 2 });
 const single = new WasmEngine({ relaxed: engine.relaxed });
@@ -35,12 +34,12 @@ test.each(oneSelectorEach)("two threads change no bit of %s", (selector) => {
   expect(actual).toEqual(expected);
 });
 
-describe("Web Workers", () => poolContract(() => startWebWorker));
+describe("Web Workers", () => {
+  poolContract(() => startWebWorker);
+});
 
 attentionContract(poisoned(engine), {
-  tolerances: TOLERANCES,
-  guard: guards.f32,
-  relaxations,
+  ...wasmPromises,
   selectors: oneSelectorEach,
   sampledSizes: 8,
 });

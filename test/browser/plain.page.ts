@@ -1,10 +1,9 @@
 /** @file The fused kernels in a page that may not share memory: one thread, which says why, and the contract of attention. */
 import { afterAll, expect, test } from "vitest";
-import { guards } from "../../src/index.ts";
 import { openEngine } from "../../src/wasm.ts";
 import { attentionContract } from "../contract/attention-contract.ts";
 import { oneSelectorEach } from "../contract/legal-selectors.ts";
-import { poisoned, relaxations, TOLERANCES } from "../contract/wasm-promises.ts";
+import { poisoned, wasmPromises } from "../contract/wasm-promises.ts";
 
 const engine = await openEngine({ threads: 2 });
 afterAll(() => engine.close());
@@ -23,9 +22,7 @@ test("one thread that was asked for is no limitation", async () => {
 });
 
 attentionContract(poisoned(engine), {
-  tolerances: TOLERANCES,
-  guard: guards.f32,
-  relaxations,
+  ...wasmPromises,
   selectors: oneSelectorEach,
   sampledSizes: 8,
 });

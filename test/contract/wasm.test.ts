@@ -1,10 +1,9 @@
 /** @file The WebAssembly kernels under the contract: one thread with plain SIMD, two threads with relaxed SIMD, poisoned memory. */
 import { afterAll } from "vitest";
-import { guards } from "../../src/index.ts";
 import { nodeEngine } from "../../src/kernels/wasm/pool.node.ts";
 import { attentionContract } from "./attention-contract.ts";
 import { legalSelectors, oneSelectorEach } from "./legal-selectors.ts";
-import { poisoned, relaxations, TOLERANCES } from "./wasm-promises.ts";
+import { poisoned, wasmPromises } from "./wasm-promises.ts";
 
 /** Threads and relaxed SIMD change how numbers are made, not what a part means: one selector of every similarity shows it. */
 const cases = [
@@ -17,9 +16,7 @@ afterAll(() => {
 
 for (const { engine, selectors } of cases) {
   attentionContract(poisoned(engine), {
-    tolerances: TOLERANCES,
-    guard: guards.f32,
-    relaxations,
+    ...wasmPromises,
     selectors,
     sampledSizes: 8,
   });

@@ -1,5 +1,9 @@
 /** @file The thread pool in Node: the contract of workers, and what only Node can notice. */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
+import { root } from "../../../test/docs/blocks.ts";
 import { endless, honest, openWorkshop, poolContract } from "../../../test/contract/pool-contract.ts";
 import { makeProblem } from "../../../test/contract/problem.ts";
 import { read } from "../../../test/contract/legal-selectors.ts";
@@ -49,6 +53,16 @@ describe("an engine", () => {
   test.each([0, -1, 1.5, Number.NaN, 129])("refuses %d threads", async (threads) => {
     await expect(openEngine({ threads })).rejects.toThrow(/threads must be a whole number from 1 to 128/);
     expect(() => nodeEngine({ threads })).toThrow(/threads must be a whole number from 1 to 128/);
+  });
+
+  test("keeps no process alive", () => {
+    const built = pathToFileURL(join(root, "dist/wasm.js")).href;
+    const program = `const { openEngine } = await import("${built}"); console.log((await openEngine({ threads: 3 })).threads)`;
+    const { status, stdout } = spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
+      encoding: "utf8",
+      timeout: 30_000,
+    });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "3\n" });
   });
 
   test("computes the same when a worker has ended before a call", async () => {
