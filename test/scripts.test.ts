@@ -162,3 +162,29 @@ describe("ensure-built", () => {
     expect(builds()).toBe(1);
   });
 });
+
+describe("browser", () => {
+  test("without Chromium it says how to get it and ends with code 3", () => {
+    mkdirSync(join(folder, "scripts"), { recursive: true });
+    copyFileSync(join(root, "scripts/browser.mjs"), join(folder, "scripts/browser.mjs"));
+    const cases = [
+      {
+        env: { PATH: folder },
+        seen: "none of chromium, chromium-browser, google-chrome, chrome is on the path",
+      },
+      { env: { QKLAB_CHROMIUM: join(folder, "absent") }, seen: join(folder, "absent") },
+    ];
+    for (const { env, seen } of cases) {
+      const { status, stderr } = spawnSync(process.execPath, [join(folder, "scripts/browser.mjs")], {
+        encoding: "utf8",
+        env,
+      });
+      expect({ status, stderr }).toEqual({
+        status: 3,
+        stderr:
+          `qklab: Cannot test in a browser as Chromium must be installed: ${seen}. ` +
+          "Run `apt-get install chromium`, or let QKLAB_CHROMIUM name the program\n",
+      });
+    }
+  });
+});

@@ -4,10 +4,9 @@
  */
 import { UnsupportedError } from "../../base/errors.ts";
 import { mostPages } from "./emit-kernel.ts";
+import { controlBytes } from "./thread-control.ts";
 
 const pageBytes = 65_536;
-/** The first bytes belong to the threads: see thread-control.ts. */
-const controlBytes = 256;
 /** Places begin at multiples of a cache line. */
 const lineBytes = 64;
 /** Vector loads at the end of the last place stay inside the memory. */
@@ -16,7 +15,8 @@ const slackBytes = 4 * pageBytes;
 /** Takes and gives back places in one WebAssembly memory. */
 export class Arena {
   readonly memory: WebAssembly.Memory;
-  #next: number = controlBytes;
+  /** The first bytes belong to the threads. */
+  #next: number = Math.ceil(controlBytes / lineBytes) * lineBytes;
   #floats: Float32Array;
   #integers: Int32Array;
   #doubles: Float64Array;

@@ -9,11 +9,11 @@ import { type EmittedKernel, emitKernel, type Task, tasks } from "./emit-kernel.
 import { encodeWasm } from "./encode-wasm.ts";
 import { type CallShape, kernelSpec, type KernelSpec } from "./kernel-spec.ts";
 import { recordBytes } from "./scratch.ts";
-import { makeRunner, type SharedPhase } from "./thread-control.ts";
+import { makeRunner, type SharedCode, type SharedPhase } from "./thread-control.ts";
 
 /** Compiled code. */
 interface KernelCode {
-  readonly wasm: WebAssembly.Module;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly run: TaskRunner;
   /** Its number within the engine. */
   readonly number: number;
@@ -35,7 +35,16 @@ export interface Phase extends SharedPhase {
 /** Runs the tasks of phases on several threads, this one among them. */
 export interface ThreadPool {
   readonly threads: number;
-  run(phase: Phase): void;
+  /** Why there are fewer threads than were asked for, or than there once were. */
+  readonly limitation: string | undefined;
+  /** Whether a thread may not have compiled a kernel, so that {@link run} must be told where its bytes are. */
+  lacks(kernel: number): boolean;
+  /**
+   * Runs all tasks of a phase.
+   *
+   * @throws UnsupportedError `wasm-thread` when a task failed, or a thread ended or fell silent in the middle of one
+   */
+  run(phase: Phase, code?: SharedCode): void;
   close(): void;
 }
 
@@ -45,6 +54,8 @@ export interface EngineOptions {
   readonly relaxed?: boolean;
   /** Makes the threads of an engine whose memory is shared; one thread without it. */
   readonly pool?: (memory: WebAssembly.Memory) => ThreadPool;
+  /** Why there is no pool though one was asked for. */
+  readonly limitation?: string;
 }
 
 /** Whether this machine's WebAssembly knows relaxed SIMD. */
@@ -61,17 +72,30 @@ export class WasmEngine {
   readonly arena: Arena;
   readonly relaxed: boolean;
   readonly #pool: ThreadPool | undefined;
+  readonly #limitation: string | undefined;
   readonly #codes = new Map<string, KernelCode>();
   readonly #ofComposition = new WeakMap<Composition, Map<string, CompiledKernel>>();
 
-  constructor({ relaxed = hasRelaxedSimd(), pool }: EngineOptions = {}) {
+  constructor({ relaxed = hasRelaxedSimd(), pool, limitation }: EngineOptions = {}) {
     this.relaxed = relaxed;
+    this.#limitation = limitation;
     this.arena = new Arena(pool !== undefined);
     this.#pool = pool?.(this.arena.memory);
   }
 
+  /** Threads that calls run on, the calling one among them. */
   get threads(): number {
     return this.#pool?.threads ?? 1;
+  }
+
+  /** Whether the memory is shared between threads. */
+  get shared(): boolean {
+    return this.#pool !== undefined;
+  }
+
+  /** Why the engine has fewer threads than it was asked for, or than it once had. */
+  get limitation(): string | undefined {
+    return this.#pool?.limitation ?? this.#limitation;
   }
 
   /** The kernel of a composition at given widths, compiled once. */
@@ -86,10 +110,6 @@ export class WasmEngine {
     return found;
   }
 
-  get shared(): boolean {
-    return this.#pool !== undefined;
-  }
-
   #compile(spec: KernelSpec): CompiledKernel {
     const emitted = emitKernel(spec);
     const bytes = encodeWasm(emitted.module);
@@ -97,8 +117,8 @@ export class WasmEngine {
     const key = new TextDecoder("latin1").decode(bytes);
     let code = this.#codes.get(key);
     if (code === undefined) {
-      const wasm = new WebAssembly.Module(bytes);
-      code = { wasm, run: makeRunner(wasm, this.arena.memory, tasks), number: this.#codes.size };
+      const run = makeRunner(new WebAssembly.Module(bytes), this.arena.memory, tasks);
+      code = { bytes, run, number: this.#codes.size };
       this.#codes.set(key, code);
     }
     return { ...emitted, ...code, spec };
@@ -106,13 +126,24 @@ export class WasmEngine {
 
   /** Runs all tasks of a phase; the next phase may read what they wrote. */
   run(phase: Phase): void {
-    if (this.#pool !== undefined && phase.count > 1) {
-      this.#pool.run(phase);
+    const { kernel, records, count, scratch } = phase;
+    if (this.#pool === undefined) {
+      for (let task = 0; task < count; task++) kernel.run(records + task * recordBytes, scratch);
       return;
     }
-    for (let task = 0; task < phase.count; task++) {
-      phase.kernel.run(phase.records + task * recordBytes, phase.scratch);
+    const mark = this.arena.mark;
+    try {
+      this.#pool.run(phase, this.#pool.lacks(kernel.number) ? this.#share(kernel.bytes) : undefined);
+    } finally {
+      this.arena.giveBack(mark);
     }
+  }
+
+  /** Puts code where threads that sleep will find it; they read it before the phase ends. */
+  #share(code: Uint8Array): SharedCode {
+    const address = this.arena.take(code.length);
+    this.arena.bytes.set(code, address);
+    return { address, bytes: code.length };
   }
 
   /** Ends the threads. The engine must not be used afterwards. */

@@ -7,10 +7,9 @@ import { referenceBackward, referenceForward } from "../../attention/index.ts";
 import { random } from "../../base/random.ts";
 import { type Tensor, tensor64 } from "../../base/tensor.ts";
 import { guards } from "../../similarities/index.ts";
-import { Arena } from "./arena.ts";
-import { type CompiledKernel, type WasmEngine } from "./engine.ts";
+import { type WasmEngine } from "./engine.ts";
 import { fusedBackward, fusedForward } from "./fused-attention.ts";
-import { nodeEngine, nodePool } from "./pool.node.ts";
+import { nodeEngine } from "./pool.node.ts";
 
 function read(selector: string): Composition {
   const { patterns, ...parts } = parseSelector(selector);
@@ -107,19 +106,6 @@ test("a normaliser of somebody's own is refused by name", () => {
   const own = { ...composition, normaliser: { ...composition.normaliser, name: "entmax" } };
   const q = normals(random("own"), [1, 1, 2, 8]);
   expect(() => fusedForward(single, own, { q, k: q, v: q })).toThrow(/'entmax'\. Use the device jax/);
-});
-
-test("a failing task is an error, not a hang", () => {
-  const { memory } = new Arena(true);
-  const pool = nodePool(memory, 2);
-  const run = (): void => {
-    throw new Error("task");
-  };
-  const kernel = { run, number: 0 } as unknown as CompiledKernel;
-  expect(() => pool.run({ kernel, records: 0, count: 4, scratch: 0, scratchBytes: 0 })).toThrow(
-    /a task failed/,
-  );
-  pool.close();
 });
 
 test("gradients without the forward's state are the same", () => {

@@ -14,4 +14,5 @@ export {
   type FusedResult,
   fusedForward,
 } from "./fused-attention.ts";
+export { openEngine, type OpenEngineOptions } from "./open-engine.ts";
 export { wasmBackend } from "./wasm-backend.ts";

@@ -1,12 +1,14 @@
-/** @file The thread pool of Node: worker threads that sleep on the shared memory and are woken by atomics. */
-import { availableParallelism } from "node:os";
-import { setFlagsFromString } from "node:v8";
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import { UnsupportedError } from "../../base/errors.ts";
-import { tasks } from "./emit-kernel.ts";
-import { type Phase, type ThreadPool, WasmEngine } from "./engine.ts";
-import { recordBytes } from "./scratch.ts";
-import { controlWords, makeRunner, openPhase, takeTasks } from "./thread-control.ts";
+/**
+ * @file Worker threads of Node for the pool, and engines on them. Node's modules are asked for by name at run time, so that
+ * bundlers for browsers need not know them.
+ */
+import type { MessagePort, Worker as NodeWorker } from "node:worker_threads";
+import { WasmEngine } from "./engine.ts";
+import { checkThreads, WorkerPool, type WorkerPoolOptions } from "./pool.ts";
+import { type WorkerReport, workerProgram } from "./pool-worker.ts";
+import { markGone, mostThreads, protocol } from "./thread-control.ts";
+
+const { MessageChannel, Worker } = process.getBuiltinModule("node:worker_threads");
 
 /** What an engine for Node may be told. */
 export interface NodeEngineOptions {
@@ -17,115 +19,83 @@ export interface NodeEngineOptions {
 }
 
 /** An engine on the threads of this process. It keeps no process alive. */
-export function nodeEngine({
-  threads = availableParallelism(),
-  relaxed,
-}: NodeEngineOptions = {}): WasmEngine {
+export function nodeEngine({ threads = cores(), relaxed }: NodeEngineOptions = {}): WasmEngine {
   allowRelaxedSimd();
   return new WasmEngine({
     ...(relaxed === undefined ? {} : { relaxed }),
-    ...(threads > 1 ? { pool: (memory) => nodePool(memory, threads) } : {}),
+    ...(checkThreads(threads) > 1 ? { pool: (memory) => nodePool(memory, threads) } : {}),
   });
 }
+
+const cores = (): number => Math.min(mostThreads, process.getBuiltinModule("node:os").availableParallelism());
 
 /** Node 20 has relaxed SIMD behind a flag, which must be set before the first module is compiled; later versions refuse it. */
 export function allowRelaxedSimd(): void {
-  if (process.versions.node.startsWith("20.")) setFlagsFromString("--experimental-wasm-relaxed-simd");
+  if (!process.versions.node.startsWith("20.")) return;
+  process.getBuiltinModule("node:v8").setFlagsFromString("--experimental-wasm-relaxed-simd");
 }
 
-/** A worker that has joined a phase answers within this, or within many times what the slowest task took here. */
-const shortestPatienceMs = 60_000;
-const patienceInTasks = 100;
-
 /** Starts `threads` − 1 workers that share `memory`. */
-export function nodePool(memory: WebAssembly.Memory, threads: number): ThreadPool {
-  const control = new Int32Array(memory.buffer, 0, 16);
-  const ports: MessagePort[] = [];
-  const workers = Array.from({ length: threads - 1 }, (_, index) => {
-    const { port1, port2 } = new MessageChannel();
-    ports.push(port1);
-    port1.unref();
-    const worker = new Worker(workerSource, {
-      eval: true,
-      workerData: { memory, port: port2, thread: index + 1, words: controlWords, recordBytes, tasks },
-      transferList: [port2],
-    });
-    worker.unref();
-    worker.on("error", () => {
-      // A dead worker takes no more tasks; the others do its work.
-    });
-    return worker;
-  });
-  const sent = new Set<number>();
+export function nodePool(memory: WebAssembly.Memory, threads: number): WorkerPool {
+  return new WorkerPool(memory, { threads, ...nodeWorkers(memory) });
+}
+
+/** How workers of Node are started and watched, and those that were. */
+export interface NodeWorkers extends Required<Pick<WorkerPoolOptions, "start" | "onSilence">> {
+  readonly workers: readonly NodeWorker[];
+}
+
+/** Workers on a memory. */
+export function nodeWorkers(memory: WebAssembly.Memory): NodeWorkers {
+  const workers: NodeWorker[] = [];
+  const links: { readonly thread: number; readonly port: MessagePort }[] = [];
   return {
-    threads,
-    run(phase: Phase) {
-      const { kernel } = phase;
-      if (!sent.has(kernel.number)) {
-        sent.add(kernel.number);
-        for (const port of ports) port.postMessage({ number: kernel.number, wasm: kernel.wasm });
-      }
-      const start = performance.now();
-      openPhase(control, phase);
-      Atomics.notify(control, controlWords.phase);
-      takeTasks({ control, words: controlWords, recordBytes, thread: 0, runnerOf: () => kernel.run });
-      awaitOthers(control, performance.now() - start);
-      if (Atomics.load(control, controlWords.failed) !== 0) {
-        throw new UnsupportedError(
-          "wasm-thread",
-          "Cannot attend on wasm as a task failed in one of the threads: the numbers of this call are not complete. " +
-            "Use fewer threads, or report the call",
-        );
-      }
+    workers,
+    start(order, events) {
+      // Nothing is sent through this channel: it closes when the worker ends, whatever ended it.
+      const { port1, port2 } = new MessageChannel();
+      const worker = new Worker(workerSource, {
+        eval: true,
+        workerData: { order, link: port2 },
+        transferList: [port2],
+      });
+      worker.on("message", (report: WorkerReport) => events.heard(report));
+      worker.on("error", (error) => events.gone(String(error)));
+      worker.on("exit", (code) => events.gone(`it ended with code ${code}`));
+      // Last, as listening for messages would keep the process.
+      worker.unref();
+      port1.unref();
+      links.push({ thread: order.thread, port: port1 });
+      workers.push(worker);
+      return { end: () => void worker.terminate() };
     },
-    close() {
-      Atomics.store(control, controlWords.closed, 1);
-      Atomics.add(control, controlWords.phase, 1);
-      Atomics.notify(control, controlWords.phase);
-      for (const port of ports) port.close();
-      for (const worker of workers) void worker.terminate();
+    onSilence() {
+      // Events do not reach a thread that waits, so another one listens for it.
+      const ports = links.map(({ port }) => port);
+      const threads = links.map(({ thread }) => thread);
+      new Worker(watcherSource, {
+        eval: true,
+        workerData: { memory, protocol, threads, ports },
+        transferList: ports,
+      }).unref();
     },
   };
 }
 
-function awaitOthers(control: Int32Array, ownMs: number): void {
-  const patienceMs = Math.max(shortestPatienceMs, patienceInTasks * ownMs);
-  const deadline = performance.now() + patienceMs;
-  for (;;) {
-    const active = Atomics.load(control, controlWords.active);
-    if (active === 0) return;
-    const leftMs = deadline - performance.now();
-    if (leftMs <= 0) {
-      Atomics.store(control, controlWords.active, 0);
-      throw new UnsupportedError(
-        "wasm-thread",
-        `Cannot attend on wasm as a thread did not finish its task: it is silent for ${Math.round(patienceMs / 1000)} s. ` +
-          "Use fewer threads, or report the call",
-      );
-    }
-    Atomics.wait(control, controlWords.active, active, leftMs);
-  }
-}
-
-/** The program of a worker; its functions refer to nothing but their arguments, so that their text is all it needs. */
 const workerSource = `
-const { workerData, receiveMessageOnPort } = require("node:worker_threads");
-const { memory, port, thread, words, recordBytes, tasks } = workerData;
-const takeTasks = ${takeTasks.toString()};
-const makeRunner = ${makeRunner.toString()};
-const control = new Int32Array(memory.buffer, 0, 16);
-const runners = new Map();
-const runnerOf = (kernel) => {
-  for (let received; (received = receiveMessageOnPort(port)) !== undefined; ) {
-    runners.set(received.message.number, makeRunner(received.message.wasm, memory, tasks));
-  }
-  return runners.get(kernel);
-};
-let phase = 0;
-for (;;) {
-  Atomics.wait(control, words.phase, phase);
-  phase = Atomics.load(control, words.phase);
-  if (Atomics.load(control, words.closed) !== 0) break;
-  takeTasks({ control, words, recordBytes, thread, runnerOf });
-}
+const { parentPort, workerData } = require("node:worker_threads");
+${workerProgram}(workerData.order, (report) => parentPort.postMessage(report));
+`;
+
+/** Marks the threads whose links close. Ends when all have. */
+const watcherSource = `
+const { workerData } = require("node:worker_threads");
+const { memory, protocol, threads, ports } = workerData;
+const markGone = ${markGone.toString()};
+const control = new Int32Array(memory.buffer, 0, protocol.words.states + Math.max(...threads) + 1);
+ports.forEach((port, index) => {
+  port.on("close", () => markGone(control, protocol, threads[index]));
+  port.ref();
+  port.start();
+});
 `;
