@@ -23,12 +23,22 @@ import {
 } from "./law.ts";
 import { commonSizes, edited, makeProblem, type Problem } from "./problem.ts";
 
+/** What of a call is compared beside the output and lse. */
+export interface Compared {
+  /** Scores and weights. */
+  readonly pairs: boolean;
+  readonly gradients: boolean;
+}
+
 /** What the reference gives for a call: outputs, what can be returned beside them, all gradients. */
 function referenceOf(
   { composition, inputs, dOut }: Problem,
   guard: number,
+  compared: Compared,
 ): Readonly<Record<string, Numbers>> {
   const { out, scores, weights, lse } = referenceForward(composition, inputs, { guard });
+  const forward = { out, ...(compared.pairs ? { scores, weights } : {}), ...(lse === undefined ? {} : { lse }) };
+  if (!compared.gradients) return forward;
   const { dBias, dParameters, ...ofInputs } = referenceBackward(
     composition,
     inputs,
@@ -36,10 +46,7 @@ function referenceOf(
     { guard },
   );
   return {
-    out,
-    scores,
-    weights,
-    ...(lse === undefined ? {} : { lse }),
+    ...forward,
     ...ofInputs,
     ...(dBias === undefined ? {} : { dBias }),
     ...dParameters,
@@ -67,28 +74,53 @@ const conditionFactor = 16;
  * Asserts that a call gives what the reference gives, up to the bench's tolerances and the call's own condition: where a
  * formula multiplies the rounding of its inputs (angles of far hyperbolic points, sums that cancel), nobody can do better.
  */
-async function expectReference(bench: Bench, problem: Problem): Promise<void> {
-  const expected = referenceOf(problem, bench.guard);
-  const result = await bench.forward(problem, ["scores", "weights", ...neededExtras(problem.composition)]);
-  const actual = new Map<string, Numbers>([
-    ...Object.entries(result),
-    ...namedGradients(await bench.backward(problem, result)),
-  ]);
+export async function expectReference(
+  bench: Bench,
+  problem: Problem,
+  compared: Compared = { pairs: true, gradients: true },
+): Promise<void> {
+  const expected = referenceOf(problem, bench.guard, compared);
+  const pairs = compared.pairs ? (["scores", "weights"] as const) : [];
+  const result = await bench.forward(problem, [...pairs, ...neededExtras(problem.composition)]);
+  const gradients = compared.gradients ? namedGradients(await bench.backward(problem, result)) : [];
+  const actual = new Map<string, Numbers>([...Object.entries(result), ...gradients]);
   let rounded: Readonly<Record<string, Numbers>> | undefined;
-  // The gradient of a parameter is a sum over all pairs of a head, of either sign: its noise grows as their root.
-  const [batch, , queries, keys] = expected["scores"].shape;
-  const pairs = batch * queries * keys;
+  const floors = noiseFloors(problem);
   for (const [name, wanted] of Object.entries(expected)) {
     let tolerance = Object.hasOwn(result, name) ? bench.tolerances.forward : bench.tolerances.gradient;
-    const floor = Object.hasOwn(problem.inputs.parameters ?? {}, name)
-      ? zeroFloor * Math.sqrt(pairs)
-      : zeroFloor;
+    const floor = floors(name);
     if (!(relativeDistance(actual.get(name) ?? nothing, wanted, floor) <= tolerance)) {
-      rounded ??= referenceOf(nudged(problem, problem.inputs.q.shape.join(" ")), bench.guard);
+      rounded ??= referenceOf(nudged(problem, problem.inputs.q.shape.join(" ")), bench.guard, compared);
       tolerance += conditionFactor * relativeDistance(rounded[name], wanted, floor);
     }
     expectClose(name, actual.get(name), wanted, tolerance, floor);
   }
+}
+
+/**
+ * Below which a number counts as noise around zero: sums of cancelling terms of either sign, whose noise grows as the root
+ * of their number. A query's gradient sums over keys, a key's and a value's over the queries that share it, a parameter's
+ * over all pairs of a head. A centroid's weights have gradients that are differences of terms as large as ‖v‖² ≈ E.
+ */
+function noiseFloors({ composition, inputs }: Problem): (name: string) => number {
+  const [batch, heads, queries] = inputs.q.shape;
+  const [, keyHeads, keys, valueWidth] = inputs.v.shape;
+  const terms: Readonly<Record<string, number>> = {
+    out: 1,
+    scores: 1,
+    weights: 1,
+    lse: 1,
+    dBias: 1,
+    dq: keys,
+    dk: (queries * heads) / keyHeads,
+    dv: (queries * heads) / keyHeads,
+  };
+  const isCentroid = composition.aggregation.name === "centroid";
+  return (name) => {
+    const weighs = !["out", "scores", "weights", "lse", "dv"].includes(name);
+    const size = isCentroid && weighs ? valueWidth : 1;
+    return zeroFloor * size * Math.sqrt(terms[name] ?? batch * queries * keys);
+  };
 }
 
 const nothing: Numbers = { data: [], shape: [] };

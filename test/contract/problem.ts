@@ -50,11 +50,24 @@ export function makeProblem(
   sizes: AttentionSizes,
   ...keys: readonly (number | string)[]
 ): Problem {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const problem = draw(composition, sizes, random("problem", attempt, ...keys));
+  const problem = clearProblem((stream) => draw(composition, sizes, stream), ...keys);
+  if (problem !== undefined) return problem;
+  throw new Error(`no call without near-ties found for sizes ${JSON.stringify(sizes)}`);
+}
+
+/** How many calls are drawn in search of one without near-ties. */
+const mostDraws = 50;
+
+/** The first of some random calls that no rounding can make choose other keys; nothing when there is none. */
+export function clearProblem(
+  make: (stream: Random) => Problem,
+  ...keys: readonly (number | string)[]
+): Problem | undefined {
+  for (let attempt = 0; attempt < mostDraws; attempt++) {
+    const problem = make(random("problem", attempt, ...keys));
     if (selectsClearly(problem)) return problem;
   }
-  throw new Error(`no call without near-ties found for sizes ${JSON.stringify(sizes)}`);
+  return undefined;
 }
 
 function draw(composition: Composition, sizes: AttentionSizes, stream: Random): Problem {
@@ -93,8 +106,10 @@ export function variedParameters(
   );
 }
 
-function sparseMask(stream: Random, shape: readonly number[]): MaskTensor {
-  return { data: Uint8Array.from({ length: sizeOf(shape) }, () => (stream.uniform() < 0.1 ? 0 : 1)), shape };
+/** A mask that forbids this share of the pairs. */
+export function sparseMask(stream: Random, shape: readonly number[], share = 0.1): MaskTensor {
+  const data = Uint8Array.from({ length: sizeOf(shape) }, () => (stream.uniform() < share ? 0 : 1));
+  return { data, shape };
 }
 
 /** Ten times what float32 scores of these sizes differ by from float64 ones. */
