@@ -5,6 +5,8 @@ import fc from "fast-check";
 interface Numbers {
   /** Values of positive parameters, `learned` among them. */
   readonly positives: fc.Arbitrary<string>;
+  /** Values of curvatures. */
+  readonly curvatures: fc.Arbitrary<string>;
   /** Values of parameters of any sign. */
   readonly reals: fc.Arbitrary<string>;
   /** Lengths in places. */
@@ -38,7 +40,16 @@ function part(
     .map((written) => (written.length === 0 ? name : `${name}:${written.join(",")}`));
 }
 
-function partsOf({ positives, reals, places, hidden, blockLists, fixed, members }: Numbers): Parts {
+function partsOf({
+  positives,
+  curvatures,
+  reals,
+  places,
+  hidden,
+  blockLists,
+  fixed,
+  members,
+}: Numbers): Parts {
   const beta = { beta: fc.oneof(positives, fc.constant("auto")) };
   const layout = fc.constantFrom("half", "interleaved");
   return {
@@ -50,9 +61,9 @@ function partsOf({ positives, reals, places, hidden, blockLists, fixed, members 
       part("cauchy", { ...beta, tau: positives }),
       part("cosine", beta),
       part("cosine", { tau: positives }),
-      part("lorentz", { ...beta, c: positives }),
-      part("lorentz-distance", { ...beta, c: positives }),
-      part("poincare", { ...beta, c: positives }),
+      part("lorentz", { ...beta, c: curvatures }),
+      part("lorentz-distance", { ...beta, c: curvatures }),
+      part("poincare", { ...beta, c: curvatures }),
       part("complex", { scale: positives, part: fc.constantFrom("re", "im", "abs") }),
       part("tropical", beta),
       part("mahalanobis", { ...beta, m: positives }),
@@ -91,7 +102,7 @@ function partsOf({ positives, reals, places, hidden, blockLists, fixed, members 
       part("sigmoid", { bias: reals }),
       part("none", { map: fc.constantFrom("identity", "exp") }),
     ),
-    aggregation: fc.oneof(part("mean"), part("maxplus"), part("centroid", { c: positives })),
+    aggregation: fc.oneof(part("mean"), part("maxplus"), part("centroid", { c: curvatures })),
   };
 }
 
@@ -103,6 +114,7 @@ const upTo = (largest: number): fc.Arbitrary<string> => fc.integer({ min: 1, max
 
 const anyParts = partsOf({
   positives: anyPositive,
+  curvatures: anyPositive,
   reals: fc.oneof(anyPositive, fc.double({ min: -50, max: 50, noNaN: true }).map(String)),
   places: upTo(4096),
   hidden: upTo(4096),
@@ -123,20 +135,18 @@ export const selectors: fc.Arbitrary<string> = selectorsOf(anyParts, { mostPatte
 const tenths = (smallest: number, largest: number): fc.Arbitrary<string> =>
   fc.integer({ min: 10 * smallest, max: 10 * largest }).map((whole) => String(whole / 10));
 
+const orLearned = (numbers: fc.Arbitrary<string>): fc.Arbitrary<string> =>
+  fc.oneof({ weight: 1, arbitrary: fc.constant("learned") }, { weight: 2, arbitrary: numbers });
+
 const blockPairs = fc
   .uniqueArray(fc.tuple(fc.nat({ max: 6 }), fc.nat({ max: 6 })), { minLength: 1, maxLength: 14 })
   .map((pairs) => pairs.map((pair) => pair.join("-")).join("/"));
 
 /** Parts whose numbers keep the scores of queries and keys of norm about 1 inside float32. */
 const usualParts = partsOf({
-  positives: fc.oneof(
-    { weight: 1, arbitrary: fc.constant("learned") },
-    { weight: 2, arbitrary: tenths(0.2, 4) },
-  ),
-  reals: fc.oneof(
-    { weight: 1, arbitrary: fc.constant("learned") },
-    { weight: 2, arbitrary: tenths(-4, 4) },
-  ),
+  positives: orLearned(tenths(0.2, 4)),
+  curvatures: orLearned(tenths(0.2, 1.5)),
+  reals: orLearned(tenths(-4, 4)),
   places: fc.oneof(upTo(8), upTo(80)),
   hidden: upTo(9),
   blockLists: blockPairs,
@@ -162,11 +172,16 @@ const usualParts = partsOf({
 });
 
 /** Selectors of everyday numbers; the similarity may be replaced by the names given. */
-export function usualSelectors(similarities: fc.Arbitrary<string> = usualParts.similarity): fc.Arbitrary<string> {
+export function usualSelectors(
+  similarities: fc.Arbitrary<string> = usualParts.similarity,
+): fc.Arbitrary<string> {
   return selectorsOf({ ...usualParts, similarity: similarities }, { mostPatterns: 2 });
 }
 
-function selectorsOf(parts: Parts, { mostPatterns }: { readonly mostPatterns: number }): fc.Arbitrary<string> {
+function selectorsOf(
+  parts: Parts,
+  { mostPatterns }: { readonly mostPatterns: number },
+): fc.Arbitrary<string> {
   const optional = (text: fc.Arbitrary<string>): fc.Arbitrary<string | undefined> =>
     fc.option(text, { nil: undefined });
   return fc

@@ -30,6 +30,14 @@ export interface Compared {
   readonly gradients: boolean;
 }
 
+/** How a call is compared. */
+export interface Comparison {
+  /** Default: all. */
+  readonly compared?: Compared;
+  /** The call as rounding could have it; default: inputs off by one rounding. */
+  readonly perturbed?: (problem: Problem, ...keys: readonly (number | string)[]) => Problem;
+}
+
 /** What the reference gives for a call: outputs, what can be returned beside them, all gradients. */
 function referenceOf(
   { composition, inputs, dOut }: Problem,
@@ -37,7 +45,11 @@ function referenceOf(
   compared: Compared,
 ): Readonly<Record<string, Numbers>> {
   const { out, scores, weights, lse } = referenceForward(composition, inputs, { guard });
-  const forward = { out, ...(compared.pairs ? { scores, weights } : {}), ...(lse === undefined ? {} : { lse }) };
+  const forward = {
+    out,
+    ...(compared.pairs ? { scores, weights } : {}),
+    ...(lse === undefined ? {} : { lse }),
+  };
   if (!compared.gradients) return forward;
   const { dBias, dParameters, ...ofInputs } = referenceBackward(
     composition,
@@ -54,7 +66,7 @@ function referenceOf(
 }
 
 /** The call with every number of q, k, v and the parameters off by one rounding to float32, up or down. */
-function nudged(problem: Problem, ...keys: readonly (number | string)[]): Problem {
+export function nudged(problem: Problem, ...keys: readonly (number | string)[]): Problem {
   const stream = random("nudged", ...keys);
   const nudge = (tensor: Tensor): Tensor =>
     edited(tensor, (value) => value * (1 + (stream.uniform() < 0.5 ? 2 ** -23 : -(2 ** -23))));
@@ -77,50 +89,32 @@ const conditionFactor = 16;
 export async function expectReference(
   bench: Bench,
   problem: Problem,
-  compared: Compared = { pairs: true, gradients: true },
+  { compared = { pairs: true, gradients: true }, perturbed = nudged }: Comparison = {},
 ): Promise<void> {
   const expected = referenceOf(problem, bench.guard, compared);
   const pairs = compared.pairs ? (["scores", "weights"] as const) : [];
   const result = await bench.forward(problem, [...pairs, ...neededExtras(problem.composition)]);
   const gradients = compared.gradients ? namedGradients(await bench.backward(problem, result)) : [];
   const actual = new Map<string, Numbers>([...Object.entries(result), ...gradients]);
-  let rounded: Readonly<Record<string, Numbers>> | undefined;
-  const floors = noiseFloors(problem);
+  let roundings: readonly Readonly<Record<string, Numbers>>[] | undefined;
+  // The gradient of a parameter is a sum over all pairs of a head, of either sign: its noise grows as their root.
+  const { q, k } = problem.inputs;
+  const pairCount = q.shape[0] * q.shape[2] * k.shape[2];
   for (const [name, wanted] of Object.entries(expected)) {
     let tolerance = Object.hasOwn(result, name) ? bench.tolerances.forward : bench.tolerances.gradient;
-    const floor = floors(name);
+    const floor = Object.hasOwn(problem.inputs.parameters ?? {}, name)
+      ? zeroFloor * Math.sqrt(pairCount)
+      : zeroFloor;
     if (!(relativeDistance(actual.get(name) ?? nothing, wanted, floor) <= tolerance)) {
-      rounded ??= referenceOf(nudged(problem, problem.inputs.q.shape.join(" ")), bench.guard, compared);
-      tolerance += conditionFactor * relativeDistance(rounded[name], wanted, floor);
+      roundings ??= Array.from({ length: perturbed === nudged ? 1 : 2 }, (_, draw) =>
+        referenceOf(perturbed(problem, ...problem.inputs.q.shape, draw), bench.guard, compared),
+      );
+      tolerance +=
+        conditionFactor *
+        Math.max(...roundings.map((rounded) => relativeDistance(rounded[name], wanted, floor)));
     }
     expectClose(name, actual.get(name), wanted, tolerance, floor);
   }
-}
-
-/**
- * Below which a number counts as noise around zero: sums of cancelling terms of either sign, whose noise grows as the root
- * of their number. A query's gradient sums over keys, a key's and a value's over the queries that share it, a parameter's
- * over all pairs of a head. A centroid's weights have gradients that are differences of terms as large as ‖v‖² ≈ E.
- */
-function noiseFloors({ composition, inputs }: Problem): (name: string) => number {
-  const [batch, heads, queries] = inputs.q.shape;
-  const [, keyHeads, keys, valueWidth] = inputs.v.shape;
-  const terms: Readonly<Record<string, number>> = {
-    out: 1,
-    scores: 1,
-    weights: 1,
-    lse: 1,
-    dBias: 1,
-    dq: keys,
-    dk: (queries * heads) / keyHeads,
-    dv: (queries * heads) / keyHeads,
-  };
-  const isCentroid = composition.aggregation.name === "centroid";
-  return (name) => {
-    const weighs = !["out", "scores", "weights", "lse", "dv"].includes(name);
-    const size = isCentroid && weighs ? valueWidth : 1;
-    return zeroFloor * size * Math.sqrt(terms[name] ?? batch * queries * keys);
-  };
 }
 
 const nothing: Numbers = { data: [], shape: [] };

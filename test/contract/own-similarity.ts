@@ -58,6 +58,8 @@ const roundoff = 2 ** -20;
 const steadiness = 4e-5;
 const largestScore = 20;
 const largestSlope = 200;
+/** What a step in between may reach: beyond it float32 has infinities. */
+const largestStep = 1e30;
 const trials = 2;
 
 /**
@@ -72,12 +74,15 @@ export function isSteady({ composition, inputs }: Problem, ...keys: readonly (nu
   const stream = random("steady", ...keys);
   for (const point of pairPoints(composition, inputs)) {
     const exact = run(point, () => 0);
-    const isBounded = exact.every((value, place) => Math.abs(value) <= (place === 0 ? largestScore : largestSlope));
+    const isBounded = exact.every(
+      (value, place) => Math.abs(value) <= (place === 0 ? largestScore : largestSlope),
+    );
     if (!isBounded) return false;
     for (let trial = 0; trial < trials; trial++) {
       const off = run(point, () => roundoff * (2 * stream.uniform() - 1));
       const moves = off.some(
-        (value, place) => !(Math.abs(value - exact[place]) <= steadiness * Math.max(1, Math.abs(exact[place]))),
+        (value, place) =>
+          !(Math.abs(value - exact[place]) <= steadiness * Math.max(1, Math.abs(exact[place]))),
       );
       if (moves) return false;
     }
@@ -96,7 +101,7 @@ function tryOut<T>(make: () => T): T | undefined {
 
 type Point = Readonly<Record<string, number>>;
 
-/** Computes expressions with every leaf and operation off by a share that `off` draws. */
+/** Computes expressions with every leaf and operation off by a share that `off` draws; NaN where a step leaves float32. */
 function interpreter(expressions: readonly Expression[]): (point: Point, off: () => number) => number[] {
   const { instructions, outputs } = linearise(expressions);
   const values = new Float64Array(instructions.length);
@@ -109,7 +114,8 @@ function interpreter(expressions: readonly Expression[]): (point: Point, off: ()
         values[place] = value * (1 + off());
       }
     });
-    return outputs.map((place) => values[place]);
+    const stays = values.every((value) => Math.abs(value) <= largestStep);
+    return outputs.map((place) => (stays ? values[place] : Number.NaN));
   };
 }
 
@@ -118,7 +124,7 @@ function* pairPoints({ similarity: { terms } }: Composition, { q, k }: Problem["
   const [batch, heads, queries, width] = q.shape;
   const [, keyHeads, keys] = k.shape;
   const [{ inner }] = terms(width);
-  const { reduce } = inners[inner];
+  const compare = inners[inner];
   const block = { start: 0, stop: width };
   const [from, to] = [Float64Array.from(q.data), Float64Array.from(k.data)];
   const square = (data: Float64Array, at: number): number => inners.dot.reduce(data, at, data, at, block);
@@ -127,7 +133,7 @@ function* pairPoints({ similarity: { terms } }: Composition, { q, k }: Problem["
     const q2 = square(from, row * width);
     for (let key = 0; key < keys; key++) {
       const at = ((b * keyHeads + Math.floor((h * keyHeads) / heads)) * keys + key) * width;
-      yield { s: reduce(from, row * width, to, at, block), q2, k2: square(to, at) };
+      yield { s: compare.reduce(from, row * width, to, at, block), q2, k2: square(to, at) };
     }
   }
 }

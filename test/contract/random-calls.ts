@@ -6,6 +6,7 @@ import {
   type Composition,
   type MaskTensor,
   type Random,
+  referenceForward,
   type Tensor,
 } from "../../src/index.ts";
 import { usualSelectors } from "../arbitrary-selector.ts";
@@ -64,7 +65,10 @@ const isCheap = ({ batch, heads, queries, keys, width, valueWidth }: AttentionSi
   batch * heads * queries * keys * (width + valueWidth) <= 1e6;
 
 /** The attention of a call; nothing where its parts clash or a part has no such options. */
-export function compositionOf({ selector, own }: Pick<RandomCall, "selector" | "own">): Composition | undefined {
+export function compositionOf({
+  selector,
+  own,
+}: Pick<RandomCall, "selector" | "own">): Composition | undefined {
   try {
     return own === undefined ? read(selector) : read(selector, [ownFactory(own)]);
   } catch (error) {
@@ -122,8 +126,21 @@ export const randomCalls: fc.Arbitrary<RandomCall> = fc
 export function problemOf(call: RandomCall): Problem | undefined {
   const composition = compositionOf(call)!;
   const problem = clearProblem((stream) => drawCall(composition, call, stream), call.seed);
-  if (problem === undefined || call.own === undefined) return problem;
-  return isSteady(problem, call.seed) ? problem : undefined;
+  if (problem === undefined || !isHeavy(problem)) return undefined;
+  return call.own === undefined || isSteady(problem, call.seed) ? problem : undefined;
+}
+
+/** A centroid divides by its row's mass; float32 gives up on rows of less than 2^-64. */
+const smallestMass = 2 ** -60;
+
+/** Whether no row of a centroid has so little weight that float32 takes it for none. */
+function isHeavy({ composition, inputs }: Problem): boolean {
+  if (composition.aggregation.name !== "centroid") return true;
+  const { data, shape } = referenceForward(composition, inputs).weights;
+  const keys = shape[3];
+  return Array.from({ length: data.length / keys }, (_, row) =>
+    data.subarray(row * keys, (row + 1) * keys).reduce((a, b) => a + b, 0),
+  ).every((mass) => mass === 0 || mass >= smallestMass);
 }
 
 function drawCall(composition: Composition, call: RandomCall, stream: Random): Problem {
@@ -142,13 +159,28 @@ function drawCall(composition: Composition, call: RandomCall, stream: Random): P
   if (mask !== undefined) optional.mask = sparseMask(stream, pairShape(mask), mask.share);
   if (bias !== undefined) optional.bias = normals(stream, pairShape(bias));
   const inputs: AttentionInputs<Tensor> = {
-    q: normals(stream, [batch, heads, queries, width], deviation),
-    k: normals(stream, [batch, keyHeads, keys, width], deviation),
+    q: bounded(normals(stream, [batch, heads, queries, width], deviation), norm),
+    k: bounded(normals(stream, [batch, keyHeads, keys, width], deviation), norm),
     v: normals(stream, [batch, keyHeads, keys, valueWidth]),
     parameters: variedParameters(composition, sizes, stream),
     ...optional,
   };
   return { composition, inputs, dOut: normals(stream, [batch, heads, queries, valueWidth]) };
+}
+
+/** How far a row may be beyond its usual norm: hyperbolic radii above 8.6 leave float32. */
+const largestExcess = 1.5;
+
+/** The rows, those too long shortened. */
+function bounded({ data, shape }: Tensor, norm: number): Tensor {
+  const width = shape[3];
+  for (let at = 0; at < data.length; at += width) {
+    const row = data.subarray(at, at + width);
+    const length = Math.sqrt(row.reduce((sum, x) => sum + x * x, 0));
+    const excess = length / (largestExcess * norm);
+    if (excess > 1) row.forEach((x, place) => (row[place] = x / excess));
+  }
+  return { data, shape };
 }
 
 /** The call in one line, for whoever wants to see it again. */

@@ -5,6 +5,7 @@ import { type WasmEngine } from "../../src/kernels/wasm/engine.ts";
 import { nodeEngine } from "../../src/kernels/wasm/pool.node.ts";
 import { expectReference } from "./laws-of-numbers.ts";
 import { benchOf } from "./law.ts";
+import { roughened } from "./roundings.ts";
 import { printCall, problemOf, type RandomCall, randomCalls } from "./random-calls.ts";
 import { poisoned, wasmPromises } from "./wasm-promises.ts";
 
@@ -59,7 +60,8 @@ export async function checkCall(
   const relaxation = relaxations.find(({ selectors }) => selectors.test(call.selector));
   const bench = benchOf(open.backend(engine), relaxation?.tolerances ?? tolerances, guard);
   try {
-    await expectReference(bench, problem, { pairs: call.pairs, gradients: call.gradients });
+    const compared = { pairs: call.pairs, gradients: call.gradients };
+    await expectReference(bench, problem, { compared, perturbed: roughened });
   } catch (error) {
     throw new Error(`on ${engine}: ${printCall(call)}: ${(error as Error).message}`, { cause: error });
   }
