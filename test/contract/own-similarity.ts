@@ -58,6 +58,8 @@ const roundoff = 2 ** -20;
 const steadiness = 4e-5;
 const largestScore = 20;
 const largestSlope = 200;
+/** Slopes below this must move no more than it may: a gradient sums many pairs, which may all have the smallest. */
+const smallSlope = 0.1;
 /** What a step in between may reach: beyond it float32 has infinities. */
 const largestStep = 1e30;
 const trials = 2;
@@ -71,6 +73,7 @@ export function isSteady({ composition, inputs }: Problem, ...keys: readonly (nu
   const outputs = tryOut(() => [score, ...["s", "q2", "k2"].map((name) => derivative(score, name))]);
   if (outputs === undefined) return false;
   const run = interpreter(outputs);
+  const smallest = outputs.map((_, place) => (place === 0 ? 1 : smallSlope));
   const stream = random("steady", ...keys);
   for (const point of pairPoints(composition, inputs)) {
     const exact = run(point, () => 0);
@@ -82,7 +85,7 @@ export function isSteady({ composition, inputs }: Problem, ...keys: readonly (nu
       const off = run(point, () => roundoff * (2 * stream.uniform() - 1));
       const moves = off.some(
         (value, place) =>
-          !(Math.abs(value - exact[place]) <= steadiness * Math.max(1, Math.abs(exact[place]))),
+          !(Math.abs(value - exact[place]) <= steadiness * Math.max(smallest[place], Math.abs(exact[place]))),
       );
       if (moves) return false;
     }

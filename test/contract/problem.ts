@@ -50,7 +50,7 @@ export function makeProblem(
   sizes: AttentionSizes,
   ...keys: readonly (number | string)[]
 ): Problem {
-  const problem = clearProblem((stream) => draw(composition, sizes, stream), ...keys);
+  const problem = clearProblem((stream) => drawProblem(composition, sizes, stream), ...keys);
   if (problem !== undefined) return problem;
   throw new Error(`no call without near-ties found for sizes ${JSON.stringify(sizes)}`);
 }
@@ -70,7 +70,8 @@ export function clearProblem(
   return undefined;
 }
 
-function draw(composition: Composition, sizes: AttentionSizes, stream: Random): Problem {
+/** A random call, near-ties or not: for who does not compare it with another. */
+export function drawProblem(composition: Composition, sizes: AttentionSizes, stream: Random): Problem {
   const { batch, heads, keyHeads, queries, keys, width, valueWidth } = sizes;
   return {
     composition,
