@@ -36,6 +36,8 @@ export interface Comparison {
   readonly compared?: Compared;
   /** The call as rounding could have it; default: inputs off by one rounding. */
   readonly perturbed?: (problem: Problem, ...keys: readonly (number | string)[]) => Problem;
+  /** How many such calls, of which the farthest counts (default 1). */
+  readonly draws?: number;
 }
 
 /** What the reference gives for a call: outputs, what can be returned beside them, all gradients. */
@@ -89,7 +91,7 @@ const conditionFactor = 16;
 export async function expectReference(
   bench: Bench,
   problem: Problem,
-  { compared = { pairs: true, gradients: true }, perturbed = nudged }: Comparison = {},
+  { compared = { pairs: true, gradients: true }, perturbed = nudged, draws = 1 }: Comparison = {},
 ): Promise<void> {
   const expected = referenceOf(problem, bench.guard, compared);
   const pairs = compared.pairs ? (["scores", "weights"] as const) : [];
@@ -106,7 +108,7 @@ export async function expectReference(
       ? zeroFloor * Math.sqrt(pairCount)
       : zeroFloor;
     if (!(relativeDistance(actual.get(name) ?? nothing, wanted, floor) <= tolerance)) {
-      roundings ??= Array.from({ length: perturbed === nudged ? 1 : 2 }, (_, draw) =>
+      roundings ??= Array.from({ length: draws }, (_, draw) =>
         referenceOf(perturbed(problem, ...problem.inputs.q.shape, draw), bench.guard, compared),
       );
       tolerance +=

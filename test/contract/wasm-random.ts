@@ -48,6 +48,9 @@ export class RenewedEngines {
   }
 }
 
+/** Some roundings cancel, or meet a bound that hides them: the farthest of a few is what rounding may do. */
+const roughDraws = 4;
+
 /** Asserts that a call gives what the reference gives; false where nobody could be held to it. */
 export async function checkCall(
   call: RandomCall,
@@ -61,7 +64,7 @@ export async function checkCall(
   const bench = benchOf(open.backend(engine), relaxation?.tolerances ?? tolerances, guard);
   try {
     const compared = { pairs: call.pairs, gradients: call.gradients };
-    await expectReference(bench, problem, { compared, perturbed: roughened });
+    await expectReference(bench, problem, { compared, perturbed: roughened, draws: roughDraws });
   } catch (error) {
     throw new Error(`on ${engine}: ${printCall(call)}: ${(error as Error).message}`, { cause: error });
   }
