@@ -49,7 +49,7 @@ export class RenewedEngines {
 }
 
 /** Some roundings cancel, or meet a bound that hides them: the farthest of a few is what rounding may do. */
-const roughDraws = 4;
+const roughDraws = 8;
 
 /** Asserts that a call gives what the reference gives; false where nobody could be held to it. */
 export async function checkCall(
