@@ -4,6 +4,7 @@ import { addAttend } from "./commands/attend.ts";
 import { addCompare } from "./commands/compare.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addDoctor } from "./commands/doctor.ts";
+import { addEmit } from "./commands/emit.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addList } from "./commands/list.ts";
 import { addTrain } from "./commands/train.ts";
@@ -19,6 +20,7 @@ const commands: readonly ((program: Command, session: Session) => Command)[] = [
   addCompare,
   addTrain,
   addAttend,
+  addEmit,
   addList,
   addInspect,
   addDoctor,

@@ -27,7 +27,7 @@ export interface Session {
   /** The text in the session's language. */
   readonly say: (text: Bilingual) => string;
   /** Data, to stdout as it is. */
-  readonly print: (data: string) => Promise<void>;
+  readonly print: (data: string | Uint8Array) => Promise<void>;
   /** A message to stderr; silent when quiet. */
   readonly tell: (text: Bilingual) => void;
   /** A message to stderr with -v only. */

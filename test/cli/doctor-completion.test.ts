@@ -48,7 +48,7 @@ describe("completion", () => {
     "of %s names every command, and parses where that shell is installed",
     async (shell) => {
       const { stdout } = await cli(["completion", shell]);
-      for (const command of ["compare", "train", "attend", "list", "inspect", "doctor"])
+      for (const command of ["compare", "train", "attend", "emit", "list", "inspect", "doctor"])
         expect(stdout).toContain(command);
       const script = join(folder, `completion.${shell}`);
       await writeFile(script, stdout);

@@ -21,13 +21,21 @@
 import { describe, test } from "vitest";
 import { type AttentionBackend, type Composition } from "../../src/index.ts";
 import { benchOf, type Law, type Tolerances } from "./law.ts";
+import { lawsOfGradients } from "./laws-of-gradients.ts";
+import { lawsOfIdentities } from "./laws-of-identities.ts";
 import { checkSizes, lawsOfNumbers } from "./laws-of-numbers.ts";
 import { lawsOfPairs } from "./laws-of-pairs.ts";
 import { lawsOfValues } from "./laws-of-values.ts";
 import { legalSelectors, read } from "./legal-selectors.ts";
 
 /** All laws that are checked selector by selector. */
-export const laws: readonly Law[] = [...lawsOfNumbers, ...lawsOfPairs, ...lawsOfValues];
+export const laws: readonly Law[] = [
+  ...lawsOfNumbers,
+  ...lawsOfPairs,
+  ...lawsOfValues,
+  ...lawsOfGradients,
+  ...lawsOfIdentities,
+];
 
 /** What a backend does not keep, or keeps less tightly, and why. */
 export interface Relaxation {
@@ -62,7 +70,7 @@ export function attentionContract(backend: AttentionBackend, options: ContractOp
     );
 
   describe(`${backend.name} keeps the laws of attention`, () => {
-    describe.each(laws)("$name", (law) => {
+    describe.each(laws.map((law) => [law.name, law] as const))("%s", (_, law) => {
       test.for(cases.filter(({ composition }) => applies(law, composition)))(
         "$selector",
         async ({ selector, composition }, { skip }) => {

@@ -10,6 +10,7 @@ import {
   mean,
   referenceBackend,
   type Tensor,
+  topk,
 } from "../../src/index.ts";
 import { laws } from "./attention-contract.ts";
 import { checkDirections } from "./central-differences.ts";
@@ -138,6 +139,48 @@ const mutants: readonly {
     fault: "adds a constant to the output",
     backend: withResults((out) => edited(out, (value) => value + 1), same),
     caughtBy: /linear in the values/,
+  },
+  {
+    fault: "adds a constant to dq",
+    backend: withResults(same, (gradients) => ({ ...gradients, dq: edited(gradients.dq, (x) => x + 1e-3) })),
+    caughtBy: /linear in the gradient of the output/,
+  },
+  {
+    fault: "lets dv depend on the values",
+    backend: {
+      ...referenceBackend,
+      async backward(...call) {
+        const gradients = await referenceBackend.backward(...call);
+        const { v } = call[1];
+        const dv = { ...v, data: gradients.dv.data.map((x, place) => x + 1e-3 * v.data[place]) };
+        return { ...gradients, dv };
+      },
+    },
+    caughtBy: /gradient of values does not depend/,
+  },
+  {
+    fault: "lets dq depend on later tokens",
+    backend: withResults(same, (gradients) => ({
+      ...gradients,
+      dq: edited(gradients.dq, (x) => x + 1e-2 * gradients.dk.data.reduce((a, b) => a + b)),
+    })),
+    caughtBy: /gradients of queries before it/,
+  },
+  {
+    fault: "keeps one key too few under top-k",
+    backend: withChange(({ selection, ...rest }, inputs) => [
+      { ...rest, selection: selection.limit === undefined ? selection : topk({ k: selection.limit - 1 }) },
+      inputs,
+    ]),
+    caughtBy: /top-k of as many keys/,
+  },
+  {
+    fault: "counts places from the first key that takes part",
+    backend: withChange((composition, inputs) => [
+      composition,
+      { ...inputs, ...(inputs.offset === undefined ? {} : { offset: Math.min(inputs.offset, 2) }) },
+    ]),
+    caughtBy: /moving all queries and keys/,
   },
   {
     fault: "knows the order of keys",

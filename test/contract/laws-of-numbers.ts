@@ -23,12 +23,36 @@ import {
 } from "./law.ts";
 import { commonSizes, edited, makeProblem, type Problem } from "./problem.ts";
 
+/** What of a call is compared beside the output and lse. */
+export interface Compared {
+  /** Scores and weights. */
+  readonly pairs: boolean;
+  readonly gradients: boolean;
+}
+
+/** How a call is compared. */
+export interface Comparison {
+  /** Default: all. */
+  readonly compared?: Compared;
+  /** The call as rounding could have it; default: inputs off by one rounding. */
+  readonly perturbed?: (problem: Problem, ...keys: readonly (number | string)[]) => Problem;
+  /** How many such calls, of which the farthest counts (default 1). */
+  readonly draws?: number;
+}
+
 /** What the reference gives for a call: outputs, what can be returned beside them, all gradients. */
 function referenceOf(
   { composition, inputs, dOut }: Problem,
   guard: number,
+  compared: Compared,
 ): Readonly<Record<string, Numbers>> {
   const { out, scores, weights, lse } = referenceForward(composition, inputs, { guard });
+  const forward = {
+    out,
+    ...(compared.pairs ? { scores, weights } : {}),
+    ...(lse === undefined ? {} : { lse }),
+  };
+  if (!compared.gradients) return forward;
   const { dBias, dParameters, ...ofInputs } = referenceBackward(
     composition,
     inputs,
@@ -36,10 +60,7 @@ function referenceOf(
     { guard },
   );
   return {
-    out,
-    scores,
-    weights,
-    ...(lse === undefined ? {} : { lse }),
+    ...forward,
     ...ofInputs,
     ...(dBias === undefined ? {} : { dBias }),
     ...dParameters,
@@ -47,7 +68,7 @@ function referenceOf(
 }
 
 /** The call with every number of q, k, v and the parameters off by one rounding to float32, up or down. */
-function nudged(problem: Problem, ...keys: readonly (number | string)[]): Problem {
+export function nudged(problem: Problem, ...keys: readonly (number | string)[]): Problem {
   const stream = random("nudged", ...keys);
   const nudge = (tensor: Tensor): Tensor =>
     edited(tensor, (value) => value * (1 + (stream.uniform() < 0.5 ? 2 ** -23 : -(2 ** -23))));
@@ -67,25 +88,32 @@ const conditionFactor = 16;
  * Asserts that a call gives what the reference gives, up to the bench's tolerances and the call's own condition: where a
  * formula multiplies the rounding of its inputs (angles of far hyperbolic points, sums that cancel), nobody can do better.
  */
-async function expectReference(bench: Bench, problem: Problem): Promise<void> {
-  const expected = referenceOf(problem, bench.guard);
-  const result = await bench.forward(problem, ["scores", "weights", ...neededExtras(problem.composition)]);
-  const actual = new Map<string, Numbers>([
-    ...Object.entries(result),
-    ...namedGradients(await bench.backward(problem, result)),
-  ]);
-  let rounded: Readonly<Record<string, Numbers>> | undefined;
+export async function expectReference(
+  bench: Bench,
+  problem: Problem,
+  { compared = { pairs: true, gradients: true }, perturbed = nudged, draws = 1 }: Comparison = {},
+): Promise<void> {
+  const expected = referenceOf(problem, bench.guard, compared);
+  const pairs = compared.pairs ? (["scores", "weights"] as const) : [];
+  const result = await bench.forward(problem, [...pairs, ...neededExtras(problem.composition)]);
+  const gradients = compared.gradients ? namedGradients(await bench.backward(problem, result)) : [];
+  const actual = new Map<string, Numbers>([...Object.entries(result), ...gradients]);
+  let roundings: readonly Readonly<Record<string, Numbers>>[] | undefined;
   // The gradient of a parameter is a sum over all pairs of a head, of either sign: its noise grows as their root.
-  const [batch, , queries, keys] = expected["scores"].shape;
-  const pairs = batch * queries * keys;
+  const { q, k } = problem.inputs;
+  const pairCount = q.shape[0] * q.shape[2] * k.shape[2];
   for (const [name, wanted] of Object.entries(expected)) {
     let tolerance = Object.hasOwn(result, name) ? bench.tolerances.forward : bench.tolerances.gradient;
     const floor = Object.hasOwn(problem.inputs.parameters ?? {}, name)
-      ? zeroFloor * Math.sqrt(pairs)
+      ? zeroFloor * Math.sqrt(pairCount)
       : zeroFloor;
     if (!(relativeDistance(actual.get(name) ?? nothing, wanted, floor) <= tolerance)) {
-      rounded ??= referenceOf(nudged(problem, problem.inputs.q.shape.join(" ")), bench.guard);
-      tolerance += conditionFactor * relativeDistance(rounded[name], wanted, floor);
+      roundings ??= Array.from({ length: draws }, (_, draw) =>
+        referenceOf(perturbed(problem, ...problem.inputs.q.shape, draw), bench.guard, compared),
+      );
+      tolerance +=
+        conditionFactor *
+        Math.max(...roundings.map((rounded) => relativeDistance(rounded[name], wanted, floor)));
     }
     expectClose(name, actual.get(name), wanted, tolerance, floor);
   }

@@ -128,9 +128,12 @@ export function selectorOf(choice: Choice): string {
   return kinds.map((kind) => choice[kind]).join("+");
 }
 
-/** A selector as a complete attention; `student` is known. */
-export function read(selector: string): Composition {
-  const { patterns, ...parts } = parseSelector(selector, [student]);
+/** A selector as a complete attention; `student` is known, or similarities of the caller's own. */
+export function read(
+  selector: string,
+  own: NonNullable<Parameters<typeof parseSelector>[1]> = [student],
+): Composition {
+  const { patterns, ...parts } = parseSelector(selector, own);
   return compose({ ...parts, pattern: patterns } as unknown as AttentionSpec);
 }
 

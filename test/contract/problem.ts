@@ -50,14 +50,28 @@ export function makeProblem(
   sizes: AttentionSizes,
   ...keys: readonly (number | string)[]
 ): Problem {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const problem = draw(composition, sizes, random("problem", attempt, ...keys));
-    if (selectsClearly(problem)) return problem;
-  }
+  const problem = clearProblem((stream) => drawProblem(composition, sizes, stream), ...keys);
+  if (problem !== undefined) return problem;
   throw new Error(`no call without near-ties found for sizes ${JSON.stringify(sizes)}`);
 }
 
-function draw(composition: Composition, sizes: AttentionSizes, stream: Random): Problem {
+/** How many calls are drawn in search of one without near-ties. */
+const mostDraws = 50;
+
+/** The first of some random calls that no rounding can make choose other keys; nothing when there is none. */
+export function clearProblem(
+  make: (stream: Random) => Problem,
+  ...keys: readonly (number | string)[]
+): Problem | undefined {
+  for (let attempt = 0; attempt < mostDraws; attempt++) {
+    const problem = make(random("problem", attempt, ...keys));
+    if (selectsClearly(problem)) return problem;
+  }
+  return undefined;
+}
+
+/** A random call, near-ties or not: for who does not compare it with another. */
+export function drawProblem(composition: Composition, sizes: AttentionSizes, stream: Random): Problem {
   const { batch, heads, keyHeads, queries, keys, width, valueWidth } = sizes;
   return {
     composition,
@@ -93,8 +107,10 @@ export function variedParameters(
   );
 }
 
-function sparseMask(stream: Random, shape: readonly number[]): MaskTensor {
-  return { data: Uint8Array.from({ length: sizeOf(shape) }, () => (stream.uniform() < 0.1 ? 0 : 1)), shape };
+/** A mask that forbids this share of the pairs. */
+export function sparseMask(stream: Random, shape: readonly number[], share = 0.1): MaskTensor {
+  const data = Uint8Array.from({ length: sizeOf(shape) }, () => (stream.uniform() < share ? 0 : 1));
+  return { data, shape };
 }
 
 /** Ten times what float32 scores of these sizes differ by from float64 ones. */

@@ -4,16 +4,16 @@ import { type WasmEngine } from "../../src/kernels/wasm/engine.ts";
 import { wasmBackend } from "../../src/kernels/wasm/wasm-backend.ts";
 import { type ContractOptions } from "./attention-contract.ts";
 
-export const wasmPromises: Pick<ContractOptions, "tolerances" | "guard" | "relaxations"> = {
+export const wasmPromises: Required<Pick<ContractOptions, "tolerances" | "guard" | "relaxations">> = {
   // As jax's: rounding is 2^-24, some 150 roundings a number; sums over all pairs of a head for a parameter.
   tolerances: { forward: 1e-5, gradient: 5e-4 },
   guard: guards.f32,
+  // In two coordinates points of a row are nearly collinear, and sinh ρ·sinh ρ' multiplies the rounding of their angle.
   relaxations: [
     {
       selectors: /poincare\(/,
       laws: /f64 reference/,
       tolerances: { forward: 1e-4, gradient: 1e-3 },
-      // In two coordinates points of a row are nearly collinear, and sinh ρ·sinh ρ' multiplies the rounding of their angle.
       reason: "angles of far hyperbolic points in blocks of two coordinates",
     },
   ],

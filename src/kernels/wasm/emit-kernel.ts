@@ -55,8 +55,8 @@ function headerOf(spec: KernelSpec): string[] {
   ];
 }
 
-/** FNV-1a over all that the code depends on. */
-function hashOf({ score, rowScore, fullScore, ...rest }: KernelSpec): string {
+/** What names a kernel: FNV-1a over all that its code depends on. */
+export function hashOf({ score, rowScore, fullScore, ...rest }: KernelSpec): string {
   const text = [score, rowScore, fullScore].map(String).join() + JSON.stringify(rest);
   let hash = 0x811c9dc5;
   for (const character of text) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193);

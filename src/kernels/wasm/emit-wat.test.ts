@@ -3,12 +3,13 @@
  * of the others those functions are kept that differ from it.
  */
 import { afterAll, describe, expect, test } from "vitest";
-import { compose, type Composition, parseSelector, referenceForward } from "../../attention/index.ts";
-import { guards } from "../../similarities/index.ts";
-import { expectClose } from "../../../test/contract/comparison.ts";
+import { compose, type Composition, parseSelector } from "../../attention/index.ts";
+import { benchOf } from "../../../test/contract/law.ts";
+import { expectReference } from "../../../test/contract/laws-of-numbers.ts";
 import { makeProblem } from "../../../test/contract/problem.ts";
+import { roughened } from "../../../test/contract/roundings.ts";
+import { poisoned, wasmPromises } from "../../../test/contract/wasm-promises.ts";
 import { emitWat } from "./emit-wat.ts";
-import { fusedForward } from "./fused-attention.ts";
 import { nodeEngine } from "./pool.node.ts";
 
 function read(selector: string): Composition {
@@ -25,6 +26,7 @@ const goldens = [
   { file: "cosine-topk-sink", selector: "cosine+full+topk:k=8+softmax:sink=learned", only: /select|forward/ },
 ] as const;
 
+const { tolerances, guard } = wasmPromises;
 const engine = nodeEngine({ threads: 1, relaxed: false });
 afterAll(() => engine.close());
 
@@ -34,7 +36,7 @@ describe.each(goldens)("$selector", ({ file, selector, only }) => {
     await expect(text).toMatchFileSnapshot(`../../../test/golden/${file}.wat`);
   });
 
-  test.each([1, 3, 63, 65, 100])("runs: %d queries and keys", (length) => {
+  test.each([1, 3, 63, 65, 100])("runs forward and backward: %d queries and keys", async (length) => {
     const composition = read(selector);
     const sizes = {
       batch: 1,
@@ -45,10 +47,7 @@ describe.each(goldens)("$selector", ({ file, selector, only }) => {
       width: 16,
       valueWidth: 16,
     };
-    const { inputs } = makeProblem(composition, sizes, file);
-    engine.arena.poison();
-    const { out } = fusedForward(engine, composition, inputs);
-    // Rounding of some 200 sums, 2^-24 each, as in the contract.
-    expectClose("out", out, referenceForward(composition, inputs, { guard: guards.f32 }).out, 2e-5);
+    const problem = makeProblem(composition, sizes, file);
+    await expectReference(benchOf(poisoned(engine), tolerances, guard), problem, { perturbed: roughened });
   });
 });

@@ -6,7 +6,13 @@ export {
   type ThreadPool,
   WasmEngine,
 } from "./engine.ts";
-export { emitWat } from "./emit-wat.ts";
+export {
+  describeKernel,
+  type EmitOptions,
+  emitWat,
+  type FunctionDescription,
+  type KernelDescription,
+} from "./emit-wat.ts";
 export {
   type BackwardOptions,
   type ForwardState,
