@@ -100,6 +100,8 @@ describe("a call that throws gives all places back", () => {
       relaxed: false,
       pool: () => ({
         threads: 2,
+        limitation: undefined,
+        lacks: () => false,
         run({ kernel, records, count, scratch }) {
           if (phases++ === failing) throw new Error("a thread's own failure");
           for (let task = 0; task < count; task++) kernel.run(records + task * recordBytes, scratch);
