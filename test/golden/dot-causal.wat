@@ -206,7 +206,7 @@
   
   ;; dq = Σ over chunks, in their order
   (func $sumChunks (param $record i32) (param $scratch i32)
-    (local $at i32) (local $chunk i32) (local $from i32) (local $to i32) (local $bytes i32) (local $sum v128)
+    (local $at i32) (local $part i32) (local $from i32) (local $to i32) (local $bytes i32) (local $sum v128)
     (local.set $to (i32.load offset=128 (local.get $record)))
     (local.set $bytes (i32.shl (i32.load offset=68 (local.get $record)) (i32.const 6)))
     (local.set $at (i32.const 0))
@@ -215,14 +215,14 @@
       (loop $for.0
         (local.set $from (i32.add (local.get $to) (local.get $at)))
         (local.set $sum (v128.load (local.get $from)))
-        (local.set $chunk (i32.const 1))
-        (if (i32.lt_u (local.get $chunk) (i32.load offset=160 (local.get $record)))
+        (local.set $part (i32.const 1))
+        (if (i32.lt_u (local.get $part) (i32.load offset=160 (local.get $record)))
         (then
           (loop $for.1
             (local.set $from (i32.add (local.get $from) (i32.load offset=124 (local.get $record))))
             (local.set $sum (f32x4.add (local.get $sum) (v128.load (local.get $from))))
-            (local.set $chunk (i32.add (local.get $chunk) (i32.const 1)))
-            (br_if $for.1 (i32.lt_u (local.get $chunk) (i32.load offset=160 (local.get $record))))
+            (local.set $part (i32.add (local.get $part) (i32.const 1)))
+            (br_if $for.1 (i32.lt_u (local.get $part) (i32.load offset=160 (local.get $record))))
           )
         )
         )

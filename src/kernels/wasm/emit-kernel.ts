@@ -12,7 +12,7 @@ import { type ScoreProgram, scoreProgram } from "./score-program.ts";
 import { scoreTile } from "./score-tile.ts";
 import { type ScratchLayout, scratchLayout } from "./scratch.ts";
 
-/** The tasks that a kernel can run, by the function's name; a record's `task` is the place in this list. */
+/** The tasks that kernels can run, those of feed-forward blocks among them, by the function's name; a record's `task` is the place in this list. */
 export const tasks = [
   "packKeys",
   "packValues",
@@ -25,6 +25,11 @@ export const tasks = [
   "delta",
   "backward",
   "sumChunks",
+  "packWide",
+  "packHidden",
+  "feedForward",
+  "feedForwardBackward",
+  "sumParts",
 ] as const;
 export type Task = (typeof tasks)[number];
 

@@ -4,15 +4,15 @@
  */
 import { type Composition } from "../../attention/index.ts";
 import { Arena } from "./arena.ts";
-import { defineFunction, f32x4 } from "./assembler.ts";
+import { defineFunction, f32x4, type WasmModule } from "./assembler.ts";
 import { type EmittedKernel, emitKernel, type Task, tasks } from "./emit-kernel.ts";
 import { encodeWasm } from "./encode-wasm.ts";
 import { type CallShape, kernelSpec, type KernelSpec } from "./kernel-spec.ts";
 import { recordBytes } from "./scratch.ts";
 import { makeRunner, type SharedCode, type SharedPhase } from "./thread-control.ts";
 
-/** Compiled code. */
-interface KernelCode {
+/** Compiled code of a module that the engine's threads can run. */
+export interface KernelCode {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly run: TaskRunner;
   /** Its number within the engine. */
@@ -29,7 +29,7 @@ export type TaskRunner = (record: number, scratch: number) => void;
 
 /** The tasks of one phase, which may run at the same time and in any order. */
 export interface Phase extends SharedPhase {
-  readonly kernel: CompiledKernel;
+  readonly kernel: KernelCode;
 }
 
 /** Runs the tasks of phases on several threads, this one among them. */
@@ -112,7 +112,12 @@ export class WasmEngine {
 
   #compile(spec: KernelSpec): CompiledKernel {
     const emitted = emitKernel(spec);
-    const bytes = encodeWasm(emitted.module);
+    return { ...emitted, ...this.compile(emitted.module), spec };
+  }
+
+  /** The code of a module whose exports are tasks. */
+  compile(module: WasmModule): KernelCode {
+    const bytes = encodeWasm(module);
     // Equal bytes are compiled once, whatever compositions they come from.
     const key = new TextDecoder("latin1").decode(bytes);
     let code = this.#codes.get(key);
@@ -121,7 +126,7 @@ export class WasmEngine {
       code = { bytes, run, number: this.#codes.size };
       this.#codes.set(key, code);
     }
-    return { ...emitted, ...code, spec };
+    return code;
   }
 
   /** Runs all tasks of a phase; the next phase may read what they wrote. */

@@ -11,20 +11,20 @@ import {
 import { type KernelSpec } from "./kernel-spec.ts";
 import { field, type RecordField } from "./scratch.ts";
 
-/** `pack…(record, scratch)`: rows × width from `from` to panels [width, 8] at `to`; `rows` a multiple of 8. */
-function packFunction(
+/** `name(record, scratch)`: rows × width from `from` to panels [width, 8] at `to`; `rows` a multiple of 8. */
+export function packFunction(
   name: string,
   width: number,
-  from: RecordField,
-  to: RecordField,
+  placesOf: (record: Local) => { readonly from: Value; readonly to: Value; readonly rows: Value },
   relaxed: boolean,
 ): WasmFunction {
   const comment = "eight rows side by side, so that one load reads one coordinate of four of them";
   return defineFunction(name, comment, ["record", "scratch"], relaxed, (b, record) => {
     const [row, at] = ["row", "at"].map((local) => b.local("i32", local));
-    const source = b.let("source", field(record, from));
-    const target = b.let("target", field(record, to));
-    const rows = b.let("rows", field(record, "rows"));
+    const places = placesOf(record);
+    const source = b.let("source", places.from);
+    const target = b.let("target", places.to);
+    const rows = b.let("rows", places.rows);
     b.for(row, 0, rows, 8, () => {
       b.for(at, 0, 4 * width, 16, () => {
         const place = b.let("place", i32.add(source, at));
@@ -36,6 +36,36 @@ function packFunction(
       });
       b.set(source, i32.add(source, 32 * width));
       b.set(target, i32.add(target, 32 * width));
+    });
+  });
+}
+
+/** `name(record, scratch)`: adds to the numbers at `to` those of the `count` − 1 parts behind it, always in their order. */
+export function sumFunction(
+  name: string,
+  comment: string,
+  placesOf: (record: Local) => {
+    readonly to: Value;
+    readonly bytes: Value;
+    readonly count: Value;
+    readonly stride: Value;
+  },
+  relaxed: boolean,
+): WasmFunction {
+  return defineFunction(name, comment, ["record", "scratch"], relaxed, (b, record) => {
+    const [at, part, from] = ["at", "part", "from"].map((local) => b.local("i32", local));
+    const places = placesOf(record);
+    const to = b.let("to", places.to);
+    const bytes = b.let("bytes", places.bytes);
+    const sum = b.local("v128", "sum");
+    b.for(at, 0, bytes, 16, () => {
+      b.set(from, i32.add(to, at));
+      b.set(sum, f32x4.load(from));
+      b.for(part, 1, places.count, 1, () => {
+        b.set(from, i32.add(from, places.stride));
+        b.set(sum, f32x4.add(sum, f32x4.load(from)));
+      });
+      b.store(i32.add(to, at), sum);
     });
   });
 }
@@ -107,30 +137,27 @@ export function preparationFunctions(spec: KernelSpec): readonly WasmFunction[] 
       { rowWidth: paddedValueWidth, start: 0, width: paddedValueWidth },
     );
   });
-  const sumChunks = defineFunction(
+  const sumChunks = sumFunction(
     "sumChunks",
     "dq = Σ over chunks, in their order",
-    ["record", "scratch"],
+    (record) => ({
+      to: field(record, "queryGradient"),
+      bytes: i32.mul(field(record, "rows"), 4 * rowWidth),
+      count: field(record, "count"),
+      stride: field(record, "scoresStride"),
+    }),
     relaxed,
-    (b, record) => {
-      const [at, chunk, from] = ["at", "chunk", "from"].map((local) => b.local("i32", local));
-      const to = b.let("to", field(record, "queryGradient"));
-      const bytes = b.let("bytes", i32.mul(field(record, "rows"), 4 * rowWidth));
-      const sum = b.local("v128", "sum");
-      b.for(at, 0, bytes, 16, () => {
-        b.set(from, i32.add(to, at));
-        b.set(sum, f32x4.load(from));
-        b.for(chunk, 1, field(record, "count"), 1, () => {
-          b.set(from, i32.add(from, field(record, "scoresStride")));
-          b.set(sum, f32x4.add(sum, f32x4.load(from)));
-        });
-        b.store(i32.add(to, at), sum);
-      });
-    },
   );
+  const pack = (name: string, width: number, from: RecordField, to: RecordField): WasmFunction =>
+    packFunction(
+      name,
+      width,
+      (record) => ({ from: field(record, from), to: field(record, to), rows: field(record, "rows") }),
+      relaxed,
+    );
   return [
-    packFunction("packKeys", rowWidth, "key", "packedKey", relaxed),
-    packFunction("packValues", paddedValueWidth, "value", "packedValue", relaxed),
+    pack("packKeys", rowWidth, "key", "packedKey"),
+    pack("packValues", paddedValueWidth, "value", "packedValue"),
     normsFunction("queryNorms", "query", "queryNorm", "queryNormStride", spec),
     normsFunction("keyNorms", "key", "keyNorm", "keyNormStride", spec),
     delta,
