@@ -125,10 +125,13 @@ async function againstDense(): Promise<void> {
     strided: "dot+strided:stride=128,local=128",
     fixed: "dot+fixed:block=128,columns=8",
   };
-  const contestants = Object.entries({ dense: "dot+causal", ...selectors }).map(([name, selector]) => {
+  const contestants = Object.entries({ dense: "dot+causal", ...selectors }).flatMap(([name, selector]) => {
     const composition = read(selector);
     requireCorrect(composition);
-    return { name, run: forwardOf(engine, composition, inputs) };
+    return [
+      { name: `${name} forward`, run: forwardOf(engine, composition, inputs) },
+      { name: `${name} forward + backward`, run: bothOf(engine, composition, inputs) },
+    ];
   });
   const times = await interleaved(contestants, rounds);
   for (const [name, goal] of [
@@ -136,7 +139,14 @@ async function againstDense(): Promise<void> {
     ["strided", 5],
     ["fixed", 5],
   ] as const) {
-    report(`own dense causal, ${selectors[name]}, N = 8192`, times.get(name)!, times.get("dense")!, goal);
+    for (const pass of ["forward", "forward + backward"]) {
+      report(
+        `own dense causal, ${selectors[name]}, N = 8192, ${pass}`,
+        times.get(`${name} ${pass}`)!,
+        times.get(`dense ${pass}`)!,
+        goal,
+      );
+    }
   }
 }
 

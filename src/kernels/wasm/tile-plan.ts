@@ -93,18 +93,25 @@ export function tilePlan(
     return number;
   };
 
+  /** Keys outside of which no row of a tile sees one. */
+  const keysOf = (firstRow: number, lastRow: number): [first: number, stop: number] => {
+    // Ranges of known patterns move with the row: between the first row's start and the last row's end lie all others'.
+    if (isKnown) {
+      const [first] = keyRange(firstRow + offset, keys);
+      return [first, Math.min(keys, keyRange(lastRow + offset, keys)[1])];
+    }
+    let [first, stop] = [keys, 0];
+    for (let row = firstRow; row <= lastRow; row++) {
+      const [start, end] = keyRange(row + offset, keys);
+      if (start < end) [first, stop] = [Math.min(first, start), Math.max(stop, end)];
+    }
+    return [first, stop];
+  };
+
   for (let rowTile = 0; rowTile < rowTiles; rowTile++) {
     const firstRow = rowTile * tileRows;
     const lastRow = Math.min(firstRow + tileRows, queries) - 1;
-    const asked = isKnown
-      ? [firstRow, lastRow]
-      : Array.from({ length: lastRow - firstRow + 1 }, (_, row) => firstRow + row);
-    let [first, stop] = [keys, 0];
-    for (const row of asked) {
-      const [start, end] = keyRange(row + offset, keys);
-      if (start >= end) continue;
-      [first, stop] = [Math.min(first, start), Math.max(stop, end)];
-    }
+    const [first, stop] = keysOf(firstRow, lastRow);
     const list: number[] = [];
     for (let keyTile = Math.floor(first / tileKeys); keyTile * tileKeys < stop; keyTile++) {
       const tile = {
@@ -147,6 +154,7 @@ export function rearrangedPlan({ rows, keys, ranges }: Rearrangement): TilePlan 
 
 /** Allows a row of a row tile the keys [first, stop), in all key tiles where they lie. */
 function allow(tiles: Map<number, number[]>, row: number, first: number, stop: number): void {
+  if (first >= stop) return;
   for (let start = first - (first % tileKeys); start < stop; start += tileKeys) {
     const words = tiles.get(start / tileKeys) ?? noPairs();
     tiles.set(start / tileKeys, words);
