@@ -3,6 +3,7 @@ import { type AttentionGradients } from "../../attention/index.ts";
 import { sizeOf, type Tensor } from "../../base/tensor.ts";
 import { type KernelCall, rowBlocks, type TaskRecord } from "./kernel-call.ts";
 import { pullRows } from "./lift-rows.ts";
+import { addCopies, copyRows } from "./row-copies.ts";
 import { liftOutGradient, pullValues } from "./value-rows.ts";
 import {
   addNormaliserGradient,
@@ -27,7 +28,7 @@ function chunkCount({ heads, plan, paddedQueries, kernel }: KernelCall): number 
 
 /** Runs the backward pass of a call whose keys are prepared and whose forward statistics are in place. */
 export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly string[]): AttentionGradients {
-  const { kernel, heads, sizes, plan, paddedQueries, paddedKeys, composition, inputs } = call;
+  const { kernel, heads, sizes, plan, rearrangement, paddedQueries, paddedKeys, composition, inputs } = call;
   const { spec } = kernel;
   const { queries, keys, valueWidth } = sizes;
   const { rowWidth, paddedValueWidth, parameterNames } = spec;
@@ -63,12 +64,21 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
   );
   for (const { number, head } of heads) {
     const rows = paddedQueries * paddedValueWidth;
+    const joined = call.view(call.out + 4 * number * rows, rows);
+    const gradient = call.view(outGradient + 4 * number * rows, rows);
     const byCurvature = liftOutGradient(
       dOut.data.subarray(number * queries * valueWidth, (number + 1) * queries * valueWidth),
-      call.view(call.out + 4 * number * rows, rows),
-      call.view(outGradient + 4 * number * rows, rows),
+      joined,
+      gradient,
       call.valueLayout(head),
     );
+    if (rearrangement !== undefined) {
+      // Copies of a row have its own Δ and lse, as these are of the row's whole softmax.
+      const lse = call.view(call.logSumExp + 4 * number * paddedQueries, paddedQueries);
+      copyRows(joined, paddedValueWidth, rearrangement.rows, queries);
+      copyRows(gradient, paddedValueWidth, rearrangement.rows, queries);
+      copyRows(lse, 1, rearrangement.rows, queries);
+    }
     addTo(dParameters[composition.aggregation.parameters[0]?.name ?? ""], head, byCurvature);
   }
 
@@ -82,7 +92,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       packedValue: packedValue + 4 * valueRows * paddedKeys * paddedValueWidth,
       keyGradient: keyGradient + 4 * number * paddedKeys * rowWidth,
       valueGradient: valueGradient + 4 * number * paddedKeys * paddedValueWidth,
-      rows: queries,
+      rows: call.virtual.queries,
     };
   });
   const valueHeads = new Map(heads.map(({ valueRows }, index) => [valueRows, records[index]]));
@@ -148,6 +158,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
     const queryLifted = call.view(queryGradient + 4 * number * chunks * queryFloats, queryFloats);
     const queryCount = queries * sizes.width;
     const keyCount = keys * sizes.width;
+    if (rearrangement !== undefined) addCopies(queryLifted, rowWidth, rearrangement.rows, queries);
     pullRows(
       call.lifts.query,
       queryLifted,
@@ -156,6 +167,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       metricOf(part(inputs.q.data, number, queryCount)),
     );
     const keyLifted = call.view(keyGradient + 4 * number * paddedKeys * rowWidth, paddedKeys * rowWidth);
+    if (rearrangement !== undefined) addCopies(keyLifted, rowWidth, rearrangement.keys, keys);
     pullRows(
       call.lifts.key,
       keyLifted,
@@ -167,6 +179,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       valueGradient + 4 * number * paddedKeys * paddedValueWidth,
       paddedKeys * paddedValueWidth,
     );
+    if (rearrangement !== undefined) addCopies(valueLifted, paddedValueWidth, rearrangement.keys, keys);
     const byCurvature =
       spec.weighing === "maxplus"
         ? pullWinners(call, dOut, number, part(dv.data, shared, keys * valueWidth))

@@ -9,15 +9,16 @@ import {
 import { sizeOf, type Tensor } from "../../base/tensor.ts";
 import { type WasmEngine } from "./engine.ts";
 import { backwardOf } from "./backward-call.ts";
-import { KernelCall } from "./kernel-call.ts";
+import { type CallOptions, KernelCall } from "./kernel-call.ts";
+import { addCopies, joinCopies } from "./row-copies.ts";
 import { requireSupported } from "./supported.ts";
 import { finishRows } from "./value-rows.ts";
 
 /** What a forward pass knows that its backward pass would compute again. */
 export interface ForwardState {
-  /** Weighted sums of values before an aggregation finished them, as the kernel lays them out. */
+  /** Weighted sums of values before an aggregation finished them, [B, H, Q, E as the kernel pads it]. */
   readonly joined: Float32Array;
-  /** Log-sum-exp without the row's own part of the scores. */
+  /** Log-sum-exp without the row's own part of the scores, [B, H, Q]. */
   readonly logSumExp: Float32Array;
 }
 
@@ -39,7 +40,8 @@ export function fusedForward(
   extras: readonly ExtraOutput[] = [],
 ): FusedResult {
   requireSupported(composition);
-  return inCall(engine, composition, inputs, undefined, (call) => {
+  const showsPairs = extras.includes("scores") || extras.includes("weights");
+  return inCall(engine, composition, inputs, { showsPairs }, (call) => {
     call.prepareKeys();
     select(call);
     join(call);
@@ -47,8 +49,7 @@ export function fusedForward(
     const state = stateOf(call);
     const out = rowsOut(call, state.joined);
     const lse = extras.includes("lse") ? lseOf(call) : undefined;
-    const wantsPairs = extras.includes("scores") || extras.includes("weights");
-    const scores = wantsPairs ? scoresOf(call) : undefined;
+    const scores = showsPairs ? scoresOf(call) : undefined;
     return {
       out,
       state,
@@ -80,14 +81,14 @@ export function fusedBackward(
   { state, learned }: BackwardOptions = {},
 ): AttentionGradients {
   requireSupported(composition);
-  return inCall(engine, composition, inputs, learned, (call) => {
+  return inCall(engine, composition, inputs, learned === undefined ? {} : { learned }, (call) => {
     const { spec } = call.kernel;
     call.prepareKeys();
     select(call);
     if (state === undefined || spec.weighing === "maxplus") join(call);
     else {
-      call.view(call.out, state.joined.length).set(state.joined);
-      call.view(call.logSumExp, state.logSumExp.length).set(state.logSumExp);
+      setRows(call, call.out, spec.paddedValueWidth, state.joined);
+      setRows(call, call.logSumExp, 1, state.logSumExp);
     }
     return backwardOf(call, dOut, learned);
   });
@@ -97,12 +98,12 @@ function inCall<T>(
   engine: WasmEngine,
   composition: Composition,
   inputs: AttentionInputs<Tensor>,
-  learned: readonly string[] | undefined,
+  options: CallOptions,
   run: (call: KernelCall) => T,
 ): T {
   const mark = engine.arena.mark;
   try {
-    return run(new KernelCall(engine, composition, inputs, learned));
+    return run(new KernelCall(engine, composition, inputs, options));
   } finally {
     engine.arena.giveBack(mark);
   }
@@ -112,16 +113,48 @@ function select(call: KernelCall): void {
   if (call.kernel.spec.selects) call.run("select", call.rowTileRecords(call.kernel.forward));
 }
 
+/** Sums of all rows; those of a row's copies are joined into the row's own. */
 function join(call: KernelCall): void {
   call.run("forward", call.rowTileRecords(call.kernel.forward));
+  if (call.rearrangement === undefined) return;
+  const { rows } = call.rearrangement;
+  const { spec } = call.kernel;
+  const [width, count] = [spec.paddedValueWidth, call.sizes.queries];
+  for (const { number, head } of call.heads) {
+    const first = number * call.paddedQueries;
+    const out = call.view(call.out + 4 * first * width, rows.length * width);
+    const logSumExp = call.view(call.logSumExp + 4 * first, rows.length);
+    const sink = spec.hasSink ? call.normaliserParameter(head) : undefined;
+    if (spec.weighing === "softmax") joinCopies({ out, logSumExp, width }, rows, count, sink);
+    else addCopies(out, width, rows, count);
+  }
 }
 
 function stateOf(call: KernelCall): ForwardState {
-  const rows = call.heads.length * call.paddedQueries;
   return {
-    joined: call.view(call.out, rows * call.kernel.spec.paddedValueWidth).slice(),
-    logSumExp: call.view(call.logSumExp, rows).slice(),
+    joined: rowsOf(call, call.out, call.kernel.spec.paddedValueWidth),
+    logSumExp: rowsOf(call, call.logSumExp, 1),
   };
+}
+
+/** [B, H, Q, width] from a place of the call, without padding and copies. */
+function rowsOf(call: KernelCall, address: number, width: number): Float32Array {
+  const count = call.sizes.queries * width;
+  const data = new Float32Array(call.heads.length * count);
+  for (const { number } of call.heads) {
+    data.set(call.view(address + 4 * number * call.paddedQueries * width, count), number * count);
+  }
+  return data;
+}
+
+/** The inverse of {@link rowsOf}; padding and copies stay as they are. */
+function setRows(call: KernelCall, address: number, width: number, data: Float32Array): void {
+  const count = call.sizes.queries * width;
+  for (const { number } of call.heads) {
+    call
+      .view(address + 4 * number * call.paddedQueries * width, count)
+      .set(data.subarray(number * count, (number + 1) * count));
+  }
 }
 
 function rowsOut(call: KernelCall, joined: Float32Array): Tensor {
@@ -135,7 +168,7 @@ function rowsOut(call: KernelCall, joined: Float32Array): Tensor {
   }
   for (const { number, head } of call.heads) {
     finishRows(
-      joined.subarray(number * call.paddedQueries * paddedValueWidth),
+      joined.subarray(number * queries * paddedValueWidth),
       data.subarray(number * queries * valueWidth, (number + 1) * queries * valueWidth),
       call.valueLayout(head),
     );

@@ -10,7 +10,6 @@ import {
 } from "../../attention/index.ts";
 import { pairPlace } from "../../attention/inputs.ts";
 import { type Tensor, type Tensor64 } from "../../base/tensor.ts";
-import { type Pattern } from "../../patterns/index.ts";
 import { variablesOf } from "../../score/index.ts";
 import { type CompiledKernel, taskNumber, type WasmEngine } from "./engine.ts";
 import { type Task } from "./emit-kernel.ts";
@@ -18,7 +17,10 @@ import { guard, roundUp, sigmoidBias, tileKeys, tileRows } from "./kernel-spec.t
 import { liftRows, type RowLift, rowLift } from "./lift-rows.ts";
 import { headTable, type ScoreProgram } from "./score-program.ts";
 import { recordBytes, type RecordField, recordFields } from "./scratch.ts";
-import { type TilePlan, tilePlan } from "./tile-plan.ts";
+import { callPlan } from "./call-plan.ts";
+import { type Rearrangement } from "./rearrange.ts";
+import { copyRows } from "./row-copies.ts";
+import { type TilePlan } from "./tile-plan.ts";
 import { liftValues, type ValueLayout } from "./value-rows.ts";
 
 /** A record before it is written: fields that it leaves out are 0. */
@@ -36,6 +38,14 @@ export interface HeadRows {
   readonly valueRows: number;
 }
 
+/** What a call is told beside its inputs. */
+export interface CallOptions {
+  /** Names of the parameters whose gradients are asked for; all when absent. */
+  readonly learned?: readonly string[];
+  /** Whether scores of all pairs are asked for. */
+  readonly showsPairs?: boolean;
+}
+
 const mostRowsPerTask = 1024;
 
 export class KernelCall {
@@ -46,9 +56,13 @@ export class KernelCall {
   readonly parameters: Readonly<Record<string, Tensor64>>;
   readonly kernel: CompiledKernel;
   readonly plan: TilePlan;
+  /** Copies of rows and keys that follow them; undefined when there are none. */
+  readonly rearrangement: Rearrangement | undefined;
+  /** Rows and keys of a head as the kernel sees them, copies included. */
+  readonly virtual: { readonly queries: number; readonly keys: number };
   readonly heads: readonly HeadRows[];
   readonly lifts: { readonly query: RowLift; readonly key: RowLift };
-  /** Rows of a head, rounded up: queries to 4, keys to 8. */
+  /** Rows of a head with their copies, rounded up: queries to 4, keys to 8. */
   readonly paddedQueries: number;
   readonly paddedKeys: number;
   /** Addresses. */
@@ -77,7 +91,7 @@ export class KernelCall {
     engine: WasmEngine,
     composition: Composition,
     inputs: AttentionInputs<Tensor>,
-    learned?: readonly string[],
+    { learned, showsPairs = false }: CallOptions = {},
   ) {
     const { arena } = engine;
     this.engine = engine;
@@ -86,7 +100,7 @@ export class KernelCall {
     this.sizes = sizesOf(inputs);
     this.parameters = resolveParameters(composition, this.sizes, inputs.parameters);
     const { batch, heads, keyHeads, queries, keys, width, valueWidth } = this.sizes;
-    const { similarity, position, aggregation, patterns } = composition;
+    const { similarity, position, aggregation } = composition;
     const { mask, bias, offset = 0 } = inputs;
     this.kernel = engine.kernelOf(composition, {
       width,
@@ -115,8 +129,14 @@ export class KernelCall {
       query: rowLift("query", shape, position, { first: offset, count: queries, length: keys }, ownKeys),
       key: rowLift("key", shape, position, { first: 0, count: keys, length: keys }, ownKeys),
     };
-    this.paddedQueries = roundUp(queries, 4);
-    this.paddedKeys = roundUp(keys, 8);
+    const { tiles, rearrangement } = callPlan(this, this.sizes, showsPairs);
+    this.rearrangement = rearrangement;
+    this.virtual = {
+      queries: rearrangement?.rows.length ?? queries,
+      keys: rearrangement?.keys.length ?? keys,
+    };
+    this.paddedQueries = roundUp(this.virtual.queries, 4);
+    this.paddedKeys = roundUp(this.virtual.keys, 8);
     this.#start = arena.mark;
 
     const keyCount = batch * (ownKeys ? heads : keyHeads);
@@ -135,7 +155,7 @@ export class KernelCall {
     this.threshold = spec.selects ? floats(queryRows) : 0;
     this.tie = spec.selects ? floats(queryRows) : 0;
     // Lists of tiles come after the tensors: a call beyond the memory is refused before they are made.
-    this.plan = cachedPlan(patterns, queries, keys, offset);
+    this.plan = tiles();
     this.#masks = this.copyIntegers(this.plan.masks);
     this.#rowEntries = this.copyIntegers(this.plan.rowEntries);
     this.#bias = bias === undefined ? 0 : floats(bias.data.length + tileKeys);
@@ -181,7 +201,7 @@ export class KernelCall {
   }
 
   #copyRows(): void {
-    const { inputs, sizes, heads, lifts, paddedQueries, paddedKeys } = this;
+    const { inputs, sizes, heads, lifts, rearrangement, paddedQueries, paddedKeys } = this;
     const { queries, keys, width, valueWidth } = sizes;
     const { rowWidth, paddedValueWidth } = this.kernel.spec;
     const doneKeys = new Set<number>();
@@ -191,12 +211,14 @@ export class KernelCall {
       const source = inputs.q.data.subarray(number * queries * width, (number + 1) * queries * width);
       const target = this.view(this.query + 4 * number * paddedQueries * rowWidth, paddedQueries * rowWidth);
       liftRows(lifts.query, source, target, queries, root);
+      if (rearrangement !== undefined) copyRows(target, rowWidth, rearrangement.rows, queries);
       const shared = batch * sizes.keyHeads + keyHead;
       if (!doneKeys.has(keyRows)) {
         doneKeys.add(keyRows);
         const keySource = inputs.k.data.subarray(shared * keys * width, (shared + 1) * keys * width);
         const keyTarget = this.view(this.key + 4 * keyRows * paddedKeys * rowWidth, paddedKeys * rowWidth);
         liftRows(lifts.key, keySource, keyTarget, keys, root);
+        if (rearrangement !== undefined) copyRows(keyTarget, rowWidth, rearrangement.keys, keys);
       }
       if (!doneValues.has(valueRows)) {
         doneValues.add(valueRows);
@@ -205,7 +227,9 @@ export class KernelCall {
           (shared + 1) * keys * valueWidth,
         );
         const at = this.value + 4 * valueRows * paddedKeys * paddedValueWidth;
-        liftValues(valueSource, this.view(at, paddedKeys * paddedValueWidth), this.valueLayout(head));
+        const valueTarget = this.view(at, paddedKeys * paddedValueWidth);
+        liftValues(valueSource, valueTarget, this.valueLayout(head));
+        if (rearrangement !== undefined) copyRows(valueTarget, paddedValueWidth, rearrangement.keys, keys);
       }
     }
   }
@@ -318,7 +342,7 @@ export class KernelCall {
       tie: this.tie + 4 * queryRow,
       keep: this.composition.selection.limit ?? 0,
       head: address + 4 * head * count,
-      limit: inputs.keyLengths?.[batch] ?? sizes.keys,
+      limit: inputs.keyLengths?.[batch] ?? this.virtual.keys,
       masks: this.#masks,
       mask: mask === undefined ? 0 : this.#mask + pairPlace(mask.shape, batch, head, 0, 0),
       maskStride: sizes.keys,
@@ -388,7 +412,7 @@ export class KernelCall {
 
   /** Records of all row tiles of all heads, long lists first within a head. */
   rowTileRecords(program: ScoreProgram): TaskRecord[] {
-    const { plan, sizes } = this;
+    const { plan, virtual } = this;
     const counts = rowTileCounts(plan);
     const order = counts.map((_, tile) => tile).toSorted((a, b) => counts[b] - counts[a] || a - b);
     return this.heads.flatMap((rows) => {
@@ -396,7 +420,7 @@ export class KernelCall {
       return order.map((tile) => ({
         ...shared,
         firstRow: tile * tileRows,
-        rows: Math.min(tileRows, sizes.queries - tile * tileRows),
+        rows: Math.min(tileRows, virtual.queries - tile * tileRows),
         tiles: this.#rowEntries + 8 * plan.rowStart[tile],
         tileCount: counts[tile],
       }));
@@ -426,18 +450,3 @@ export function rowBlocks(rows: number): { first: number; rows: number }[] {
     rows: Math.min(mostRowsPerTask, rows - block * mostRowsPerTask),
   }));
 }
-
-const plans = new WeakMap<readonly Pattern[], Map<string, TilePlan>>();
-
-function cachedPlan(patterns: readonly Pattern[], queries: number, keys: number, offset: number): TilePlan {
-  const ofPatterns = plans.get(patterns) ?? new Map<string, TilePlan>();
-  plans.set(patterns, ofPatterns);
-  const key = `${queries} ${keys} ${offset}`;
-  const found = ofPatterns.get(key) ?? tilePlan(patterns, queries, keys, offset);
-  if (ofPatterns.size >= mostPlans) ofPatterns.clear();
-  ofPatterns.set(key, found);
-  return found;
-}
-
-/** Decoding asks for a new plan at every step: few are kept. */
-const mostPlans = 16;

@@ -5,6 +5,7 @@
  */
 import { intersect, type Pattern } from "../../patterns/index.ts";
 import { tileKeys, tileRows } from "./kernel-spec.ts";
+import { type Rearrangement, summariesBefore } from "./rearrange.ts";
 
 /** Lists of tiles; pairs of numbers (tile, number of its mask), mask 0 allows all pairs. */
 export interface TilePlan {
@@ -39,10 +40,19 @@ const shares: Readonly<Record<string, (tile: Tile, options: Pattern["options"]) 
   },
   strided({ firstPlace, lastPlace, firstKey, lastKey }, options) {
     const [nearest, farthest] = [firstPlace - lastKey, lastPlace - firstKey];
+    const [stride, local] = [options["stride"] as number, options["local"] as number];
     if (farthest < 0) return "none";
-    return nearest >= 0 && farthest < (options["local"] as number) ? "all" : "some";
+    if (nearest >= 0 && farthest < local) return "all";
+    return nearest < local || farthest - (farthest % stride) >= nearest ? "some" : "none";
   },
-  fixed: ({ lastPlace, firstKey }) => (firstKey > lastPlace ? "none" : "some"),
+  fixed({ firstPlace, lastPlace, firstKey, lastKey }, options) {
+    const [block, columns] = [options["block"] as number, options["columns"] as number];
+    const last = Math.min(lastKey, lastPlace);
+    if (last < firstKey) return "none";
+    const isOwn = Math.floor(Math.max(firstPlace, last) / block) === Math.floor(last / block);
+    const summaries = summariesBefore(last + 1, block, columns) - summariesBefore(firstKey, block, columns);
+    return isOwn || summaries > 0 ? "some" : "none";
+  },
 };
 
 /** Patterns of which a pair's place does not matter, only its distance: tiles at one distance have one mask. */
@@ -59,13 +69,12 @@ export function tilePlan(
   const rowTiles = Math.ceil(queries / tileRows);
   const keyTiles = Math.ceil(keys / tileKeys);
   const isKnown = patterns.every(({ name }) => Object.hasOwn(shares, name));
-  const masks: number[] = Array.from({ length: 2 * tileRows }, () => -1);
-  const known = new Map<string, number>([[masks.join(), 0]]);
+  const masks = new Masks();
   const memo = new Map<string, number>();
   const lists: number[][] = [];
 
   const bitsOf = (firstPlace: number, firstKey: number): number[] => {
-    const words = Array.from({ length: 2 * tileRows }, () => 0);
+    const words = noPairs();
     for (let row = 0; row < tileRows; row++) {
       for (let column = 0; column < tileKeys; column++) {
         if (allows(firstPlace + row, firstKey + column)) words[2 * row + (column >> 5)] |= 1 << (column & 31);
@@ -79,29 +88,30 @@ export function tilePlan(
     const key = memoKey(patterns, firstPlace, firstKey);
     const remembered = key === undefined ? undefined : memo.get(key);
     if (remembered !== undefined) return remembered;
-    const words = bitsOf(firstPlace, firstKey);
-    const text = words.join();
-    let number = known.get(text);
-    if (number === undefined) {
-      number = words.every((word) => word === 0) ? -1 : masks.push(...words) / (2 * tileRows) - 1;
-      known.set(text, number);
-    }
+    const number = masks.numberOf(bitsOf(firstPlace, firstKey));
     if (key !== undefined) memo.set(key, number);
     return number;
+  };
+
+  /** Keys outside of which no row of a tile sees one. */
+  const keysOf = (firstRow: number, lastRow: number): [first: number, stop: number] => {
+    // Ranges of known patterns move with the row: between the first row's start and the last row's end lie all others'.
+    if (isKnown) {
+      const [first] = keyRange(firstRow + offset, keys);
+      return [first, Math.min(keys, keyRange(lastRow + offset, keys)[1])];
+    }
+    let [first, stop] = [keys, 0];
+    for (let row = firstRow; row <= lastRow; row++) {
+      const [start, end] = keyRange(row + offset, keys);
+      if (start < end) [first, stop] = [Math.min(first, start), Math.max(stop, end)];
+    }
+    return [first, stop];
   };
 
   for (let rowTile = 0; rowTile < rowTiles; rowTile++) {
     const firstRow = rowTile * tileRows;
     const lastRow = Math.min(firstRow + tileRows, queries) - 1;
-    const asked = isKnown
-      ? [firstRow, lastRow]
-      : Array.from({ length: lastRow - firstRow + 1 }, (_, row) => firstRow + row);
-    let [first, stop] = [keys, 0];
-    for (const row of asked) {
-      const [start, end] = keyRange(row + offset, keys);
-      if (start >= end) continue;
-      [first, stop] = [Math.min(first, start), Math.max(stop, end)];
-    }
+    const [first, stop] = keysOf(firstRow, lastRow);
     const list: number[] = [];
     for (let keyTile = Math.floor(first / tileKeys); keyTile * tileKeys < stop; keyTile++) {
       const tile = {
@@ -117,7 +127,100 @@ export function tilePlan(
     }
     lists.push(list);
   }
-  return { ...transposed(lists, keyTiles), masks: Int32Array.from(masks) };
+  return { ...transposed(lists, keyTiles), masks: masks.all() };
+}
+
+/** The plan of a rearranged pattern, over its virtual rows and keys; found without asking for tiles that it leaves out. */
+export function rearrangedPlan({ rows, keys, ranges }: Rearrangement): TilePlan {
+  const masks = new Masks();
+  const lists: number[][] = [];
+  for (let firstRow = 0; firstRow < rows.length; firstRow += tileRows) {
+    const tiles = new Map<number, number[]>();
+    for (let row = firstRow; row < Math.min(firstRow + tileRows, rows.length); row++) {
+      for (const at of [4 * row, 4 * row + 2]) {
+        allow(tiles, row - firstRow, ranges[at], ranges[at + 1]);
+      }
+    }
+    const list: number[] = [];
+    for (const keyTile of [...tiles.keys()].toSorted((a, b) => a - b)) {
+      const words = tiles.get(keyTile)!;
+      allowBeyond(words, rows.length - firstRow, keys.length - keyTile * tileKeys);
+      list.push(keyTile, masks.numberOf(words));
+    }
+    lists.push(list);
+  }
+  return { ...transposed(lists, Math.ceil(keys.length / tileKeys)), masks: masks.all() };
+}
+
+/** Allows a row of a row tile the keys [first, stop), in all key tiles where they lie. */
+function allow(tiles: Map<number, number[]>, row: number, first: number, stop: number): void {
+  if (first >= stop) return;
+  for (let start = first - (first % tileKeys); start < stop; start += tileKeys) {
+    const words = tiles.get(start / tileKeys) ?? noPairs();
+    tiles.set(start / tileKeys, words);
+    words[2 * row] |= bitsOfRange(first - start, stop - start);
+    words[2 * row + 1] |= bitsOfRange(first - start - 32, stop - start - 32);
+  }
+}
+
+/** Rows and keys beyond the last are read by nobody: a tile that has all others allows all. */
+function allowBeyond(words: number[], rows: number, keys: number): void {
+  for (let row = 0; row < tileRows; row++) {
+    const first = row < rows ? keys : 0;
+    words[2 * row] |= bitsOfRange(first, tileKeys);
+    words[2 * row + 1] |= bitsOfRange(first - 32, tileKeys - 32);
+  }
+}
+
+/** The bits [first, stop) of a word of 32. */
+function bitsOfRange(first: number, stop: number): number {
+  const [from, to] = [Math.max(first, 0), Math.min(stop, 32)];
+  return from < to ? (-1 >>> (32 - (to - from))) << from : 0;
+}
+
+/** Whether the plan of a pattern has more than `most` tiles; stops to count when it does. */
+export function hasMoreTiles(
+  patterns: readonly Pattern[],
+  { queries, keys, offset }: { readonly queries: number; readonly keys: number; readonly offset: number },
+  most: number,
+): boolean {
+  let count = 0;
+  for (let firstRow = 0; firstRow < queries; firstRow += tileRows) {
+    for (let firstKey = 0; firstKey < keys; firstKey += tileKeys) {
+      const tile = {
+        firstPlace: firstRow + offset,
+        lastPlace: Math.min(firstRow + tileRows, queries) - 1 + offset,
+        firstKey,
+        lastKey: Math.min(firstKey + tileKeys, keys) - 1,
+      };
+      if (shareOf(patterns, tile) !== "none") count += 1;
+      if (count > most) return true;
+    }
+  }
+  return false;
+}
+
+const noPairs = (): number[] => Array.from({ length: 2 * tileRows }, () => 0);
+
+/** Bits of tiles, equal ones kept once; number 0 allows all pairs. */
+class Masks {
+  readonly #words: number[] = Array.from({ length: 2 * tileRows }, () => -1);
+  readonly #known = new Map<string, number>([[this.#words.join(), 0]]);
+
+  /** The number of the tile's mask, −1 when nothing is allowed. */
+  numberOf(words: readonly number[]): number {
+    const text = words.join();
+    let number = this.#known.get(text);
+    if (number === undefined) {
+      number = words.every((word) => word === 0) ? -1 : this.#words.push(...words) / (2 * tileRows) - 1;
+      this.#known.set(text, number);
+    }
+    return number;
+  }
+
+  all(): Int32Array {
+    return Int32Array.from(this.#words);
+  }
 }
 
 function shareOf(patterns: readonly Pattern[], tile: Tile): Share {
