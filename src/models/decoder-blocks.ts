@@ -47,14 +47,23 @@ export function normBlock({ norm, width }: ResolvedDecoderConfig, name: string):
   };
 }
 
-/** x + feedForward(norm(x)), or x itself in a decoder without feed-forward. */
-export function feedForwardBlock(config: ResolvedDecoderConfig, layer: number): Block {
+/** A feed-forward block, whole and in the parts that a fused one leaves to stages. */
+export interface FeedForwardBlock extends Block {
+  readonly norm: Block;
+  /** Names of its weights by their role. */
+  readonly weights: { readonly gate?: string; readonly up: string; readonly down: string };
+}
+
+/** x + feedForward(norm(x)); undefined in a decoder without feed-forward. */
+export function feedForwardBlock(config: ResolvedDecoderConfig, layer: number): FeedForwardBlock | undefined {
   const { feedForward, width, hidden, layers } = config;
-  if (feedForward === "none") return { parameters: [], apply: (rows) => rows };
+  if (feedForward === "none") return undefined;
   const at = (part: string): string => `model.layers.${layer}.mlp.${part}_proj.weight`;
   const norm = normBlock(config, `model.layers.${layer}.post_attention_layernorm`);
   const [gate, up, down] = [at("gate"), at("up"), at("down")];
   return {
+    norm,
+    weights: { ...(feedForward === "swiglu" ? { gate } : {}), up, down },
     parameters: [
       ...norm.parameters,
       ...(feedForward === "swiglu" ? [matrix(gate, [hidden, width], weightDeviation(width))] : []),

@@ -1,10 +1,11 @@
 /**
  * @file A decoder-only Transformer with any attention of the algebra per layer and per head group. On the tape it is
- * embed+project, attend, merge+project, attend … merge+head+loss: what lies between two attentions is one stage.
+ * embed+project, attend, merge+project, attend … merge+head+loss: what lies between two attentions is one stage, or two
+ * where an engine computes the feed-forward block between them.
  */
 import { numpy as np } from "@jax-js/jax";
 import { type AnyPartFactory } from "../attention/index.ts";
-import { lossStage, type Operation, stage, type Tape } from "../autodiff/index.ts";
+import { fusedFeedForwardOperation, lossStage, type Operation, stage, type Tape } from "../autodiff/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
@@ -14,7 +15,14 @@ import { residualDeviation, weightDeviation } from "../nn/initialisation.ts";
 import { type EmbeddingPosition } from "../positions/index.ts";
 import { assembleModel, pick, type Values, withoutGradient } from "./assemble-model.ts";
 import { type AttentionLayer, attentionLayer } from "./attention-layer.ts";
-import { type Block, embeddingBlock, feedForwardBlock, headBlock, normBlock } from "./decoder-blocks.ts";
+import {
+  type Block,
+  embeddingBlock,
+  type FeedForwardBlock,
+  feedForwardBlock,
+  headBlock,
+  normBlock,
+} from "./decoder-blocks.ts";
 import {
   type ComposedGroup,
   type DecoderConfig,
@@ -56,7 +64,7 @@ type StageOperation = Operation<string, string>;
 interface Layer {
   readonly attention: AttentionLayer;
   readonly norm: Block;
-  readonly feedForward: Block;
+  readonly feedForward: FeedForwardBlock | undefined;
 }
 
 /**
@@ -111,7 +119,7 @@ export function decoder(
     ...layers.flatMap(({ norm, attention, feedForward }) => [
       ...norm.parameters,
       ...attention.parameters,
-      ...feedForward.parameters,
+      ...(feedForward?.parameters ?? []),
     ]),
     ...head.owned,
   ];
@@ -126,10 +134,10 @@ export function decoder(
     const projected = attention.project(norm.apply(rows.ref, arrays), batch, arrays);
     return { x: rows.reshape([batch, length, resolved.width]), ...projected };
   };
-  const merge = ({ attention, feedForward }: Layer, arrays: ModelArrays): np.Array => {
-    const { x } = arrays;
-    const rows = x.reshape([x.shape[0] * x.shape[1], x.shape[2]]).add(attention.merge(arrays));
-    return feedForward.apply(rows, arrays);
+  const merge = ({ attention, feedForward }: Layer, { fed, ...arrays }: ModelArrays): np.Array => {
+    if (fed !== undefined) return rowsOf(arrays["x"]).add(fed);
+    const rows = rowsOf(arrays["x"]).add(attention.merge(arrays));
+    return feedForward === undefined ? rows : feedForward.apply(rows, arrays);
   };
   const lastLayer = layers[layers.length - 1];
   const logitsOf = (arrays: ModelArrays, positions: np.Array | undefined): np.Array => {
@@ -141,10 +149,16 @@ export function decoder(
     ...namesOf(norm),
     ...attention.projected,
   ];
-  const mergedNames = ({ attention, feedForward }: Layer): readonly string[] => [
-    ...attention.merged,
-    ...namesOf(feedForward),
-  ];
+  const fusedFeedForwards = layers.map(({ attention, feedForward }) =>
+    engine === undefined || feedForward === undefined
+      ? undefined
+      : fusedFeedForward(attention, feedForward, engine),
+  );
+  const mergedNames = (index: number): readonly string[] => {
+    const { attention, feedForward } = layers[index];
+    if (fusedFeedForwards[index] !== undefined) return [];
+    return [...attention.merged, ...(feedForward === undefined ? [] : namesOf(feedForward))];
+  };
   const stages: readonly { readonly operation: StageOperation; readonly reads: readonly string[] }[] =
     layers.map((layer, index) =>
       index === 0
@@ -160,10 +174,10 @@ export function decoder(
               const { shape } = arrays["x"];
               return project(merge(layers[index - 1], arrays), shape, layer, arrays);
             }),
-            reads: [...mergedNames(layers[index - 1]), ...projectedNames(layer)],
+            reads: [...mergedNames(index - 1), ...projectedNames(layer)],
           },
     );
-  const lastReads = [...mergedNames(lastLayer), ...namesOf(head)];
+  const lastReads = [...mergedNames(layers.length - 1), ...namesOf(head)];
   const lossOperation = lossStage(
     "merge, head and loss",
     ({ targets, positions, ...arrays }: ModelArrays) => ({
@@ -200,6 +214,7 @@ export function decoder(
       const { x, ...projected } = await tape.run(operation, { ...inputs, ...pick(values, reads) });
       tape.release(...Object.values(inputs));
       inputs = { x, ...(await attention.attend(tape, projected, observe)) };
+      inputs = (await fusedFeedForwards[index]?.run(tape, inputs, values)) ?? inputs;
     }
     return { ...inputs, ...pick(values, lastReads) };
   }
@@ -235,6 +250,7 @@ export function decoder(
         logitsOperation,
         ...stages.map(({ operation }) => operation),
         ...layers.map(({ attention }) => attention),
+        ...fusedFeedForwards.filter((fused) => fused !== undefined),
       ],
     }),
     config: resolved,
@@ -249,6 +265,41 @@ export function decoder(
 
 function namesOf({ parameters }: { readonly parameters: readonly ModelParameter[] }): readonly string[] {
   return parameters.map(({ name }) => name);
+}
+
+/** [B, N, width] to [B·N, width]. */
+const rowsOf = (x: np.Array): np.Array => x.reshape([x.shape[0] * x.shape[1], x.shape[2]]);
+
+/** A layer's end on the tape, where an engine computes its feed-forward block. */
+interface FusedFeedForward {
+  /** From the layer's `x` and the outputs of its attention to `x` and `fed`, whose sum is what the layer makes of it. */
+  run(tape: Tape, inputs: Values, values: Values): Promise<Values>;
+  dispose(): void;
+}
+
+function fusedFeedForward(
+  attention: AttentionLayer,
+  { norm, weights }: FeedForwardBlock,
+  engine: WasmEngine,
+): FusedFeedForward {
+  const merge: StageOperation = stage("merge", (arrays: ModelArrays) => {
+    const { shape } = arrays["x"];
+    const rows = rowsOf(arrays["x"]).add(attention.merge(arrays));
+    return { x: rows.ref.reshape(shape), normed: norm.apply(rows, arrays) };
+  });
+  const operation = fusedFeedForwardOperation(engine);
+  const reads = [...attention.merged, ...namesOf(norm)];
+  return {
+    async run(tape, inputs, values) {
+      const { x, normed } = await tape.run(merge, { ...inputs, ...pick(values, reads) });
+      tape.release(...Object.values(inputs));
+      const held = Object.fromEntries(Object.entries(weights).map(([role, name]) => [role, values[name]]));
+      const { out: fed } = await tape.run(operation, { x: normed, ...held });
+      tape.release(normed);
+      return { x, fed };
+    },
+    dispose: () => merge.dispose(),
+  };
 }
 
 /** The position that is added to embeddings, which all layers that name one must share. */

@@ -21,4 +21,5 @@ export {
   fusedForward,
 } from "./fused-attention.ts";
 export { openEngine, type OpenEngineOptions } from "./open-engine.ts";
+export { type FeedForwardInputs, fusedFeedForward, fusedFeedForwardBackward } from "./fused-feed-forward.ts";
 export { wasmBackend } from "./wasm-backend.ts";
