@@ -98,6 +98,8 @@ export function factorGatherer(positive: NonNegative): (expression: Expression) 
         if (split !== undefined) return [scaled(atom(split), 0.5)];
         break;
       }
+      default:
+        break;
     }
     const rewritten = rebuilt(
       expression,
