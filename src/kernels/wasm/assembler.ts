@@ -178,6 +178,18 @@ export class FunctionBuilder {
     return this.relaxed ? operation("f32x4.relaxed_madd", [a, b, c]) : f32x4.add(f32x4.mul(a, b), c);
   }
 
+  /** c − a·b */
+  nmadd(a: Value, b: Value, c: Value): Value {
+    return this.relaxed ? operation("f32x4.relaxed_nmadd", [a, b, c]) : f32x4.sub(c, f32x4.mul(a, b));
+  }
+
+  /** `chosen` where all bits of a lane of `mask` are set, `other` where none is. */
+  selectLanes(chosen: Value, other: Value, mask: Value): Value {
+    return this.relaxed
+      ? operation("i32x4.relaxed_laneselect", [chosen, other, mask])
+      : f32x4.select(chosen, other, mask);
+  }
+
   /** The sum of four lanes, in every lane; always in the same order. */
   sumLanes(vector: Value): Value {
     const all = this.let("lanes", vector);

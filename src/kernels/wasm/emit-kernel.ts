@@ -69,9 +69,9 @@ export function hashOf({ score, rowScore, fullScore, ...rest }: KernelSpec): str
 }
 
 export function emitKernel(spec: KernelSpec): EmittedKernel {
-  const forward = scoreProgram([spec.score]);
-  const full = scoreProgram([spec.score, spec.fullScore]);
-  const rowTerm = spec.rowScore === undefined ? undefined : scoreProgram([spec.rowScore]);
+  const forward = scoreProgram([spec.score], spec);
+  const full = scoreProgram([spec.score, spec.fullScore], spec);
+  const rowTerm = spec.rowScore === undefined ? undefined : scoreProgram([spec.rowScore], spec);
   const slopes = slopeProgram(spec).program;
   const crossing = [forward, full, slopes].flatMap(({ rows, keys }) => [rows.length, keys.length]);
   const layout = scratchLayout(spec, Math.max(...crossing));

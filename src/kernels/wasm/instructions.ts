@@ -114,4 +114,6 @@ export const instructions: Readonly<Record<string, InstructionCode>> = {
   "f32x4.pmax": vector(0xeb),
   "f32x4.convert_i32x4_s": vector(0xfa),
   "f32x4.relaxed_madd": vector(0x105),
+  "f32x4.relaxed_nmadd": vector(0x106),
+  "i32x4.relaxed_laneselect": vector(0x10b),
 };

@@ -6,7 +6,7 @@
 import { type Composition } from "../../attention/index.ts";
 import { constantOf } from "../../score/expression.ts";
 import { type Expression, splitRowTerm, variable, variablesOf } from "../../score/index.ts";
-import { withReciprocals } from "./score-gradient.ts";
+import { simplifyScore } from "./simplify-score.ts";
 import { guards, type InnerName, isKeyVariable } from "../../similarities/index.ts";
 
 /** Rows of a query tile and keys of a key tile: with D = 64 the tiles of one step stay in the first two caches. */
@@ -58,6 +58,8 @@ export interface KernelSpec {
   readonly learnsTable: boolean;
   /** Variables of the score that are parameters, whose gradients the backward pass sums. */
   readonly parameterNames: readonly string[];
+  /** Variables of the score that are never negative. */
+  readonly nonNegativeNames: readonly string[];
   readonly relaxed: boolean;
   readonly shared: boolean;
 }
@@ -108,7 +110,14 @@ export function kernelSpec(
   const dropsRow = normaliser.name === "softmax" && normaliser.shiftInvariant;
   const { row, pair } = splitRowTerm(similarity.score, isKeyVariable);
   const plain = dropsRow ? pair : similarity.score;
-  const score = withReciprocals(normaliser.name === "sigmoid" ? plain.add(variable(sigmoidBias)) : plain);
+  const nonNegativeNames = [
+    "guard",
+    ...similarity.parameters.filter(({ domain }) => domain === "positive").map(({ name }) => name),
+  ];
+  const score = simplifyScore(
+    normaliser.name === "sigmoid" ? plain.add(variable(sigmoidBias)) : plain,
+    new Set(nonNegativeNames),
+  );
   const scalars = similarity.parameters.map(({ name }) => name).filter((name) => name !== similarity.metric);
   const used = variablesOf(score);
   const isAsked = (name: string): boolean =>
@@ -130,6 +139,7 @@ export function kernelSpec(
     hasTable: position.place === "bias",
     learnsTable: position.place === "bias" && position.parameters.length > 0,
     parameterNames: [...scalars, sigmoidBias].filter((name) => used.has(name) && isAsked(name)),
+    nonNegativeNames,
     ...engine,
   };
 }

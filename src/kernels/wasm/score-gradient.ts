@@ -1,6 +1,6 @@
 /**
- * @file All derivatives of a score in one sweep from its end to its variables, and divisions by what changes slowly turned
- * into products with reciprocals. The formulas are those of `derivative()`; what several of them share is written once.
+ * @file All derivatives of a score in one sweep from its end to its variables. The formulas are those of `derivative()`;
+ * what several of them share is written once.
  */
 import {
   add,
@@ -8,7 +8,7 @@ import {
   constantOf,
   cosh,
   div,
-  Expression,
+  type Expression,
   exp,
   mul,
   neg,
@@ -18,7 +18,6 @@ import {
   step,
   sub,
 } from "../../score/expression.ts";
-import { variablesOf } from "../../score/index.ts";
 
 /** ∂expression/∂name for every name that it depends on. */
 export function gradients(expression: Expression, names: readonly string[]): ReadonlyMap<string, Expression> {
@@ -117,54 +116,4 @@ function pass(
     give(first, mul(adjoint, gate));
     give(second, mul(adjoint, sub(1, gate)));
   }
-}
-
-const isRow = (name: string): boolean => /^q2(_\d+)?$/.test(name);
-const isKey = (name: string): boolean => /^k2(_\d+)?$/.test(name);
-const isInner = (name: string): boolean => /^s(_\d+)?$/.test(name);
-
-/** Whether an expression changes from pair to pair. */
-function isOfPairs(expression: Expression): boolean {
-  const names = [...variablesOf(expression)];
-  return names.some(isInner) || (names.some(isRow) && names.some(isKey));
-}
-
-/** Whether an expression that is not of pairs changes from row to row. */
-const isOfRows = (expression: Expression): boolean => [...variablesOf(expression)].some(isRow);
-
-/** The same formula, where divisors of a row, a key or a head have become reciprocals, computed once for all their pairs. */
-export function withReciprocals(
-  expression: Expression,
-  known: Map<Expression, Expression> = new Map(),
-): Expression {
-  const found = known.get(expression);
-  if (found !== undefined) return found;
-  const result = rewrite(expression, known);
-  known.set(expression, result);
-  return result;
-}
-
-function rewrite(expression: Expression, known: Map<Expression, Expression>): Expression {
-  if (expression.operands.length === 0) return expression;
-  const [a, b] = expression.operands.map((operand) => withReciprocals(operand, known));
-  if (expression.operation !== "div" || !isOfPairs(expression)) return rebuilt(expression, a, b);
-  const factors = factorsOf(b);
-  const slow = factors.filter((factor) => !isOfPairs(factor));
-  if (slow.length === 0) return rebuilt(expression, a, b);
-  const fast = factors.filter(isOfPairs);
-  const groups = [slow.filter(isOfRows), slow.filter((factor) => !isOfRows(factor))].filter(
-    (group) => group.length > 0,
-  );
-  const numerator = groups.reduce((product, group) => mul(product, div(1, group.reduce(mul))), a);
-  return fast.length === 0 ? numerator : div(numerator, fast.reduce(mul));
-}
-
-function factorsOf(expression: Expression): readonly Expression[] {
-  return expression.operation === "mul" ? expression.operands.flatMap(factorsOf) : [expression];
-}
-
-function rebuilt(expression: Expression, ...operands: readonly (Expression | undefined)[]): Expression {
-  const given = operands.filter((operand) => operand !== undefined);
-  const isSame = given.every((operand, index) => operand === expression.operands[index]);
-  return isSame ? expression : new Expression(expression.operation, given, expression.leaf);
 }

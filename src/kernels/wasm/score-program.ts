@@ -3,10 +3,12 @@
  * before the call (in f64), those of a row once per row, those of a key once per key of a tile, and the rest per pair.
  */
 import { arithmetic, type Expression, type Instruction, linearise } from "../../score/index.ts";
+import { type Operation, type UnaryOperation } from "../../score/expression.ts";
 import { f32x4, type FunctionBuilder, type Value } from "./assembler.ts";
-import { vectorOperations } from "./vector-math.ts";
-
-type Rate = "constant" | "head" | "row" | "key" | "pair";
+import { factorGatherer } from "./gather-factors.ts";
+import { type Interval, intervalOf, intervalOfVariable } from "./intervals.ts";
+import { joinRates, type Rate, rateOfVariable } from "./rates.ts";
+import { operationsOfNonNegative, vectorOperations } from "./vector-math.ts";
 
 /** Formulas split by where they change. Values that cross a border are numbered: `head`, `rows` and `keys` list them. */
 export interface ScoreProgram {
@@ -18,16 +20,38 @@ export interface ScoreProgram {
   readonly instructions: readonly Instruction[];
   readonly outputs: readonly number[];
   readonly rates: readonly Rate[];
+  /** Between which numbers the value of each instruction lies. */
+  readonly intervals: readonly Interval[];
 }
 
-const isRowVariable = (name: string): boolean => /^q2(_\d+)?$/.test(name);
-const isKeyNorm = (name: string): boolean => /^k2(_\d+)?$/.test(name);
-const isPairVariable = (name: string): boolean => /^s(_\d+)?$/.test(name);
-
-/** Analyses formulas that are computed together. */
-export function scoreProgram(expressions: readonly Expression[]): ScoreProgram {
-  const { instructions, outputs } = linearise(expressions);
-  const rates = instructions.map(rateOf);
+/** Analyses formulas that are computed together. The first is computed by the same operations whatever follows it. */
+export function scoreProgram(
+  expressions: readonly Expression[],
+  { nonNegativeNames }: { readonly nonNegativeNames: readonly string[] },
+): ScoreProgram {
+  const nonNegative = new Set(nonNegativeNames);
+  const { instructions, outputs } = linearise(expressions.map(factorGatherer(nonNegative)));
+  const rates: Rate[] = [];
+  const intervals: Interval[] = [];
+  for (const { operation, operands, leaf } of instructions) {
+    if (operation === "constant") {
+      rates.push("constant");
+      intervals.push({ low: leaf as number, high: leaf as number });
+    } else if (operation === "variable") {
+      rates.push(rateOfVariable(leaf as string));
+      intervals.push(intervalOfVariable(leaf as string, nonNegative));
+    } else {
+      rates.push(joinRates(operands.map((operand) => rates[operand])));
+      const isSquare = operands[0] === operands[1];
+      intervals.push(
+        intervalOf(
+          operation,
+          operands.map((operand) => intervals[operand]),
+          isSquare,
+        ),
+      );
+    }
+  }
   const needed = new Set(outputs);
   for (let place = instructions.length - 1; place >= 0; place--) {
     if (needed.has(place)) for (const operand of instructions[place].operands) needed.add(operand);
@@ -44,19 +68,11 @@ export function scoreProgram(expressions: readonly Expression[]): ScoreProgram {
     instructions,
     outputs,
     rates,
+    intervals,
     head: crossing("head"),
     rows: crossing("row"),
     keys: crossing("key"),
   };
-}
-
-function rateOf({ dependsOn, operation }: Instruction): Rate {
-  const names = [...dependsOn];
-  const [row, key] = [names.some(isRowVariable), names.some(isKeyNorm)];
-  if (names.some(isPairVariable) || (row && key)) return "pair";
-  if (row) return "row";
-  if (key) return "key";
-  return operation === "constant" ? "constant" : "head";
 }
 
 /** The numbers of {@link ScoreProgram.head} for given parameters, in f64. */
@@ -115,7 +131,7 @@ export function emitProgram(
     value.operation === "local.get" || value.operation === "v128.const" ? value : b.let(`v${place}`, value);
 
   const compute = (place: number): Value => {
-    const { operation, operands, leaf } = program.instructions[place];
+    const { operation, leaf } = program.instructions[place];
     const own = program.rates[place];
     if (own === "constant") return f32x4.constant(leaf as number);
     if (own !== rate) {
@@ -125,8 +141,51 @@ export function emitProgram(
     }
     if (operation === "variable") return hold(place, sources.variable(leaf as string));
     if (operation === "constant") return f32x4.constant(leaf as number);
+    return hold(place, joined(place) ?? plain(place));
+  };
+  const plain = (place: number): Value => {
+    const { operation, operands } = program.instructions[place];
     const [left, right] = operands.map(get);
-    return hold(place, vectorOperations[operation](b, left, right ?? left));
+    const isNonNegative = program.intervals[operands[0]].low >= 0;
+    const ofNonNegative = isNonNegative ? operationsOfNonNegative[operation as UnaryOperation] : undefined;
+    if (ofNonNegative !== undefined) return ofNonNegative(b, left);
+    return vectorOperations[operation as UnaryOperation](b, left, right ?? left);
+  };
+
+  /** Two operations as one: a product with a sum, a gate with a product. What else uses them makes no difference. */
+  const joined = (place: number): Value | undefined => {
+    const { operation, operands } = program.instructions[place];
+    if (operands.length < 2) return undefined;
+    const [left, right] = operands;
+    const isPaired = (operand: number, name: Operation): boolean =>
+      program.instructions[operand].operation === name && program.rates[operand] === rate;
+    const factors = (operand: number): Value[] => program.instructions[operand].operands.map(get);
+    const isProduct = (operand: number): boolean =>
+      isPaired(operand, "mul") &&
+      !program.instructions[operand].operands.some((one) => isPaired(one, "step"));
+    switch (operation) {
+      case "mul": {
+        const gate = [left, right].find((operand) => isPaired(operand, "step"));
+        if (gate === undefined) return undefined;
+        const [opener] = factors(gate);
+        const amount = get(gate === left ? right : left);
+        return f32x4.and(amount, f32x4.greater(opener, f32x4.constant(0)));
+      }
+      case "add": {
+        const product = [left, right].find(isProduct);
+        if (product === undefined) return undefined;
+        const [a, c] = factors(product);
+        return b.madd(a, c, get(product === left ? right : left));
+      }
+      case "sub": {
+        // A difference of two products stays as it is: equal products cancel.
+        if (!isProduct(right) || isProduct(left)) return undefined;
+        const [a, c] = factors(right);
+        return b.nmadd(a, c, get(left));
+      }
+      default:
+        return undefined;
+    }
   };
   return wanted.map(get);
 }

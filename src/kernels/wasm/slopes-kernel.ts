@@ -13,7 +13,7 @@ import {
 } from "./assembler.ts";
 import { type KernelSpec, tileKeys, tileRows } from "./kernel-spec.ts";
 import { type Emission, forRows } from "./pair-code.ts";
-import { gradients, withReciprocals } from "./score-gradient.ts";
+import { gradients } from "./score-gradient.ts";
 import { type ScoreProgram, scoreProgram } from "./score-program.ts";
 import { field } from "./scratch.ts";
 import { expOfNonPositive, vectorOperations } from "./vector-math.ts";
@@ -34,25 +34,25 @@ export interface SlopeProgram {
   readonly byParameter: readonly Slope[];
 }
 
-export function slopeProgram({ score, segments, parameterNames }: KernelSpec): SlopeProgram {
+export function slopeProgram(spec: KernelSpec): SlopeProgram {
+  const { score, segments, parameterNames } = spec;
   const expressions: Expression[] = [score];
   const variables = segments.map((_, index) => termVariables(index));
   const byName = gradients(score, [
     ...variables.flatMap((names) => Object.values(names) as string[]),
     ...parameterNames,
   ]);
-  const rewritten = new Map<Expression, Expression>();
   const slopesOf = (names: readonly string[]): Slope[] =>
     names.flatMap((name, index) => {
       const slope = byName.get(name);
       if (slope === undefined) return [];
-      return [{ index, output: expressions.push(withReciprocals(slope, rewritten)) - 1 }];
+      return [{ index, output: expressions.push(slope) - 1 }];
     });
   const byInner = slopesOf(variables.map(({ inner }) => inner));
   const byQueryNorm = slopesOf(variables.map(({ queryNorm }) => queryNorm));
   const byKeyNorm = slopesOf(variables.map(({ keyNorm }) => keyNorm));
   const byParameter = slopesOf(parameterNames);
-  return { program: scoreProgram(expressions), byInner, byQueryNorm, byKeyNorm, byParameter };
+  return { program: scoreProgram(expressions, spec), byInner, byQueryNorm, byKeyNorm, byParameter };
 }
 
 /** `name(record, scratch, firstKey, rows, columns, bits, firstRow)`: weights and gradients of the pairs of a tile. */

@@ -23,7 +23,7 @@ const expCoefficients = [
 ];
 
 /** e^x for x ≤ 88, exactly 0 below −87.33; ≤ 2 ULP. x = n·ln 2 + r with n by the rounding of x/ln 2 + 1.5·2²³. */
-export function expOfNonPositive(b: FunctionBuilder, argument: Value): Value {
+function expInRange(b: FunctionBuilder, argument: Value): Value {
   const x = b.let("x", argument);
   const shifted = b.let("shifted", b.madd(x, lanes(Math.LOG2E), lanes(rounding)));
   const n = b.let("n", f32x4.sub(shifted, lanes(rounding)));
@@ -35,9 +35,29 @@ export function expOfNonPositive(b: FunctionBuilder, argument: Value): Value {
   return f32x4.andNot(whole, f32x4.less(x, lanes(expRange.low)));
 }
 
+/** 2^r = 1 + r·Σ cₖ·rᵏ for |r| ≤ ½, to 9.2e-8 of its value (minimax). */
+const powerCoefficients = [
+  1.3264727065294413e-3, 9.671512648909225e-3, 5.5507337436910525e-2, 2.4022242085173254e-1,
+  6.931469775988568e-1, 1,
+];
+
+/**
+ * e^x for x ≤ 0, exactly 0 below −87.33, as 2ⁿ·2^r with n + r = x/ln 2; ≤ 2 ULP of some e^(x + ε) with |ε| ≤ 2⁻²³·|x|,
+ * which is what the rounding of scores does to their weights anyway.
+ */
+export function expOfNonPositive(b: FunctionBuilder, argument: Value): Value {
+  const x = b.let("x", argument);
+  const shifted = b.let("shifted", b.madd(x, lanes(Math.LOG2E), lanes(rounding)));
+  const n = b.let("n", f32x4.sub(lanes(rounding), shifted));
+  const r = b.let("r", b.madd(x, lanes(Math.LOG2E), n));
+  const power = polynomial(b, r, powerCoefficients);
+  const whole = i32x4.add(power, i32x4.shiftLeft(shifted, 23));
+  return f32x4.andNot(whole, f32x4.less(x, lanes(expRange.low)));
+}
+
 function exp(b: FunctionBuilder, argument: Value): Value {
   const x = b.let("x", argument);
-  const inRange = expOfNonPositive(b, x);
+  const inRange = expInRange(b, x);
   return f32x4.select(lanes(Infinity), inRange, f32x4.greater(x, lanes(expRange.high)));
 }
 
@@ -124,6 +144,65 @@ function asinh(b: FunctionBuilder, argument: Value): Value {
   const excess = b.let("excess", f32x4.select(f32x4.add(a, a), near, f32x4.greater(a, lanes(largeForAsinh))));
   return withSignOf(log1p(b, excess), x);
 }
+
+/** x ≥ 1 as m·2ᵉ with m in [√½, √2): m, e as float32, and e in the place of an exponent. */
+function reduced(
+  b: FunctionBuilder,
+  argument: Value,
+): { readonly m: Value; readonly e: Value; readonly exponent: Value } {
+  const x = b.let("bits", argument);
+  const excess = b.let("excess", i32x4.sub(x, lanes(Math.SQRT1_2)));
+  const exponent = b.let("exponent", f32x4.and(excess, f32x4.bits(0xff800000)));
+  const e = b.let("e", i32x4.toFloat(i32x4.shiftRight(excess, 23)));
+  return { m: i32x4.sub(x, exponent), e, exponent };
+}
+
+/** ln((1 + s)/(1 − s)) = 2s + s·Σ cₖ·s²ᵏ for (1 + s)/(1 − s) in [√½, √2), to 1e-9 (minimax). */
+const logCoefficientsOfQuotient = [0.29871727912618706, 0.3997754156876854, 0.666667763816906];
+
+/** ln(1 + x) for x ≥ 0, ≤ 3 ULP: that of the rounded sum m·2ᵉ, with m − 1 corrected by what the sum lost. */
+function log1pOfNonNegative(b: FunctionBuilder, argument: Value): Value {
+  const x = b.let("x", argument);
+  const u = b.let("u", f32x4.add(x, lanes(1)));
+  const { m, e, exponent } = reduced(b, u);
+  const lost = f32x4.sub(x, f32x4.sub(u, lanes(1)));
+  const scale = i32x4.sub(lanes(1), exponent);
+  const f = b.let("f", b.madd(lost, scale, f32x4.sub(m, lanes(1))));
+  const s = b.let("s", f32x4.div(f, f32x4.add(f, lanes(2))));
+  const z = b.let("z", f32x4.mul(s, s));
+  const odd = b.let("odd", f32x4.mul(polynomial(b, z, logCoefficientsOfQuotient), z));
+  const y = b.madd(e, lanes(ln2.low), b.madd(s, odd, f32x4.add(s, s)));
+  return b.madd(e, lanes(ln2.high), y);
+}
+
+/** asinh t = t + t·Σ cₖ·t²ᵏ for |t| ≤ 0.355, to 1.2e-9 (minimax). */
+const asinhCoefficients = [
+  0.024478836245820618, -0.04405106512577692, 0.07497603002141824, -0.16666636220999878,
+];
+
+/** asinh x for x ≥ 0, ≤ 4 ULP: x + √(x² + 1) = m·2ᵉ gives e·ln 2 + asinh((m − 1/m)/2), and (m − 1/m)/2 = x where e = 0. */
+function asinhOfNonNegative(b: FunctionBuilder, argument: Value): Value {
+  const x = b.let("x", argument);
+  // As the slope of asinh writes it, so that both share it. Beyond 1.8e19, where x² is infinite, x + 1 takes its place.
+  const root = f32x4.sqrt(b.madd(x, x, lanes(1)));
+  const { m, e, exponent } = reduced(b, f32x4.add(x, f32x4.min(root, f32x4.add(x, lanes(1)))));
+  const mantissa = b.let("mantissa", m);
+  const far = f32x4.mul(f32x4.sub(mantissa, f32x4.div(lanes(1), mantissa)), lanes(0.5));
+  const t = b.let("t", b.selectLanes(x, far, i32x4.equal(exponent, f32x4.bits(0))));
+  const z = b.let("z", f32x4.mul(t, t));
+  const odd = b.let("odd", f32x4.mul(polynomial(b, z, asinhCoefficients), z));
+  const y = b.madd(e, lanes(ln2.low), b.madd(t, odd, t));
+  return b.madd(e, lanes(ln2.high), y);
+}
+
+/** Operations that are shorter for finite arguments ≥ 0. */
+export const operationsOfNonNegative: Readonly<
+  Partial<Record<UnaryOperation, (b: FunctionBuilder, a: Value) => Value>>
+> = {
+  abs: (_, a) => a,
+  log1p: log1pOfNonNegative,
+  asinh: asinhOfNonNegative,
+};
 
 const one = (condition: Value): Value => f32x4.and(condition, lanes(1));
 
