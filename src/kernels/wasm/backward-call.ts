@@ -142,6 +142,21 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
     shape,
   }));
   const metricName = composition.similarity.metric;
+  const queryLiftedAt = (number: number): number => queryGradient + 4 * number * chunks * queryFloats;
+  const keyLiftedAt = (number: number): number => keyGradient + 4 * number * paddedKeys * rowWidth;
+  if (rearrangement !== undefined) {
+    for (const { number } of heads) {
+      addCopies(call.view(queryLiftedAt(number), queryFloats), rowWidth, rearrangement.rows, queries);
+      addCopies(call.view(keyLiftedAt(number), paddedKeys * rowWidth), rowWidth, rearrangement.keys, keys);
+    }
+  }
+  call.turn(
+    "back",
+    heads.flatMap(({ number }) => [
+      ["query", queryLiftedAt(number)] as const,
+      ["key", keyLiftedAt(number)] as const,
+    ]),
+  );
   for (const { batch, head, keyHead, number } of heads) {
     const root = call.rootMetric(head);
     const metricOf = (source: Float32Array): Parameters<typeof pullRows>[4] =>
@@ -155,10 +170,9 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
     const part = (data: Float32Array, index: number, count: number): Float32Array =>
       data.subarray(index * count, (index + 1) * count);
     const shared = batch * sizes.keyHeads + keyHead;
-    const queryLifted = call.view(queryGradient + 4 * number * chunks * queryFloats, queryFloats);
+    const queryLifted = call.view(queryLiftedAt(number), queryFloats);
     const queryCount = queries * sizes.width;
     const keyCount = keys * sizes.width;
-    if (rearrangement !== undefined) addCopies(queryLifted, rowWidth, rearrangement.rows, queries);
     pullRows(
       call.lifts.query,
       queryLifted,
@@ -166,8 +180,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       queries,
       metricOf(part(inputs.q.data, number, queryCount)),
     );
-    const keyLifted = call.view(keyGradient + 4 * number * paddedKeys * rowWidth, paddedKeys * rowWidth);
-    if (rearrangement !== undefined) addCopies(keyLifted, rowWidth, rearrangement.keys, keys);
+    const keyLifted = call.view(keyLiftedAt(number), paddedKeys * rowWidth);
     pullRows(
       call.lifts.key,
       keyLifted,

@@ -8,6 +8,7 @@ import { rowTilePass } from "./forward-kernel.ts";
 import { type KernelSpec } from "./kernel-spec.ts";
 import { type Emission } from "./pair-code.ts";
 import { preparationFunctions } from "./preparation-kernel.ts";
+import { rotateFunction } from "./rotation-kernel.ts";
 import { type ScoreProgram, scoreProgram } from "./score-program.ts";
 import { scoreTile } from "./score-tile.ts";
 import { type ScratchLayout, scratchLayout } from "./scratch.ts";
@@ -25,6 +26,7 @@ export const tasks = [
   "delta",
   "backward",
   "sumChunks",
+  "rotate",
   "packWide",
   "packHidden",
   "feedForward",
@@ -79,6 +81,7 @@ export function emitKernel(spec: KernelSpec): EmittedKernel {
   const scores = scoreTile(spec, layout);
   const functions: readonly WasmFunction[] = [
     ...preparationFunctions(spec),
+    ...(spec.rotation === undefined ? [] : [rotateFunction(spec.rotation, spec)]),
     ...scores.functions,
     ...(spec.selects ? rowTilePass("select", "select", forward, scores, emission).functions : []),
     ...rowTilePass("forward", "weigh", forward, scores, emission).functions,

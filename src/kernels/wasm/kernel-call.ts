@@ -15,6 +15,7 @@ import { type CompiledKernel, taskNumber, type WasmEngine } from "./engine.ts";
 import { type Task } from "./emit-kernel.ts";
 import { guard, roundUp, sigmoidBias, tileKeys, tileRows } from "./kernel-spec.ts";
 import { liftRows, type RowLift, rowLift } from "./lift-rows.ts";
+import { turnSigns, turnTable, turnWidth } from "./rotation-kernel.ts";
 import { headTable, type ScoreProgram } from "./score-program.ts";
 import { recordBytes, type RecordField, recordFields } from "./scratch.ts";
 import { callPlan } from "./call-plan.ts";
@@ -77,6 +78,8 @@ export class KernelCall {
   readonly winner: number;
   readonly threshold: number;
   readonly tie: number;
+  readonly #places: Readonly<Record<"query" | "key", { first: number; count: number; length: number }>>;
+  readonly #turns: Readonly<Record<"query" | "key", number>>;
   readonly #masks: number;
   readonly #rowEntries: number;
   readonly #mask: number;
@@ -125,9 +128,14 @@ export class KernelCall {
       };
     });
     const shape = { segments: spec.segments, width, rowWidth: spec.rowWidth };
+    const lifted = { hasMetric: ownKeys, turnsInKernel: spec.rotation !== undefined };
+    this.#places = {
+      query: { first: offset, count: queries, length: keys },
+      key: { first: 0, count: keys, length: keys },
+    };
     this.lifts = {
-      query: rowLift("query", shape, position, { first: offset, count: queries, length: keys }, ownKeys),
-      key: rowLift("key", shape, position, { first: 0, count: keys, length: keys }, ownKeys),
+      query: rowLift("query", shape, position, this.#places.query, lifted),
+      key: rowLift("key", shape, position, this.#places.key, lifted),
     };
     const { tiles, rearrangement } = callPlan(this, this.sizes, showsPairs);
     this.rearrangement = rearrangement;
@@ -169,7 +177,8 @@ export class KernelCall {
       64,
     );
     this.#scratch = arena.take(this.#scratchBytes * engine.threads);
-    this.#copyRows();
+    this.#turns = { query: this.#copyTurns("query"), key: this.#copyTurns("key") };
+    this.#liftRows();
   }
 
   /** Gives the memory of the call back. */
@@ -200,38 +209,83 @@ export class KernelCall {
     return this.parameters[metric].data.subarray(head * width, (head + 1) * width).map(Math.sqrt);
   }
 
-  #copyRows(): void {
+  /** Lifts queries, keys and values, each once, turns them by their place, and makes the copies of a rearrangement. */
+  #liftRows(): void {
     const { inputs, sizes, heads, lifts, rearrangement, paddedQueries, paddedKeys } = this;
     const { queries, keys, width, valueWidth } = sizes;
     const { rowWidth, paddedValueWidth } = this.kernel.spec;
-    const doneKeys = new Set<number>();
-    const doneValues = new Set<number>();
-    for (const { batch, head, keyHead, number, keyRows, valueRows } of heads) {
-      const root = this.rootMetric(head);
-      const source = inputs.q.data.subarray(number * queries * width, (number + 1) * queries * width);
-      const target = this.view(this.query + 4 * number * paddedQueries * rowWidth, paddedQueries * rowWidth);
-      liftRows(lifts.query, source, target, queries, root);
-      if (rearrangement !== undefined) copyRows(target, rowWidth, rearrangement.rows, queries);
-      const shared = batch * sizes.keyHeads + keyHead;
-      if (!doneKeys.has(keyRows)) {
-        doneKeys.add(keyRows);
-        const keySource = inputs.k.data.subarray(shared * keys * width, (shared + 1) * keys * width);
-        const keyTarget = this.view(this.key + 4 * keyRows * paddedKeys * rowWidth, paddedKeys * rowWidth);
-        liftRows(lifts.key, keySource, keyTarget, keys, root);
-        if (rearrangement !== undefined) copyRows(keyTarget, rowWidth, rearrangement.keys, keys);
-      }
-      if (!doneValues.has(valueRows)) {
-        doneValues.add(valueRows);
-        const valueSource = inputs.v.data.subarray(
-          shared * keys * valueWidth,
-          (shared + 1) * keys * valueWidth,
-        );
-        const at = this.value + 4 * valueRows * paddedKeys * paddedValueWidth;
-        const valueTarget = this.view(at, paddedKeys * paddedValueWidth);
-        liftValues(valueSource, valueTarget, this.valueLayout(head));
-        if (rearrangement !== undefined) copyRows(valueTarget, paddedValueWidth, rearrangement.keys, keys);
-      }
+    const part = (data: Float32Array, index: number, count: number): Float32Array =>
+      data.subarray(index * count, (index + 1) * count);
+    const keyHeads = new Map(heads.map((rows) => [rows.keyRows, rows]));
+    const valueHeads = new Map(heads.map((rows) => [rows.valueRows, rows]));
+    const rowsAt = (base: number, index: number, count: number, ofWidth: number): Float32Array =>
+      this.view(base + 4 * index * count * ofWidth, count * ofWidth);
+    const shared = ({ batch, keyHead }: HeadRows): number => batch * sizes.keyHeads + keyHead;
+    for (const { head, number } of heads) {
+      const target = rowsAt(this.query, number, paddedQueries, rowWidth);
+      liftRows(
+        lifts.query,
+        part(inputs.q.data, number, queries * width),
+        target,
+        queries,
+        this.rootMetric(head),
+      );
     }
+    for (const [keyRows, rows] of keyHeads) {
+      const target = rowsAt(this.key, keyRows, paddedKeys, rowWidth);
+      const source = part(inputs.k.data, shared(rows), keys * width);
+      liftRows(lifts.key, source, target, keys, this.rootMetric(rows.head));
+    }
+    for (const [valueRows, rows] of valueHeads) {
+      const target = rowsAt(this.value, valueRows, paddedKeys, paddedValueWidth);
+      liftValues(part(inputs.v.data, shared(rows), keys * valueWidth), target, this.valueLayout(rows.head));
+    }
+    this.turn("forth", [
+      ...heads.map(({ number }) => ["query", this.query + 4 * number * paddedQueries * rowWidth] as const),
+      ...[...keyHeads.keys()].map((row) => ["key", this.key + 4 * row * paddedKeys * rowWidth] as const),
+    ]);
+    if (rearrangement === undefined) return;
+    for (const { number } of heads) {
+      copyRows(rowsAt(this.query, number, paddedQueries, rowWidth), rowWidth, rearrangement.rows, queries);
+    }
+    for (const row of keyHeads.keys()) {
+      copyRows(rowsAt(this.key, row, paddedKeys, rowWidth), rowWidth, rearrangement.keys, keys);
+    }
+    for (const row of valueHeads.keys()) {
+      const values = rowsAt(this.value, row, paddedKeys, paddedValueWidth);
+      copyRows(values, paddedValueWidth, rearrangement.keys, keys);
+    }
+  }
+
+  /** The table by which the kernel turns the rows of one side. */
+  #copyTurns(role: "query" | "key"): number {
+    const { rotation } = this.kernel.spec;
+    if (rotation === undefined) return 0;
+    const places = { ...this.#places[role], role };
+    const table = turnTable(this.composition.position, rotation, this.sizes.width, places);
+    const address = this.takeFloats(table.length);
+    this.view(address, table.length).set(table);
+    return address;
+  }
+
+  /** Turns lifted rows of heads by their place, or gradients of such rows back; nothing where the kernel has no rotation. */
+  turn(
+    direction: keyof typeof turnSigns,
+    heads: readonly (readonly [role: "query" | "key", address: number])[],
+  ): void {
+    const { rotation, rowWidth } = this.kernel.spec;
+    if (rotation === undefined) return;
+    this.run(
+      "rotate",
+      heads.flatMap(([role, address]) =>
+        rowBlocks(this.#places[role].count).map(({ first, rows }) => ({
+          turned: address + 4 * first * rowWidth,
+          turns: this.#turns[role] + 4 * first * turnWidth(rotation),
+          turnSign: turnSigns[direction],
+          rows,
+        })),
+      ),
+    );
   }
 
   /** The number of an aggregation's parameter for a head. */

@@ -7,6 +7,7 @@ import { type Composition } from "../../attention/index.ts";
 import { constantOf } from "../../score/expression.ts";
 import { type Expression, splitRowTerm, variable, variablesOf } from "../../score/index.ts";
 import { simplifyScore } from "./simplify-score.ts";
+import { type RotationSpec, rotationSpec } from "./rotation-kernel.ts";
 import { guards, type InnerName, isKeyVariable } from "../../similarities/index.ts";
 
 /** Rows of a query tile and keys of a key tile: with D = 64 the tiles of one step stay in the first two caches. */
@@ -35,6 +36,8 @@ export type Weighing = "softmax" | "sigmoid" | "identity" | "exp" | "maxplus";
 /** Everything that the code of a kernel depends on. */
 export interface KernelSpec {
   readonly segments: readonly Segment[];
+  /** How the kernel turns lifted rows by their place; undefined where the lift does, or nothing does. */
+  readonly rotation: RotationSpec | undefined;
   /** Numbers of a lifted row. */
   readonly rowWidth: number;
   /** E as the kernel sees it. */
@@ -107,6 +110,7 @@ export function kernelSpec(
     offset += paddedWidth;
     return segment;
   });
+  const holdsRows = segments.length === 1 && !segments[0].isSymplectic && similarity.metric === undefined;
   const dropsRow = normaliser.name === "softmax" && normaliser.shiftInvariant;
   const { row, pair } = splitRowTerm(similarity.score, isKeyVariable);
   const plain = dropsRow ? pair : similarity.score;
@@ -125,6 +129,7 @@ export function kernelSpec(
   const valueWidth = call.valueWidth + (aggregation.name === "centroid" ? centroidColumns : 0);
   return {
     segments,
+    rotation: holdsRows ? rotationSpec(position, call.width) : undefined,
     rowWidth: offset,
     valueWidth,
     paddedValueWidth: roundUp(valueWidth, 8),

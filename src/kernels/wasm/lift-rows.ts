@@ -3,6 +3,7 @@
  * by the root of a metric, and laid out in the segments of the lifted row.
  */
 import { rotaryTable, type Position, type RotaryTable } from "../../positions/index.ts";
+import { addRows, padRows } from "./value-rows.ts";
 import { type Segment } from "./kernel-spec.ts";
 
 /** How rows of one side are lifted. */
@@ -13,7 +14,7 @@ export interface RowLift {
   readonly width: number;
   readonly rowWidth: number;
   readonly table: RotaryTable | undefined;
-  /** Whether a row is what it was, so that it can be copied. */
+  /** Whether a row is what it was and zeros, so that it can be copied. */
   readonly isPlain: boolean;
 }
 
@@ -23,13 +24,21 @@ export function rowLift(
   shape: { readonly segments: readonly Segment[]; readonly width: number; readonly rowWidth: number },
   position: Position,
   places: { readonly first: number; readonly count: number; readonly length: number },
-  hasMetric: boolean,
+  {
+    hasMetric,
+    turnsInKernel,
+  }: {
+    readonly hasMetric: boolean;
+    /** Whether the kernel turns the rows once they are in its memory. */
+    readonly turnsInKernel: boolean;
+  },
 ): RowLift {
   const table =
-    position.place === "rotation" ? rotaryTable(position, shape.width, { ...places, role: side }) : undefined;
+    position.place === "rotation" && !turnsInKernel
+      ? rotaryTable(position, shape.width, { ...places, role: side })
+      : undefined;
   const [{ isSymplectic }] = shape.segments;
-  const isOne =
-    shape.segments.length === 1 && shape.rowWidth === shape.width && !(isSymplectic && side === "key");
+  const isOne = shape.segments.length === 1 && !(isSymplectic && side === "key");
   return { side, ...shape, table, isPlain: isOne && table === undefined && !hasMetric };
 }
 
@@ -43,8 +52,7 @@ export function liftRows(
 ): void {
   const { width, rowWidth, segments, side, table } = lift;
   if (lift.isPlain) {
-    target.set(source);
-    target.fill(0, source.length);
+    padRows(source, target, width, rowWidth);
     return;
   }
   target.fill(0);
@@ -82,7 +90,7 @@ export function pullRows(
 ): void {
   const { width, rowWidth, segments, side, table } = lift;
   if (lift.isPlain) {
-    for (let flat = 0; flat < into.length; flat++) into[flat] += lifted[flat];
+    addRows(lifted, into, width, rowWidth);
     return;
   }
   const row = new Float64Array(width);

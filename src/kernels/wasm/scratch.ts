@@ -45,6 +45,9 @@ export const recordFields = [
   "biasGradientStride",
   "winner",
   "count",
+  "turned",
+  "turns",
+  "turnSign",
 ] as const;
 export type RecordField = (typeof recordFields)[number];
 

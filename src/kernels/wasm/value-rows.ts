@@ -48,6 +48,14 @@ export function padRows(
   }
 }
 
+/** Adds rows of `paddedWidth` to rows of `width`. */
+export function addRows(source: Float32Array, into: Float32Array, width: number, paddedWidth: number): void {
+  for (let row = 0; row * width < into.length; row++) {
+    const [to, from] = [row * width, row * paddedWidth];
+    for (let e = 0; e < width; e++) into[to + e] += source[from + e];
+  }
+}
+
 function timeOf(data: Float32Array, at: number, width: number, curvature: number): number {
   let square = 1 / curvature;
   for (let e = 0; e < width; e++) square += data[at + e] ** 2;
@@ -121,11 +129,11 @@ export function pullValues(
   into: Float32Array,
   { width, paddedWidth, curvature }: ValueLayout,
 ): number {
+  addRows(lifted, into, width, paddedWidth);
+  if (curvature === undefined) return 0;
   let byCurvature = 0;
   for (let row = 0; row * width < into.length; row++) {
     const [to, from] = [row * width, row * paddedWidth];
-    for (let e = 0; e < width; e++) into[to + e] += lifted[from + e];
-    if (curvature === undefined) continue;
     const time = timeOf(source, to, width, curvature);
     const byTime = lifted[from + width];
     for (let e = 0; e < width; e++) into[to + e] += (byTime * source[to + e]) / time;
