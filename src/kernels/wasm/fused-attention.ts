@@ -10,6 +10,7 @@ import { sizeOf, type Tensor } from "../../base/tensor.ts";
 import { type WasmEngine } from "./engine.ts";
 import { backwardOf } from "./backward-call.ts";
 import { KernelCall } from "./kernel-call.ts";
+import { runForward } from "./split-keys.ts";
 import { requireSupported } from "./supported.ts";
 import { finishRows } from "./value-rows.ts";
 
@@ -113,7 +114,7 @@ function select(call: KernelCall): void {
 }
 
 function join(call: KernelCall): void {
-  call.run("forward", call.rowTileRecords(call.kernel.forward));
+  runForward(call, call.rowTileRecords(call.kernel.forward));
 }
 
 function stateOf(call: KernelCall): ForwardState {

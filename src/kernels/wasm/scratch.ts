@@ -45,6 +45,8 @@ export const recordFields = [
   "biasGradientStride",
   "winner",
   "count",
+  "part",
+  "partStride",
 ] as const;
 export type RecordField = (typeof recordFields)[number];
 
