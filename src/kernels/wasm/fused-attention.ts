@@ -7,6 +7,7 @@ import {
   type ExtraOutput,
 } from "../../attention/index.ts";
 import { sizeOf, type Tensor } from "../../base/tensor.ts";
+import { type Arena } from "./arena.ts";
 import { type WasmEngine } from "./engine.ts";
 import { backwardOf } from "./backward-call.ts";
 import { KernelCall } from "./kernel-call.ts";
@@ -40,24 +41,31 @@ export function fusedForward(
   extras: readonly ExtraOutput[] = [],
 ): FusedResult {
   requireSupported(composition);
-  return inCall(engine, composition, inputs, undefined, (call) => {
-    call.prepareKeys();
-    select(call);
-    join(call);
-    const { batch, heads, queries } = call.sizes;
-    const state = stateOf(call);
-    const out = rowsOut(call, state.joined);
-    const lse = extras.includes("lse") ? lseOf(call) : undefined;
-    const wantsPairs = extras.includes("scores") || extras.includes("weights");
-    const scores = wantsPairs ? scoresOf(call) : undefined;
-    return {
-      out,
-      state,
-      ...(lse === undefined ? {} : { lse: { data: lse, shape: [batch, heads, queries] } }),
-      ...(scores !== undefined && extras.includes("scores") ? { scores } : {}),
-      ...(scores !== undefined && extras.includes("weights") ? { weights: weightsOf(call, scores) } : {}),
-    };
-  });
+  return inCall(
+    engine.arena,
+    () => new KernelCall(engine, composition, inputs),
+    (call) => forwardOf(call, extras),
+  );
+}
+
+/** The forward pass of a call. */
+export function forwardOf(call: KernelCall, extras: readonly ExtraOutput[]): FusedResult {
+  call.prepareKeys();
+  select(call);
+  join(call);
+  const { batch, heads, queries } = call.sizes;
+  const state = stateOf(call);
+  const out = rowsOut(call, state.joined);
+  const lse = extras.includes("lse") ? lseOf(call) : undefined;
+  const wantsPairs = extras.includes("scores") || extras.includes("weights");
+  const scores = wantsPairs ? scoresOf(call) : undefined;
+  return {
+    out,
+    state,
+    ...(lse === undefined ? {} : { lse: { data: lse, shape: [batch, heads, queries] } }),
+    ...(scores !== undefined && extras.includes("scores") ? { scores } : {}),
+    ...(scores !== undefined && extras.includes("weights") ? { weights: weightsOf(call, scores) } : {}),
+  };
 }
 
 /** What a backward pass may be told. */
@@ -81,7 +89,8 @@ export function fusedBackward(
   { state, learned }: BackwardOptions = {},
 ): AttentionGradients {
   requireSupported(composition);
-  return inCall(engine, composition, inputs, learned, (call) => {
+  const makeCall = (): KernelCall => new KernelCall(engine, composition, inputs, learned);
+  return inCall(engine.arena, makeCall, (call) => {
     const { spec } = call.kernel;
     call.prepareKeys();
     select(call);
@@ -94,18 +103,13 @@ export function fusedBackward(
   });
 }
 
-function inCall<T>(
-  engine: WasmEngine,
-  composition: Composition,
-  inputs: AttentionInputs<Tensor>,
-  learned: readonly string[] | undefined,
-  run: (call: KernelCall) => T,
-): T {
-  const mark = engine.arena.mark;
+/** Runs a call and gives its memory back. */
+export function inCall<T>(arena: Arena, makeCall: () => KernelCall, run: (call: KernelCall) => T): T {
+  const mark = arena.mark;
   try {
-    return run(new KernelCall(engine, composition, inputs, learned));
+    return run(makeCall());
   } finally {
-    engine.arena.giveBack(mark);
+    arena.giveBack(mark);
   }
 }
 

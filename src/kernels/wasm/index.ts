@@ -14,5 +14,13 @@ export {
   type FusedResult,
   fusedForward,
 } from "./fused-attention.ts";
+export { type CacheSizes } from "./cache-checks.ts";
+export {
+  type CacheCall,
+  type CacheOptions,
+  type CacheResult,
+  KeyValueCache,
+  wasmCache,
+} from "./key-value-cache.ts";
 export { openEngine, type OpenEngineOptions } from "./open-engine.ts";
 export { wasmBackend } from "./wasm-backend.ts";

@@ -18,6 +18,8 @@ import { guard, roundUp, sigmoidBias, tileKeys, tileRows } from "./kernel-spec.t
 import { liftRows, type RowLift, rowLift } from "./lift-rows.ts";
 import { headTable, type ScoreProgram } from "./score-program.ts";
 import { recordBytes, type RecordField, recordFields } from "./scratch.ts";
+import { type RowPlaces } from "./stored-rows.ts";
+import { type TablePlace } from "./stored-table.ts";
 import { type TilePlan, tilePlan } from "./tile-plan.ts";
 import { liftValues, type ValueLayout } from "./value-rows.ts";
 
@@ -34,6 +36,14 @@ export interface HeadRows {
   /** Number of its rows among lifted keys, and among lifted values. */
   readonly keyRows: number;
   readonly valueRows: number;
+}
+
+/** Keys and values that lie in the memory already, and what was decided when they were written. */
+export interface StoredKeys extends RowPlaces {
+  readonly parameters: Readonly<Record<string, Tensor64>>;
+  /** The length that centres xPos. */
+  readonly rotationLength: number;
+  readonly table: TablePlace | undefined;
 }
 
 const mostRowsPerTask = 1024;
@@ -72,19 +82,22 @@ export class KernelCall {
   readonly #scratchBytes: number;
   readonly #tables = new Map<ScoreProgram, number>();
   readonly #start: number;
+  readonly #stored: StoredKeys | undefined;
 
   constructor(
     engine: WasmEngine,
     composition: Composition,
     inputs: AttentionInputs<Tensor>,
     learned?: readonly string[],
+    stored?: StoredKeys,
   ) {
     const { arena } = engine;
     this.engine = engine;
     this.composition = composition;
     this.inputs = inputs;
     this.sizes = sizesOf(inputs);
-    this.parameters = resolveParameters(composition, this.sizes, inputs.parameters);
+    this.#stored = stored;
+    this.parameters = stored?.parameters ?? resolveParameters(composition, this.sizes, inputs.parameters);
     const { batch, heads, keyHeads, queries, keys, width, valueWidth } = this.sizes;
     const { similarity, position, aggregation, patterns } = composition;
     const { mask, bias, offset = 0 } = inputs;
@@ -111,12 +124,14 @@ export class KernelCall {
       };
     });
     const shape = { segments: spec.segments, width, rowWidth: spec.rowWidth };
+    const length = stored?.rotationLength ?? keys;
+    const keysToLift = stored === undefined ? keys : 0;
     this.lifts = {
-      query: rowLift("query", shape, position, { first: offset, count: queries, length: keys }, ownKeys),
-      key: rowLift("key", shape, position, { first: 0, count: keys, length: keys }, ownKeys),
+      query: rowLift("query", shape, position, { first: offset, count: queries, length }, ownKeys),
+      key: rowLift("key", shape, position, { first: 0, count: keysToLift, length }, ownKeys),
     };
     this.paddedQueries = roundUp(queries, 4);
-    this.paddedKeys = roundUp(keys, 8);
+    this.paddedKeys = stored?.rows ?? roundUp(keys, 8);
     this.#start = arena.mark;
 
     const keyCount = batch * (ownKeys ? heads : keyHeads);
@@ -124,11 +139,11 @@ export class KernelCall {
     const queryRows = batch * heads * this.paddedQueries;
     const floats = (count: number): number => arena.take(4 * count);
     this.query = floats(queryRows * spec.rowWidth);
-    this.key = floats(keyCount * this.paddedKeys * spec.rowWidth);
-    this.packedKey = floats(keyCount * this.paddedKeys * spec.rowWidth);
-    this.value = floats(valueCount * this.paddedKeys * spec.paddedValueWidth);
+    this.key = stored === undefined ? floats(keyCount * this.paddedKeys * spec.rowWidth) : 0;
+    this.packedKey = stored?.packedKey ?? floats(keyCount * this.paddedKeys * spec.rowWidth);
+    this.value = stored?.value ?? floats(valueCount * this.paddedKeys * spec.paddedValueWidth);
     this.queryNorm = floats(queryRows * spec.segments.length);
-    this.keyNorm = floats(keyCount * this.paddedKeys * spec.segments.length);
+    this.keyNorm = stored?.keyNorm ?? floats(keyCount * this.paddedKeys * spec.segments.length);
     this.out = floats(queryRows * spec.paddedValueWidth);
     this.logSumExp = floats(queryRows);
     this.winner = spec.weighing === "maxplus" ? floats(queryRows * spec.paddedValueWidth) : 0;
@@ -142,7 +157,7 @@ export class KernelCall {
     if (bias !== undefined) arena.floats.set(bias.data, this.#bias / 4);
     this.#mask = mask === undefined ? 0 : arena.take(mask.data.length + tileKeys);
     if (mask !== undefined) arena.bytes.set(mask.data, this.#mask);
-    this.#table = this.#copyTable();
+    this.#table = stored === undefined ? this.#copyTable() : 0;
     const widestList = Math.max(1, ...rowTileCounts(this.plan));
     this.#scratchBytes = roundUp(
       layout.bytes + (spec.selects ? 4 * tileRows * tileKeys * widestList : 0),
@@ -191,6 +206,7 @@ export class KernelCall {
       const source = inputs.q.data.subarray(number * queries * width, (number + 1) * queries * width);
       const target = this.view(this.query + 4 * number * paddedQueries * rowWidth, paddedQueries * rowWidth);
       liftRows(lifts.query, source, target, queries, root);
+      if (this.#stored !== undefined) continue;
       const shared = batch * sizes.keyHeads + keyHead;
       if (!doneKeys.has(keyRows)) {
         doneKeys.add(keyRows);
@@ -324,8 +340,19 @@ export class KernelCall {
       maskStride: sizes.keys,
       bias: bias === undefined ? 0 : this.#bias + 4 * pairPlace(bias.shape, batch, head, 0, 0),
       biasStride: 4 * sizes.keys,
-      table: this.#table === 0 ? 0 : this.#table + 4 * (head * this.distances().length + sizes.queries - 1),
+      table: this.#tableAt(head),
     };
+  }
+
+  /** Where a head's bias of j − i = 0 lies. */
+  #tableAt(head: number): number {
+    const table = this.#stored?.table;
+    if (table !== undefined) {
+      return table.address + 4 * (head * table.length + table.origin - (this.inputs.offset ?? 0));
+    }
+    return this.#table === 0
+      ? 0
+      : this.#table + 4 * (head * this.distances().length + this.sizes.queries - 1);
   }
 
   /** Runs a phase of tasks. */
@@ -372,8 +399,10 @@ export class KernelCall {
         };
       }),
     );
-    this.run("packKeys", blocks);
-    if (needs("k2")) this.run("keyNorms", blocks);
+    if (this.#stored === undefined) {
+      this.run("packKeys", blocks);
+      if (needs("k2")) this.run("keyNorms", blocks);
+    }
     if (!needs("q2")) return;
     this.run(
       "queryNorms",
