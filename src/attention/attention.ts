@@ -191,7 +191,8 @@ function requireKnownExtras({ normaliser }: Composition, extras: readonly ExtraO
   );
 }
 
-function requirePositionInside({ position }: Composition): void {
+/** Refuses positions that are added before attention. */
+export function requirePositionInside({ position }: Composition): void {
   if (position.place !== "embedding") return;
   throw new UnsupportedError(
     "position-outside",

@@ -493,6 +493,7 @@
   (export "queryNorms" (func $queryNorms))
   (export "keyNorms" (func $keyNorms))
   (export "forward" (func $forward))
+  (export "joinParts" (func $joinParts))
   (export "rowTerms" (func $rowTerms))
   (export "scores" (func $scores))
   (export "delta" (func $delta))

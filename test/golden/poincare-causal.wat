@@ -1131,6 +1131,7 @@
   (export "queryNorms" (func $queryNorms))
   (export "keyNorms" (func $keyNorms))
   (export "forward" (func $forward))
+  (export "joinParts" (func $joinParts))
   (export "scores" (func $scores))
   (export "delta" (func $delta))
   (export "backward" (func $backward))

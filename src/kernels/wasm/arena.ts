@@ -1,9 +1,10 @@
 /**
  * @file The one memory of an engine: a call takes places from it and gives all of them back at its end, so that the
- * memory grows to the largest call and no further.
+ * memory grows to the largest call and no further. Below the places of calls lie those that are kept between calls.
  */
 import { UnsupportedError } from "../../base/errors.ts";
 import { mostPages } from "./emit-kernel.ts";
+import { KeptPlaces } from "./kept-places.ts";
 import { controlBytes } from "./thread-control.ts";
 
 const pageBytes = 65_536;
@@ -16,7 +17,8 @@ const slackBytes = 4 * pageBytes;
 export class Arena {
   readonly memory: WebAssembly.Memory;
   /** The first bytes belong to the threads. */
-  #next: number = Math.ceil(controlBytes / lineBytes) * lineBytes;
+  readonly #kept = new KeptPlaces(inLines(controlBytes));
+  #next: number = this.#kept.end;
   #floats: Float32Array;
   #integers: Int32Array;
   #doubles: Float64Array;
@@ -60,10 +62,44 @@ export class Arena {
    */
   take(bytes: number): number {
     const address = this.#next;
-    const end = address + Math.ceil(bytes / lineBytes) * lineBytes;
+    const end = address + inLines(bytes);
     this.reserve(end);
     this.#next = end;
     return address;
+  }
+
+  /**
+   * The address of `bytes` fresh bytes that stay taken until {@link release}. Not to be asked for inside a call, whose
+   * places lie above.
+   *
+   * @throws UnsupportedError `memory` when more than 4 GiB would be needed
+   */
+  keep(bytes: number): number {
+    this.#requireIdle();
+    const address = this.#kept.take(inLines(bytes));
+    try {
+      this.reserve(this.#kept.end);
+    } catch (error) {
+      this.#kept.giveBack(address);
+      throw error;
+    }
+    this.#next = this.#kept.end;
+    return address;
+  }
+
+  /** Gives back what was kept. Not inside a call. */
+  release(address: number): void {
+    this.#requireIdle();
+    this.#kept.giveBack(address);
+    this.#next = this.#kept.end;
+  }
+
+  #requireIdle(): void {
+    if (this.#next === this.#kept.end) return;
+    throw new UnsupportedError(
+      "memory",
+      "Cannot keep or release memory inside a call as the places of the call lie above it: a call is running. Wait for its end",
+    );
   }
 
   /** Grows the memory to hold the first `bytes` bytes and a margin. */
@@ -80,11 +116,13 @@ export class Arena {
     [this.#floats, this.#integers, this.#doubles, this.#bytes] = viewsOf(this.memory.buffer);
   }
 
-  /** Overwrites all memory beyond the mark, so that a test sees what is read before it is written. */
+  /** Overwrites all memory beyond the mark, nothing that is kept, so that a test sees what is read before it is written. */
   poison(): void {
     this.#floats.fill(Number.NaN, this.#next / 4);
   }
 }
+
+const inLines = (bytes: number): number => Math.ceil(bytes / lineBytes) * lineBytes;
 
 function tooLarge(bytes: number): UnsupportedError {
   return new UnsupportedError(

@@ -5,6 +5,7 @@ import { backwardPass } from "./backward-kernel.ts";
 import { slopeProgram } from "./slopes-kernel.ts";
 import { rowTermFunction } from "./finish-rows.ts";
 import { rowTilePass } from "./forward-kernel.ts";
+import { joinPartsFunction } from "./join-parts.ts";
 import { type KernelSpec } from "./kernel-spec.ts";
 import { type Emission } from "./pair-code.ts";
 import { preparationFunctions } from "./preparation-kernel.ts";
@@ -21,6 +22,7 @@ export const tasks = [
   "keyNorms",
   "select",
   "forward",
+  "joinParts",
   "rowTerms",
   "scores",
   "delta",
@@ -85,6 +87,7 @@ export function emitKernel(spec: KernelSpec): EmittedKernel {
     ...scores.functions,
     ...(spec.selects ? rowTilePass("select", "select", forward, scores, emission).functions : []),
     ...rowTilePass("forward", "weigh", forward, scores, emission).functions,
+    joinPartsFunction(forward, emission),
     ...(rowTerm === undefined ? [] : [rowTermFunction(rowTerm, emission)]),
     ...rowTilePass("scores", "store", full, scores, emission).functions,
     ...backwardPass(scores, emission).functions,

@@ -8,6 +8,7 @@ import {
   type FunctionBuilder,
   i32,
   i32x4,
+  type Integer,
   type Local,
   type Value,
   type WasmFunction,
@@ -26,8 +27,10 @@ import { type ScoreProgram } from "./score-program.ts";
 import { type ScoreTile } from "./score-tile.ts";
 import { field } from "./scratch.ts";
 import { finishRows } from "./finish-rows.ts";
+import { storePart } from "./join-parts.ts";
 import { winFunction } from "./max-plus-kernel.ts";
 import { selectRows } from "./select-rows.ts";
+import { startRows } from "./start-rows.ts";
 import { expOfNonPositive, vectorOperations } from "./vector-math.ts";
 
 const minusInfinity = (): Value => f32x4.constant(-Infinity);
@@ -50,20 +53,20 @@ export function rowTilePass(
   const whole = needsMask ? undefined : tileFunction(`${name}Whole`, purpose, program, emission, false);
   const partial = tileFunction(`${name}Partial`, purpose, program, emission, true);
   const isMaxplus = spec.weighing === "maxplus";
-  const join =
-    purpose === "weigh" && !isMaxplus
-      ? tileProduct(spec.relaxed, {
-          name: "joinValues",
-          comment: "o_i = f_i·o_i + Σ_j p_ij·v_j",
-          a: { row: tileKeys, step: 1 },
-          b: { step: spec.paddedValueWidth, panel: 8 },
-          c: { row: spec.paddedValueWidth },
-          steps: "given",
-          columns: spec.paddedValueWidth,
-          start: spec.weighing === "softmax" ? "scale" : "add",
-          step: "multiply",
-        })
-      : undefined;
+  const joinOf = (rowsAtOnce: 1 | 4): WasmFunction =>
+    tileProduct(spec.relaxed, {
+      name: rowsAtOnce === 1 ? "joinValuesOfOne" : "joinValues",
+      comment: "o_i = f_i·o_i + Σ_j p_ij·v_j",
+      a: { row: tileKeys, step: 1 },
+      b: { step: spec.paddedValueWidth, panel: 8 },
+      c: { row: spec.paddedValueWidth },
+      steps: "given",
+      columns: spec.paddedValueWidth,
+      start: spec.weighing === "softmax" ? "scale" : "add",
+      step: "multiply",
+      rows: rowsAtOnce,
+    });
+  const joins = purpose === "weigh" && !isMaxplus ? ([joinOf(4), joinOf(1)] as const) : undefined;
   const win = purpose === "weigh" && isMaxplus ? winFunction(emission) : undefined;
   const comment =
     purpose === "weigh"
@@ -75,22 +78,13 @@ export function rowTilePass(
     const rows = b.let("rows", field(record, "rows"));
     const firstRow = b.let("firstRow", field(record, "firstRow"));
     const paddedRows = b.let("paddedRows", i32.and(i32.add(rows, 3), -4));
+    const isSingle = b.let("isSingle", i32.equal(rows, 1));
     const limit = b.let("limit", field(record, "limit"));
     const query = b.let("query", i32.add(field(record, "query"), i32.mul(firstRow, 4 * spec.rowWidth)));
     const out = b.local("i32", "out");
     if (purpose === "weigh") {
       b.set(out, i32.add(field(record, "out"), i32.mul(firstRow, 4 * spec.paddedValueWidth)));
-      startRows(b, emission, scratch, out, paddedRows);
-      if (isMaxplus) {
-        const winner = b.let(
-          "winner",
-          i32.add(field(record, "winner"), i32.mul(firstRow, 4 * spec.paddedValueWidth)),
-        );
-        const slot = b.local("i32", "slot");
-        b.for(slot, 0, i32.mul(paddedRows, 4 * spec.paddedValueWidth), 16, () => {
-          b.store(i32.add(winner, slot), f32x4.bits(-1));
-        });
-      }
+      startRows(b, emission, { record, scratch, out, rows: paddedRows, firstRow });
     }
     if (rowValues !== undefined) b.call(rowValues, record, scratch, firstRow, paddedRows);
     const entryAt = b.let("entryAt", field(record, "tiles"));
@@ -104,7 +98,7 @@ export function rowTilePass(
         const left = b.let("left", i32.sub(limit, firstKey));
         const columns = b.let("columns", i32.and(i32.add(i32.min(left, tileKeys), 7), -8));
         const packed = i32.add(field(record, "packedKey"), i32.mul(firstKey, 4 * spec.rowWidth));
-        scores.fill(b, scratch, query, packed, paddedRows, columns);
+        scores.fill(b, scratch, query, packed, paddedRows, columns, isSingle);
         if (keyValues !== undefined) b.call(keyValues, record, scratch, firstKey, columns);
         const maskNumber = b.let("maskNumber", i32.load(at, 4));
         const bits = b.let(
@@ -124,38 +118,34 @@ export function rowTilePass(
         }
         b.set(seen, i32.add(seen, tileKeys));
         if (win !== undefined) b.call(win, record, scratch, firstKey, rows, columns, out, firstRow);
-        if (join !== undefined) {
+        if (joins !== undefined) {
           const values = i32.add(field(record, "value"), i32.mul(firstKey, 4 * spec.paddedValueWidth));
           const factors = i32.add(scratch, layout.factor);
-          b.call(join, i32.add(scratch, layout.inner[0]), values, out, paddedRows, 0, columns, factors);
+          const [ofFour, ofOne] = joins;
+          const join = (callee: WasmFunction, count: Integer): void =>
+            b.call(callee, i32.add(scratch, layout.inner[0]), values, out, count, 0, columns, factors);
+          b.if(
+            isSingle,
+            () => join(ofOne, 1),
+            () => join(ofFour, paddedRows),
+          );
         }
       });
     });
-    if (purpose === "weigh") finishRows(b, emission, program, { record, scratch, out, rows, firstRow });
+    if (purpose === "weigh") {
+      const part = b.let("part", field(record, "part"));
+      b.if(
+        part,
+        () => storePart(b, emission, { scratch, part, paddedRows }),
+        () => finishRows(b, emission, program, { record, scratch, out, rows, firstRow }),
+      );
+    }
     if (purpose === "select") selectRows(b, emission, { record, scratch, rows, firstRow, seen, entryAt });
   });
-  const functions = [rowValues, keyValues, whole, partial, join, win, entry].filter(
+  const functions = [rowValues, keyValues, whole, partial, ...(joins ?? []), win, entry].filter(
     (one) => one !== undefined,
   );
   return { entry, functions };
-}
-
-function startRows(
-  b: FunctionBuilder,
-  { spec, layout }: Emission,
-  scratch: Local,
-  out: Local,
-  rows: Local,
-): void {
-  const at = b.local("i32", "at");
-  b.for(at, 0, i32.mul(rows, 4), 16, () => {
-    const place = b.let("place", i32.add(scratch, at));
-    b.store(place, minusInfinity(), layout.maximum);
-    b.store(place, f32x4.constant(0), layout.sum);
-  });
-  b.for(at, 0, i32.mul(rows, 4 * spec.paddedValueWidth), 16, () => {
-    b.store(i32.add(out, at), spec.weighing === "maxplus" ? minusInfinity() : f32x4.constant(0));
-  });
 }
 
 /** `name(record, scratch, firstKey, rows, columns, bits, firstRow, seen)`: scores of one tile, and what the pass makes of them. */

@@ -7,10 +7,12 @@ import {
   type ExtraOutput,
 } from "../../attention/index.ts";
 import { sizeOf, type Tensor } from "../../base/tensor.ts";
+import { type Arena } from "./arena.ts";
 import { type WasmEngine } from "./engine.ts";
 import { backwardOf } from "./backward-call.ts";
-import { type CallOptions, KernelCall } from "./kernel-call.ts";
+import { KernelCall } from "./kernel-call.ts";
 import { addCopies, joinCopies } from "./row-copies.ts";
+import { runForward } from "./split-keys.ts";
 import { requireSupported } from "./supported.ts";
 import { finishRows } from "./value-rows.ts";
 
@@ -40,24 +42,33 @@ export function fusedForward(
   extras: readonly ExtraOutput[] = [],
 ): FusedResult {
   requireSupported(composition);
-  const showsPairs = extras.includes("scores") || extras.includes("weights");
-  return inCall(engine, composition, inputs, { showsPairs }, (call) => {
-    call.prepareKeys();
-    select(call);
-    join(call);
-    const { batch, heads, queries } = call.sizes;
-    const state = stateOf(call);
-    const out = rowsOut(call, state.joined);
-    const lse = extras.includes("lse") ? lseOf(call) : undefined;
-    const scores = showsPairs ? scoresOf(call) : undefined;
-    return {
-      out,
-      state,
-      ...(lse === undefined ? {} : { lse: { data: lse, shape: [batch, heads, queries] } }),
-      ...(scores !== undefined && extras.includes("scores") ? { scores } : {}),
-      ...(scores !== undefined && extras.includes("weights") ? { weights: weightsOf(call, scores) } : {}),
-    };
-  });
+  return inCall(
+    engine.arena,
+    () => new KernelCall(engine, composition, inputs, { showsPairs: showsPairs(extras) }),
+    (call) => forwardOf(call, extras),
+  );
+}
+
+const showsPairs = (extras: readonly ExtraOutput[]): boolean =>
+  extras.includes("scores") || extras.includes("weights");
+
+/** The forward pass of a call. */
+export function forwardOf(call: KernelCall, extras: readonly ExtraOutput[]): FusedResult {
+  call.prepareKeys();
+  select(call);
+  join(call);
+  const { batch, heads, queries } = call.sizes;
+  const state = stateOf(call);
+  const out = rowsOut(call, state.joined);
+  const lse = extras.includes("lse") ? lseOf(call) : undefined;
+  const scores = showsPairs(extras) ? scoresOf(call) : undefined;
+  return {
+    out,
+    state,
+    ...(lse === undefined ? {} : { lse: { data: lse, shape: [batch, heads, queries] } }),
+    ...(scores !== undefined && extras.includes("scores") ? { scores } : {}),
+    ...(scores !== undefined && extras.includes("weights") ? { weights: weightsOf(call, scores) } : {}),
+  };
 }
 
 /** What a backward pass may be told. */
@@ -81,7 +92,8 @@ export function fusedBackward(
   { state, learned }: BackwardOptions = {},
 ): AttentionGradients {
   requireSupported(composition);
-  return inCall(engine, composition, inputs, learned === undefined ? {} : { learned }, (call) => {
+  const makeCall = (): KernelCall => new KernelCall(engine, composition, inputs, { learned });
+  return inCall(engine.arena, makeCall, (call) => {
     const { spec } = call.kernel;
     call.prepareKeys();
     select(call);
@@ -94,18 +106,13 @@ export function fusedBackward(
   });
 }
 
-function inCall<T>(
-  engine: WasmEngine,
-  composition: Composition,
-  inputs: AttentionInputs<Tensor>,
-  options: CallOptions,
-  run: (call: KernelCall) => T,
-): T {
-  const mark = engine.arena.mark;
+/** Runs a call and gives its memory back. */
+export function inCall<T>(arena: Arena, makeCall: () => KernelCall, run: (call: KernelCall) => T): T {
+  const mark = arena.mark;
   try {
-    return run(new KernelCall(engine, composition, inputs, options));
+    return run(makeCall());
   } finally {
-    engine.arena.giveBack(mark);
+    arena.giveBack(mark);
   }
 }
 
@@ -115,7 +122,7 @@ function select(call: KernelCall): void {
 
 /** Sums of all rows; those of a row's copies are joined into the row's own. */
 function join(call: KernelCall): void {
-  call.run("forward", call.rowTileRecords(call.kernel.forward));
+  runForward(call, call.rowTileRecords(call.kernel.forward));
   if (call.rearrangement === undefined) return;
   const { rows } = call.rearrangement;
   const { spec } = call.kernel;

@@ -17,15 +17,14 @@ type Sizes = readonly [rows: number, width: number, hidden: number];
 function makeInputs([rows, width, hidden]: Sizes, hasGate: boolean): FeedForwardInputs {
   const stream = random("feed-forward", rows, width, hidden);
   const make = (shape: readonly [number, number], deviation: number): Tensor => ({
-    data: stream.normals(shape[0] * shape[1], deviation) as unknown as Float32Array,
+    data: stream.normals(shape[0] * shape[1], deviation),
     shape,
   });
-  const narrow = ({ data, shape }: Tensor): Tensor => ({ data: Float32Array.from(data), shape });
   return {
-    x: narrow(make([rows, width], 1)),
-    ...(hasGate ? { gate: narrow(make([hidden, width], width ** -0.5)) } : {}),
-    up: narrow(make([hidden, width], width ** -0.5)),
-    down: narrow(make([width, hidden], hidden ** -0.5)),
+    x: make([rows, width], 1),
+    ...(hasGate ? { gate: make([hidden, width], width ** -0.5) } : {}),
+    up: make([hidden, width], width ** -0.5),
+    down: make([width, hidden], hidden ** -0.5),
   };
 }
 

@@ -20,6 +20,14 @@ export {
   type FusedResult,
   fusedForward,
 } from "./fused-attention.ts";
+export { type CacheSizes } from "./cache-checks.ts";
+export {
+  type CacheCall,
+  type CacheOptions,
+  type CacheResult,
+  KeyValueCache,
+  wasmCache,
+} from "./key-value-cache.ts";
 export { openEngine, type OpenEngineOptions } from "./open-engine.ts";
 export { type FeedForwardInputs, fusedFeedForward, fusedFeedForwardBackward } from "./fused-feed-forward.ts";
 export { wasmBackend } from "./wasm-backend.ts";

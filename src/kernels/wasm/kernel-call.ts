@@ -15,12 +15,14 @@ import { type CompiledKernel, taskNumber, type WasmEngine } from "./engine.ts";
 import { type Task } from "./emit-kernel.ts";
 import { guard, roundUp, sigmoidBias, tileKeys, tileRows } from "./kernel-spec.ts";
 import { liftRows, type RowLift, rowLift } from "./lift-rows.ts";
-import { turnSigns, turnTable, turnWidth } from "./rotation-kernel.ts";
+import { turnSigns, turnTable, turnWidth } from "./rotation.ts";
 import { headTable, type ScoreProgram } from "./score-program.ts";
 import { recordBytes, type RecordField, recordFields } from "./scratch.ts";
 import { callPlan } from "./call-plan.ts";
 import { type Rearrangement } from "./rearrange.ts";
 import { copyRows } from "./row-copies.ts";
+import { type RowPlaces } from "./stored-rows.ts";
+import { type TablePlace } from "./stored-table.ts";
 import { type TilePlan } from "./tile-plan.ts";
 import { liftValues, type ValueLayout } from "./value-rows.ts";
 
@@ -39,12 +41,22 @@ export interface HeadRows {
   readonly valueRows: number;
 }
 
+/** Keys and values that lie in the memory already, and what was decided when they were written. */
+export interface StoredKeys extends RowPlaces {
+  readonly parameters: Readonly<Record<string, Tensor64>>;
+  /** The length that centres xPos. */
+  readonly rotationLength: number;
+  readonly table: TablePlace | undefined;
+}
+
 /** What a call is told beside its inputs. */
 export interface CallOptions {
   /** Names of the parameters whose gradients are asked for; all when absent. */
-  readonly learned?: readonly string[];
+  readonly learned?: readonly string[] | undefined;
   /** Whether scores of all pairs are asked for. */
   readonly showsPairs?: boolean;
+  /** Keys and values in place of those of the inputs, of which only the shapes count then. */
+  readonly stored?: StoredKeys;
 }
 
 const mostRowsPerTask = 1024;
@@ -89,19 +101,21 @@ export class KernelCall {
   readonly #scratchBytes: number;
   readonly #tables = new Map<ScoreProgram, number>();
   readonly #start: number;
+  readonly #stored: StoredKeys | undefined;
 
   constructor(
     engine: WasmEngine,
     composition: Composition,
     inputs: AttentionInputs<Tensor>,
-    { learned, showsPairs = false }: CallOptions = {},
+    { learned, showsPairs = false, stored }: CallOptions = {},
   ) {
     const { arena } = engine;
     this.engine = engine;
     this.composition = composition;
     this.inputs = inputs;
     this.sizes = sizesOf(inputs);
-    this.parameters = resolveParameters(composition, this.sizes, inputs.parameters);
+    this.#stored = stored;
+    this.parameters = stored?.parameters ?? resolveParameters(composition, this.sizes, inputs.parameters);
     const { batch, heads, keyHeads, queries, keys, width, valueWidth } = this.sizes;
     const { similarity, position, aggregation } = composition;
     const { mask, bias, offset = 0 } = inputs;
@@ -129,22 +143,23 @@ export class KernelCall {
     });
     const shape = { segments: spec.segments, width, rowWidth: spec.rowWidth };
     const lifted = { hasMetric: ownKeys, turnsInKernel: spec.rotation !== undefined };
+    const length = stored?.rotationLength ?? keys;
     this.#places = {
-      query: { first: offset, count: queries, length: keys },
-      key: { first: 0, count: keys, length: keys },
+      query: { first: offset, count: queries, length },
+      key: { first: 0, count: stored === undefined ? keys : 0, length },
     };
     this.lifts = {
       query: rowLift("query", shape, position, this.#places.query, lifted),
       key: rowLift("key", shape, position, this.#places.key, lifted),
     };
-    const { tiles, rearrangement } = callPlan(this, this.sizes, showsPairs);
+    const { tiles, rearrangement } = callPlan(this, this.sizes, showsPairs || stored !== undefined);
     this.rearrangement = rearrangement;
     this.virtual = {
       queries: rearrangement?.rows.length ?? queries,
       keys: rearrangement?.keys.length ?? keys,
     };
     this.paddedQueries = roundUp(this.virtual.queries, 4);
-    this.paddedKeys = roundUp(this.virtual.keys, 8);
+    this.paddedKeys = stored?.rows ?? roundUp(this.virtual.keys, 8);
     this.#start = arena.mark;
 
     const keyCount = batch * (ownKeys ? heads : keyHeads);
@@ -152,11 +167,11 @@ export class KernelCall {
     const queryRows = batch * heads * this.paddedQueries;
     const floats = (count: number): number => arena.take(4 * count);
     this.query = floats(queryRows * spec.rowWidth);
-    this.key = floats(keyCount * this.paddedKeys * spec.rowWidth);
-    this.packedKey = floats(keyCount * this.paddedKeys * spec.rowWidth);
-    this.value = floats(valueCount * this.paddedKeys * spec.paddedValueWidth);
+    this.key = stored === undefined ? floats(keyCount * this.paddedKeys * spec.rowWidth) : 0;
+    this.packedKey = stored?.packedKey ?? floats(keyCount * this.paddedKeys * spec.rowWidth);
+    this.value = stored?.value ?? floats(valueCount * this.paddedKeys * spec.paddedValueWidth);
     this.queryNorm = floats(queryRows * spec.segments.length);
-    this.keyNorm = floats(keyCount * this.paddedKeys * spec.segments.length);
+    this.keyNorm = stored?.keyNorm ?? floats(keyCount * this.paddedKeys * spec.segments.length);
     this.out = floats(queryRows * spec.paddedValueWidth);
     this.logSumExp = floats(queryRows);
     this.winner = spec.weighing === "maxplus" ? floats(queryRows * spec.paddedValueWidth) : 0;
@@ -170,7 +185,7 @@ export class KernelCall {
     if (bias !== undefined) arena.floats.set(bias.data, this.#bias / 4);
     this.#mask = mask === undefined ? 0 : arena.take(mask.data.length + tileKeys);
     if (mask !== undefined) arena.bytes.set(mask.data, this.#mask);
-    this.#table = this.#copyTable();
+    this.#table = stored === undefined ? this.#copyTable() : 0;
     const widestList = Math.max(1, ...rowTileCounts(this.plan));
     this.#scratchBytes = roundUp(
       layout.bytes + (spec.selects ? 4 * tileRows * tileKeys * widestList : 0),
@@ -231,6 +246,13 @@ export class KernelCall {
         this.rootMetric(head),
       );
     }
+    const queryPlaces = heads.map(
+      ({ number }) => ["query", this.query + 4 * number * paddedQueries * rowWidth] as const,
+    );
+    if (this.#stored !== undefined) {
+      this.turn("forth", queryPlaces);
+      return;
+    }
     for (const [keyRows, rows] of keyHeads) {
       const target = rowsAt(this.key, keyRows, paddedKeys, rowWidth);
       const source = part(inputs.k.data, shared(rows), keys * width);
@@ -241,7 +263,7 @@ export class KernelCall {
       liftValues(part(inputs.v.data, shared(rows), keys * valueWidth), target, this.valueLayout(rows.head));
     }
     this.turn("forth", [
-      ...heads.map(({ number }) => ["query", this.query + 4 * number * paddedQueries * rowWidth] as const),
+      ...queryPlaces,
       ...[...keyHeads.keys()].map((row) => ["key", this.key + 4 * row * paddedKeys * rowWidth] as const),
     ]);
     if (rearrangement === undefined) return;
@@ -402,8 +424,19 @@ export class KernelCall {
       maskStride: sizes.keys,
       bias: bias === undefined ? 0 : this.#bias + 4 * pairPlace(bias.shape, batch, head, 0, 0),
       biasStride: 4 * sizes.keys,
-      table: this.#table === 0 ? 0 : this.#table + 4 * (head * this.distances().length + sizes.queries - 1),
+      table: this.#tableAt(head),
     };
+  }
+
+  /** Where a head's bias of j − i = 0 lies. */
+  #tableAt(head: number): number {
+    const table = this.#stored?.table;
+    if (table !== undefined) {
+      return table.address + 4 * (head * table.length + table.origin - (this.inputs.offset ?? 0));
+    }
+    return this.#table === 0
+      ? 0
+      : this.#table + 4 * (head * this.distances().length + this.sizes.queries - 1);
   }
 
   /** Runs a phase of tasks. */
@@ -450,8 +483,10 @@ export class KernelCall {
         };
       }),
     );
-    this.run("packKeys", blocks);
-    if (needs("k2")) this.run("keyNorms", blocks);
+    if (this.#stored === undefined) {
+      this.run("packKeys", blocks);
+      if (needs("k2")) this.run("keyNorms", blocks);
+    }
     if (!needs("q2")) return;
     this.run(
       "queryNorms",

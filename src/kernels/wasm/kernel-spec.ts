@@ -7,7 +7,7 @@ import { type Composition } from "../../attention/index.ts";
 import { constantOf } from "../../score/expression.ts";
 import { type Expression, splitRowTerm, variable, variablesOf } from "../../score/index.ts";
 import { simplifyScore } from "./simplify-score.ts";
-import { type RotationSpec, rotationSpec } from "./rotation-kernel.ts";
+import { type RotationSpec, rotationSpec } from "./rotation.ts";
 import { guards, type InnerName, isKeyVariable } from "../../similarities/index.ts";
 
 /** Rows of a query tile and keys of a key tile: with D = 64 the tiles of one step stay in the first two caches. */

@@ -1,6 +1,8 @@
 /**
  * @file The register tile that all matrix products of a kernel go through: C[4 rows × 8 lanes] ⊕= Σ_k A[m, k] ⊗ B[k, n], A read
  * from any two strides and spread over lanes, B as rows of eight lanes. 8 sums, 2 rows of B, 4 of A and 1 splat fill 15 of 16 registers.
+ * A single row has a tile of its own, C[1 × 32]: the same 8 sums, each number summed in the same order, and every number
+ * of B used as it is loaded.
  */
 import {
   defineFunction,
@@ -8,7 +10,6 @@ import {
   type FunctionBuilder,
   i32,
   type Integer,
-  type Local,
   type Value,
   type WasmFunction,
 } from "./assembler.ts";
@@ -30,10 +31,13 @@ export interface TileProduct {
   /** What C holds before: nothing, numbers to add to, or numbers to multiply by a factor per row first. */
   readonly start: "zero" | "add" | "scale";
   readonly step: Step;
+  /** Rows of C computed at once: 4 when absent. */
+  readonly rows?: keyof typeof vectorsOfTile;
 }
 
-const rowsPerTile = 4;
-const vectorsPerTile = 2;
+/** Vectors of C side by side in a tile, by its rows: eight sums either way. */
+const vectorsOfTile = { 1: 8, 4: 2 } as const;
+const lanes = 4;
 const unrolled = 4;
 
 const steps: Readonly<Record<Step, (b: FunctionBuilder, a: Value, row: Value, sum: Value) => Value>> = {
@@ -42,11 +46,12 @@ const steps: Readonly<Record<Step, (b: FunctionBuilder, a: Value, row: Value, su
 };
 
 /**
- * The function `name(a, b, c, rows, columns, steps, factors)`: rows of C are computed four at a time, `factors` are those of
- * `start: "scale"`.
+ * The function `name(a, b, c, rows, columns, steps, factors)`: rows of C are computed four at a time, or one by one;
+ * `factors` are those of `start: "scale"`.
  */
 export function tileProduct(relaxed: boolean, product: TileProduct): WasmFunction {
   const { name, comment, a, b: right, c, steps: stepCount, columns: columnCount, start, step } = product;
+  const rowsPerTile = product.rows ?? 4;
   return defineFunction(
     name,
     comment,
@@ -61,50 +66,70 @@ export function tileProduct(relaxed: boolean, product: TileProduct): WasmFunctio
       const bAt = b.local("i32", "bAt");
       const k = b.local("i32", "k");
       const cAt = b.local("i32", "cAt");
-      const sums = Array.from({ length: rowsPerTile * vectorsPerTile }, (_, index) =>
-        b.local("v128", `sum${Math.floor(index / vectorsPerTile)}${index % vectorsPerTile}`),
+      const widest = vectorsOfTile[rowsPerTile];
+      const allSums = Array.from({ length: rowsPerTile * widest }, (_, index) =>
+        b.local("v128", `sum${Math.floor(index / widest)}${index % widest}`),
       );
-      const low = b.local("v128", "b0");
-      const high = b.local("v128", "b1");
+      // Numbers of B that several rows use are held; a single row uses them as they come.
+      const held = rowsPerTile === 1 ? undefined : [b.local("v128", "b0"), b.local("v128", "b1")];
       const splat = b.local("v128", "a");
-      const rowVectors = [0, 1, 2, 3].map((m) => b.local("v128", `a${m}`));
-      b.for(column, 0, columnCount === "given" ? columns : columnCount, 8, () => {
+      const rowVectors = [0, 1, 2, 3].slice(0, rowsPerTile).map((m) => b.local("v128", `a${m}`));
+
+      /** All rows of C, in the columns of one tile of so many vectors. */
+      const block = (vectors: number): void => {
+        const sums = allSums.slice(0, rowsPerTile * vectors);
+        const places = sums.map((_, index) => ({
+          row: Math.floor(index / vectors),
+          vector: index % vectors,
+        }));
+        const rightOf = (vector: number, at: number): Value => {
+          const panel = 4 * right.panel * (vector >> 1);
+          return f32x4.load(bAt, 4 * at * right.step + panel + 16 * (vector & 1));
+        };
+        const one = (at: number, spread: (m: number) => Value): void => {
+          held?.forEach((vector, index) => b.set(vector, rightOf(index, at)));
+          for (let m = 0; m < rowsPerTile; m++) {
+            b.set(splat, spread(m));
+            for (let vector = 0; vector < vectors; vector++) {
+              const sum = sums[m * vectors + vector];
+              b.set(sum, steps[step](b, splat, held?.[vector] ?? rightOf(vector, at), sum));
+            }
+          }
+        };
+        const four = (): void => {
+          // Where one load reads four numbers of A, lanes are spread by shuffles: fewer loads, which are what limits.
+          const isAlong = a.step === 1;
+          if (isAlong) rowVectors.forEach((vector, m) => b.set(vector, f32x4.load(aAt, 4 * m * a.row)));
+          for (let at = 0; at < unrolled; at++) {
+            if (!isAlong) b.set(rowVectors[0], f32x4.load(aAt, 4 * at * a.step));
+            one(at, (m) => {
+              const [source, lane] = isAlong ? [rowVectors[m], at] : [rowVectors[0], m];
+              return f32x4.shuffle(source, source, [lane, lane, lane, lane]);
+            });
+          }
+        };
+        const canShuffle = relaxed && (a.step === 1 || a.row === 1);
+        const many = (count: number): void => {
+          if (canShuffle && count === unrolled) four();
+          else {
+            for (let at = 0; at < count; at++)
+              one(at, (m) => f32x4.splatAt(aAt, 4 * (m * a.row + at * a.step)));
+          }
+        };
         b.set(aRow, aStart);
         b.for(row, 0, rows, rowsPerTile, () => {
           b.set(cAt, i32.add(cStart, i32.add(i32.mul(row, 4 * c.row), i32.mul(column, 4))));
-          emitStart(b, start, sums, cAt, c.row, i32.add(factors, i32.mul(row, 4)));
+          const factorsAt = i32.add(factors, i32.mul(row, 4));
+          places.forEach((place, index) => {
+            b.set(
+              sums[index],
+              startOf(start, f32x4.load(cAt, 4 * c.row * place.row + 16 * place.vector), () =>
+                f32x4.splatAt(factorsAt, 4 * place.row),
+              ),
+            );
+          });
           b.set(aAt, aRow);
           b.set(bAt, bPanel);
-          const one = (at: number): void => {
-            b.set(low, f32x4.load(bAt, 4 * at * right.step));
-            b.set(high, f32x4.load(bAt, 4 * at * right.step + 16));
-            for (let m = 0; m < rowsPerTile; m++) {
-              b.set(splat, f32x4.splatAt(aAt, 4 * (m * a.row + at * a.step)));
-              b.set(sums[2 * m], steps[step](b, splat, low, sums[2 * m]));
-              b.set(sums[2 * m + 1], steps[step](b, splat, high, sums[2 * m + 1]));
-            }
-          };
-          const four = (): void => {
-            // Where one load reads four numbers of A, lanes are spread by shuffles: fewer loads, which are what limits.
-            const along = a.step === 1 ? rowVectors : undefined;
-            along?.forEach((vector, m) => b.set(vector, f32x4.load(aAt, 4 * m * a.row)));
-            for (let at = 0; at < unrolled; at++) {
-              b.set(low, f32x4.load(bAt, 4 * at * right.step));
-              b.set(high, f32x4.load(bAt, 4 * at * right.step + 16));
-              if (along === undefined) b.set(rowVectors[0], f32x4.load(aAt, 4 * at * a.step));
-              for (let m = 0; m < rowsPerTile; m++) {
-                const [source, lane] = along === undefined ? [rowVectors[0], m] : [along[m], at];
-                b.set(splat, f32x4.shuffle(source, source, [lane, lane, lane, lane]));
-                b.set(sums[2 * m], steps[step](b, splat, low, sums[2 * m]));
-                b.set(sums[2 * m + 1], steps[step](b, splat, high, sums[2 * m + 1]));
-              }
-            }
-          };
-          const canShuffle = relaxed && (a.step === 1 || a.row === 1);
-          const many = (count: number): void => {
-            if (canShuffle && count === unrolled) four();
-            else for (let at = 0; at < count; at++) one(at);
-          };
           const whole: Integer = stepCount === "given" ? givenSteps : stepCount - (stepCount % unrolled);
           b.for(k, 0, whole, unrolled, () => {
             many(unrolled);
@@ -112,30 +137,34 @@ export function tileProduct(relaxed: boolean, product: TileProduct): WasmFunctio
             b.set(bAt, i32.add(bAt, 4 * unrolled * right.step));
           });
           if (stepCount !== "given") many(stepCount % unrolled);
-          sums.forEach((sum, index) => {
-            b.store(cAt, sum, 4 * c.row * Math.floor(index / vectorsPerTile) + 16 * (index % vectorsPerTile));
+          places.forEach((place, index) => {
+            b.store(cAt, sums[index], 4 * c.row * place.row + 16 * place.vector);
           });
           b.set(aRow, i32.add(aRow, 4 * rowsPerTile * a.row));
         });
-        b.set(bPanel, i32.add(bPanel, 4 * right.panel));
-      });
+        b.set(bPanel, i32.add(bPanel, (4 * right.panel * vectors) / 2));
+      };
+
+      const width = lanes * widest;
+      if (columnCount === "given") {
+        if (width === 8) {
+          b.for(column, 0, columns, width, () => block(widest));
+          return;
+        }
+        const whole = b.let("whole", i32.and(columns, -width));
+        b.for(column, 0, whole, width, () => block(widest));
+        b.for(column, whole, columns, 8, () => block(2));
+        return;
+      }
+      const rest = columnCount % width;
+      b.for(column, 0, columnCount - rest, width, () => block(widest));
+      if (rest > 0) b.for(column, columnCount - rest, columnCount, rest, () => block(rest / lanes));
     },
   );
 }
 
-function emitStart(
-  b: FunctionBuilder,
-  start: TileProduct["start"],
-  sums: readonly Local[],
-  cAt: Value,
-  cRow: number,
-  factorsAt: Value,
-): void {
-  const held = (index: number): Value =>
-    f32x4.load(cAt, 4 * cRow * Math.floor(index / vectorsPerTile) + 16 * (index % vectorsPerTile));
-  sums.forEach((sum, index) => {
-    if (start === "zero") b.set(sum, f32x4.constant(0));
-    else if (start === "add") b.set(sum, held(index));
-    else b.set(sum, f32x4.mul(held(index), f32x4.splatAt(factorsAt, 4 * Math.floor(index / vectorsPerTile))));
-  });
+/** What a sum begins with. */
+function startOf(start: TileProduct["start"], before: Value, factor: () => Value): Value {
+  if (start === "zero") return f32x4.constant(0);
+  return start === "add" ? before : f32x4.mul(before, factor());
 }

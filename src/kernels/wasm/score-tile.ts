@@ -8,6 +8,7 @@ import {
   type FunctionBuilder,
   i32,
   i32x4,
+  type Integer,
   type Local,
   type Value,
   type WasmFunction,
@@ -19,7 +20,10 @@ import { type ScratchLayout } from "./scratch.ts";
 /** Functions that fill and pull back the tiles of inner reductions. */
 export interface ScoreTile {
   readonly functions: readonly WasmFunction[];
-  /** Fills all tiles: rows of queries at `query`, packed keys at `packedKey`. */
+  /**
+   * Fills all tiles: rows of queries at `query`, packed keys at `packedKey`. A single row, if `isSingle` says so at the
+   * call, is computed alone; its numbers are the same, bit for bit.
+   */
   readonly fill: (
     b: FunctionBuilder,
     scratch: Value,
@@ -27,50 +31,71 @@ export interface ScoreTile {
     packedKey: Value,
     rows: Value,
     columns: Value,
+    isSingle?: Value,
   ) => void;
 }
 
 export function scoreTile({ segments, rowWidth, relaxed }: KernelSpec, layout: ScratchLayout): ScoreTile {
-  const reduce = segments.map((segment, index) => {
-    if (segment.inner === "range") return rangeFunction(`range${index}`, segment, rowWidth, relaxed);
-    return tileProduct(relaxed, {
-      name: `${segment.inner}${index}`,
-      comment: segment.inner === "dot" ? "s_ij = Σ_d q_id·k_jd" : "s_ij = Σ_d |q_id − k_jd|",
-      a: { row: rowWidth, step: 1 },
-      b: { step: 8, panel: 8 * rowWidth },
-      c: { row: tileKeys },
-      steps: segment.width,
-      columns: "given",
-      start: "zero",
-      step: segment.inner === "dot" ? "multiply" : "distance",
-    });
-  });
-  return {
-    functions: reduce,
-    fill(b, scratch, query, packedKey, rows, columns) {
-      segments.forEach(({ offset }, index) => {
-        const from = i32.add(query, 4 * offset);
-        const keys = i32.add(packedKey, 32 * offset);
-        b.call(reduce[index], from, keys, i32.add(scratch, layout.inner[index]), rows, columns, 0, 0);
+  const functionsOf = (rows: 1 | 4): readonly WasmFunction[] =>
+    segments.map((segment, index) => {
+      const suffix = `${index}${rows === 1 ? "OfOne" : ""}`;
+      if (segment.inner === "range") return rangeFunction(`range${suffix}`, segment, rowWidth, rows, relaxed);
+      return tileProduct(relaxed, {
+        name: `${segment.inner}${suffix}`,
+        comment: segment.inner === "dot" ? "s_ij = Σ_d q_id·k_jd" : "s_ij = Σ_d |q_id − k_jd|",
+        a: { row: rowWidth, step: 1 },
+        b: { step: 8, panel: 8 * rowWidth },
+        c: { row: tileKeys },
+        steps: segment.width,
+        columns: "given",
+        start: "zero",
+        step: segment.inner === "dot" ? "multiply" : "distance",
+        rows,
       });
+    });
+  const [ofFour, ofOne] = [functionsOf(4), functionsOf(1)];
+  return {
+    functions: [...ofFour, ...ofOne],
+    fill(b, scratch, query, packedKey, rows, columns, isSingle) {
+      const run = (reduce: readonly WasmFunction[], count: Integer): void =>
+        segments.forEach(({ offset }, index) => {
+          const from = i32.add(query, 4 * offset);
+          const keys = i32.add(packedKey, 32 * offset);
+          b.call(reduce[index], from, keys, i32.add(scratch, layout.inner[index]), count, columns, 0, 0);
+        });
+      if (isSingle === undefined) run(ofFour, rows);
+      else {
+        b.if(
+          isSingle,
+          () => run(ofOne, 1),
+          () => run(ofFour, rows),
+        );
+      }
     },
   };
 }
 
-/** s_ij = max_d(q_id − k_jd) − min_d(q_id − k_jd), four rows and four keys at a time. */
-function rangeFunction(name: string, { width }: Segment, rowWidth: number, relaxed: boolean): WasmFunction {
+/** s_ij = max_d(q_id − k_jd) − min_d(q_id − k_jd), four rows or one and four keys at a time. */
+function rangeFunction(
+  name: string,
+  { width }: Segment,
+  rowWidth: number,
+  rowsPerTile: 1 | 4,
+  relaxed: boolean,
+): WasmFunction {
   const comment = "s_ij = max_d(q_id − k_jd) − min_d(q_id − k_jd)";
+  const members = [0, 1, 2, 3].slice(0, rowsPerTile);
   const parameters = ["a", "b", "c", "rows", "columns", "steps", "factors"];
   return defineFunction(name, comment, parameters, relaxed, (b, aStart, bStart, cStart, rows, columns) => {
     const [column, row, d] = ["column", "row", "d"].map((local) => b.local("i32", local));
     const [aAt, bAt, aRow] = ["aAt", "bAt", "aRow"].map((local) => b.local("i32", local));
-    const high = [0, 1, 2, 3].map((m) => b.local("v128", `high${m}`));
-    const low = [0, 1, 2, 3].map((m) => b.local("v128", `low${m}`));
+    const high = members.map((m) => b.local("v128", `high${m}`));
+    const low = members.map((m) => b.local("v128", `low${m}`));
     const difference = b.local("v128", "difference");
     b.for(column, 0, columns, 4, () => {
       b.set(aRow, aStart);
-      b.for(row, 0, rows, 4, () => {
-        for (let m = 0; m < 4; m++) {
+      b.for(row, 0, rows, rowsPerTile, () => {
+        for (const m of members) {
           b.set(high[m], f32x4.constant(-Infinity));
           b.set(low[m], f32x4.constant(Infinity));
         }
@@ -79,7 +104,7 @@ function rangeFunction(name: string, { width }: Segment, rowWidth: number, relax
         b.set(bAt, i32.add(panel, i32.mul(i32.and(column, 4), 4)));
         b.for(d, 0, width, 1, () => {
           const key = b.let("key", f32x4.load(bAt));
-          for (let m = 0; m < 4; m++) {
+          for (const m of members) {
             b.set(difference, f32x4.sub(f32x4.splatAt(aAt, 4 * m * rowWidth), key));
             b.set(high[m], f32x4.max(high[m], difference));
             b.set(low[m], f32x4.min(low[m], difference));
@@ -88,8 +113,8 @@ function rangeFunction(name: string, { width }: Segment, rowWidth: number, relax
           b.set(bAt, i32.add(bAt, 32));
         });
         const to = b.let("to", i32.add(cStart, i32.mul(i32.add(i32.mul(row, tileKeys), column), 4)));
-        for (let m = 0; m < 4; m++) b.store(to, f32x4.sub(high[m], low[m]), 4 * tileKeys * m);
-        b.set(aRow, i32.add(aRow, 16 * rowWidth));
+        for (const m of members) b.store(to, f32x4.sub(high[m], low[m]), 4 * tileKeys * m);
+        b.set(aRow, i32.add(aRow, 4 * rowsPerTile * rowWidth));
       });
     });
   });

@@ -48,6 +48,8 @@ export const recordFields = [
   "turned",
   "turns",
   "turnSign",
+  "part",
+  "partStride",
 ] as const;
 export type RecordField = (typeof recordFields)[number];
 

@@ -68,6 +68,8 @@ export function tilePlan(
   const { allows, keyRange } = intersect(patterns);
   const rowTiles = Math.ceil(queries / tileRows);
   const keyTiles = Math.ceil(keys / tileKeys);
+  // Decoding has few rows: nobody asks for the bits of the others.
+  const rowsOfTile = Math.min(tileRows, queries);
   const isKnown = patterns.every(({ name }) => Object.hasOwn(shares, name));
   const masks = new Masks();
   const memo = new Map<string, number>();
@@ -75,7 +77,7 @@ export function tilePlan(
 
   const bitsOf = (firstPlace: number, firstKey: number): number[] => {
     const words = noPairs();
-    for (let row = 0; row < tileRows; row++) {
+    for (let row = 0; row < rowsOfTile; row++) {
       for (let column = 0; column < tileKeys; column++) {
         if (allows(firstPlace + row, firstKey + column)) words[2 * row + (column >> 5)] |= 1 << (column & 31);
       }
