@@ -1,5 +1,6 @@
 /** @file The tape and what it runs. */
 export { attentionOperation, type AttentionOperationOptions } from "./attention-operation.ts";
+export { embeddingOperation } from "./embedding-operation.ts";
 export { fusedFeedForwardOperation } from "./fused-feed-forward-operation.ts";
 export { type Arrays, type ForwardResult, type Operation } from "./operation.ts";
 export { lossStage, stage, type StageFunction } from "./stage.ts";

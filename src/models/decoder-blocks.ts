@@ -85,11 +85,14 @@ export function feedForwardBlock(config: ResolvedDecoderConfig, layer: number): 
 /** How a decoder's places enter its embeddings. */
 export interface EmbeddingBlock {
   readonly parameters: readonly ModelParameter[];
+  /** The name of the table of tokens. */
+  readonly table: string;
   /**
    * Tokens to the residual stream.
    *
    * @param tokens - int32 [B, N]
-   * @param arrays - the parameters; and `places` [N, width] where places are sines and cosines
+   * @param arrays - the parameters; `places` [N, width] where places are sines and cosines; `rows` [B·N, width] in place
+   *   of the table where the tokens' rows are taken already
    * @returns [B·N, width]
    */
   readonly apply: (tokens: np.Array, arrays: ModelArrays) => np.Array;
@@ -104,9 +107,12 @@ export function embeddingBlock(
   const placeTable = matrix(positionsName, [maximumLength, width], weightDeviation(width));
   return {
     parameters: places === "learned" ? [tokenTable, placeTable] : [tokenTable],
+    table: tokenTable.name,
     apply: (tokens, arrays) => {
       const [batch, length] = tokens.shape;
-      const embedded = takeRows(arrays[tokenTable.name], tokens.reshape([batch * length]));
+      const { rows } = arrays;
+      if (rows !== undefined) tokens.dispose();
+      const embedded = rows ?? takeRows(arrays[tokenTable.name], tokens.reshape([batch * length]));
       if (places === "none") return embedded;
       const added = places === "table" ? arrays["places"] : arrays[placeTable.name].slice([0, length]);
       return embedded

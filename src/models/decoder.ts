@@ -5,7 +5,14 @@
  */
 import { numpy as np } from "@jax-js/jax";
 import { type AnyPartFactory } from "../attention/index.ts";
-import { fusedFeedForwardOperation, lossStage, type Operation, stage, type Tape } from "../autodiff/index.ts";
+import {
+  embeddingOperation,
+  fusedFeedForwardOperation,
+  lossStage,
+  type Operation,
+  stage,
+  type Tape,
+} from "../autodiff/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
@@ -159,6 +166,7 @@ export function decoder(
     if (fusedFeedForwards[index] !== undefined) return [];
     return [...attention.merged, ...(feedForward === undefined ? [] : namesOf(feedForward))];
   };
+  const takeTokens = engine === undefined ? undefined : embeddingOperation();
   const stages: readonly { readonly operation: StageOperation; readonly reads: readonly string[] }[] =
     layers.map((layer, index) =>
       index === 0
@@ -167,7 +175,10 @@ export function decoder(
               const { shape } = tokens;
               return project(embedding.apply(tokens, arrays), shape, layer, arrays);
             }),
-            reads: [...namesOf(embedding), ...projectedNames(layer)],
+            reads: [
+              ...namesOf(embedding).filter((name) => takeTokens === undefined || name !== embedding.table),
+              ...projectedNames(layer),
+            ],
           }
         : {
             operation: stage("merge and project", (arrays: ModelArrays) => {
@@ -209,6 +220,10 @@ export function decoder(
         ? {}
         : { places: tape.constant(placeTable(places.table(length, resolved.width), length)) }),
     };
+    if (takeTokens !== undefined) {
+      const { rows } = await tape.run(takeTokens, { ids: inputs["tokens"], table: values[embedding.table] });
+      inputs = { ...inputs, rows };
+    }
     for (const [index, { operation, reads }] of stages.entries()) {
       const { attention } = layers[index];
       const { x, ...projected } = await tape.run(operation, { ...inputs, ...pick(values, reads) });
