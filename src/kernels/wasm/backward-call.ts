@@ -1,7 +1,8 @@
 /** @file The backward pass of one call: its places, its tasks, and gradients on their way out. */
 import { type AttentionGradients } from "../../attention/index.ts";
 import { sizeOf, type Tensor } from "../../base/tensor.ts";
-import { type KernelCall, rowBlocks, type TaskRecord } from "./kernel-call.ts";
+import { type KernelCall, type TaskRecord } from "./kernel-call.ts";
+import { rowBlocks } from "./head-rows.ts";
 import { pullRows } from "./lift-rows.ts";
 import { addCopies, copyRows } from "./row-copies.ts";
 import { liftOutGradient, pullValues } from "./value-rows.ts";

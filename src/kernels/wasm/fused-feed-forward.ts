@@ -2,7 +2,7 @@
 import { ShapeError } from "../../base/errors.ts";
 import { sizeOf, type Tensor } from "../../base/tensor.ts";
 import { type Task } from "./emit-kernel.ts";
-import { type KernelCode, taskNumber, type WasmEngine } from "./engine.ts";
+import { type KernelCode, type WasmEngine } from "./engine.ts";
 import {
   blockRows,
   type FeedForwardField,
@@ -12,7 +12,7 @@ import {
   feedForwardScratchBytes,
 } from "./feed-forward-kernel.ts";
 import { roundUp } from "./kernel-spec.ts";
-import { recordBytes } from "./scratch.ts";
+import { runTasks } from "./task-records.ts";
 import { padRows } from "./value-rows.ts";
 
 /** The inputs of a block; `gate` is what makes it SwiGLU. */
@@ -205,23 +205,11 @@ class FeedForwardCall {
   }
 
   run(task: Task, records: readonly TaskRecord[]): void {
-    const { arena } = this.#engine;
-    const mark = arena.mark;
-    const start = arena.take(records.length * recordBytes);
-    records.forEach((record, index) => {
-      const at = (start + index * recordBytes) / 4;
-      feedForwardFields.forEach((name, place) => {
-        arena.integers[at + place] = name === "task" ? taskNumber(task) : (record[name] ?? 0);
-      });
-    });
-    this.#engine.run({
+    runTasks(this.#engine, task, feedForwardFields, records, {
       kernel: this.#code,
-      records: start,
-      count: records.length,
       scratch: this.#scratch,
       scratchBytes: this.#scratchBytes,
     });
-    arena.giveBack(mark);
   }
 }
 

@@ -11,16 +11,18 @@ import {
 import { pairPlace } from "../../attention/inputs.ts";
 import { type Tensor, type Tensor64 } from "../../base/tensor.ts";
 import { variablesOf } from "../../score/index.ts";
-import { type CompiledKernel, taskNumber, type WasmEngine } from "./engine.ts";
+import { type CompiledKernel, type WasmEngine } from "./engine.ts";
 import { type Task } from "./emit-kernel.ts";
 import { guard, roundUp, sigmoidBias, tileKeys, tileRows } from "./kernel-spec.ts";
+import { type HeadRows, headRows, rowBlocks, sizesOf } from "./head-rows.ts";
 import { liftRows, type RowLift, rowLift } from "./lift-rows.ts";
 import { turnSigns, turnTable, turnWidth } from "./rotation.ts";
 import { headTable, type ScoreProgram } from "./score-program.ts";
-import { recordBytes, type RecordField, recordFields } from "./scratch.ts";
+import { type RecordField, recordFields } from "./scratch.ts";
 import { callPlan } from "./call-plan.ts";
 import { type Rearrangement } from "./rearrange.ts";
 import { copyRows } from "./row-copies.ts";
+import { runTasks } from "./task-records.ts";
 import { type RowPlaces } from "./stored-rows.ts";
 import { type TablePlace } from "./stored-table.ts";
 import { type TilePlan } from "./tile-plan.ts";
@@ -28,18 +30,6 @@ import { liftValues, type ValueLayout } from "./value-rows.ts";
 
 /** A record before it is written: fields that it leaves out are 0. */
 export type TaskRecord = Partial<Record<Exclude<RecordField, "task">, number>>;
-
-/** One query head of one batch entry, and the key rows and value rows that it reads. */
-export interface HeadRows {
-  readonly batch: number;
-  readonly head: number;
-  readonly keyHead: number;
-  /** Number among query heads of all batch entries. */
-  readonly number: number;
-  /** Number of its rows among lifted keys, and among lifted values. */
-  readonly keyRows: number;
-  readonly valueRows: number;
-}
 
 /** Keys and values that lie in the memory already, and what was decided when they were written. */
 export interface StoredKeys extends RowPlaces {
@@ -58,8 +48,6 @@ export interface CallOptions {
   /** Keys and values in place of those of the inputs, of which only the shapes count then. */
   readonly stored?: StoredKeys;
 }
-
-const mostRowsPerTask = 1024;
 
 export class KernelCall {
   readonly engine: WasmEngine;
@@ -128,19 +116,7 @@ export class KernelCall {
     });
     const { spec, layout } = this.kernel;
     const [ownKeys, ownValues] = [similarity.metric !== undefined, aggregation.name === "centroid"];
-    this.heads = Array.from({ length: batch * heads }, (_, number) => {
-      const head = number % heads;
-      const keyHead = Math.floor((head * keyHeads) / heads);
-      const shared = Math.floor(number / heads) * keyHeads + keyHead;
-      return {
-        batch: Math.floor(number / heads),
-        head,
-        keyHead,
-        number,
-        keyRows: ownKeys ? number : shared,
-        valueRows: ownValues ? number : shared,
-      };
-    });
+    this.heads = headRows(this.sizes, { ownKeys, ownValues });
     const shape = { segments: spec.segments, width, rowWidth: spec.rowWidth };
     const lifted = { hasMetric: ownKeys, turnsInKernel: spec.rotation !== undefined };
     const length = stored?.rotationLength ?? keys;
@@ -441,25 +417,11 @@ export class KernelCall {
 
   /** Runs a phase of tasks. */
   run(task: Task, records: readonly TaskRecord[]): void {
-    const { arena } = this.engine;
-    const mark = arena.mark;
-    const start = arena.take(records.length * recordBytes);
-    records.forEach((record, index) => {
-      const at = (start + index * recordBytes) / 4;
-      arena.integers.fill(0, at, at + recordFields.length);
-      arena.integers[at] = taskNumber(task);
-      for (const name in record) {
-        arena.integers[at + fieldPlaces[name as RecordField]] = record[name as keyof TaskRecord]!;
-      }
-    });
-    this.engine.run({
+    runTasks(this.engine, task, recordFields, records, {
       kernel: this.kernel,
-      records: start,
-      count: records.length,
       scratch: this.#scratch,
       scratchBytes: this.#scratchBytes,
     });
-    arena.giveBack(mark);
   }
 
   /** Packs keys and computes the squared norms that the score asks for. */
@@ -517,25 +479,5 @@ export class KernelCall {
   }
 }
 
-/** The extents of inputs that were checked before. */
-function sizesOf({ q, k, v }: AttentionInputs<Tensor>): AttentionSizes {
-  const [batch, heads, queries, width] = q.shape;
-  const [, keyHeads, keys] = k.shape;
-  return { batch, heads, keyHeads, queries, keys, width, valueWidth: v.shape[3] };
-}
-
-const fieldPlaces = Object.fromEntries(recordFields.map((name, place) => [name, place])) as Record<
-  RecordField,
-  number
->;
-
 const rowTileCounts = ({ rowStart }: TilePlan): number[] =>
   Array.from({ length: rowStart.length - 1 }, (_, tile) => rowStart[tile + 1] - rowStart[tile]);
-
-/** Blocks of rows for tasks that treat every row alike. */
-export function rowBlocks(rows: number): { first: number; rows: number }[] {
-  return Array.from({ length: Math.ceil(rows / mostRowsPerTask) }, (_, block) => ({
-    first: block * mostRowsPerTask,
-    rows: Math.min(mostRowsPerTask, rows - block * mostRowsPerTask),
-  }));
-}
