@@ -1,6 +1,8 @@
 /** @file Attention on the fused kernels as an operation of a tape: numbers go from jax-js to the engine and back. */
 import { type numpy as np } from "@jax-js/jax";
 import { type AttentionInputs, type Composition, parametersOf, printSelector } from "../attention/index.ts";
+import { NumbersError } from "../base/errors.ts";
+import { type Parameter } from "../base/parameter.ts";
 import { type Tensor } from "../base/tensor.ts";
 import { arrayOf, tensorsOf } from "../kernels/jax/tensors.ts";
 import { type ForwardState, fusedBackward, fusedForward, type WasmEngine } from "../kernels/wasm/index.ts";
@@ -23,11 +25,13 @@ export function fusedAttentionOperation(
   engine: WasmEngine,
   offset: number,
 ): Operation<string, "out", FusedState> {
-  const names = parametersOf(composition).map(({ name }) => name);
+  const parameters = parametersOf(composition);
+  const names = parameters.map(({ name }) => name);
   return {
     name: printSelector(composition),
     async forward(arrays, wanted) {
       const inputs = await readInputs(arrays, names, offset);
+      requireConvergent(parameters, inputs.parameters ?? {});
       const { out, state } = fusedForward(engine, composition, inputs);
       const outputs = { out: arrayOf(out) };
       return wanted.size > 0 ? { outputs, state: { inputs, state } } : { outputs };
@@ -57,6 +61,20 @@ export function fusedAttentionOperation(
       // The engine is the caller's, and keeps its kernels.
     },
   };
+}
+
+/** Training keeps parameters in their domain as long as it converges. */
+function requireConvergent(parameters: readonly Parameter[], values: Readonly<Record<string, Tensor>>): void {
+  for (const { name, domain } of parameters) {
+    const wrong = values[name].data.find(
+      (value) => !Number.isFinite(value) || (domain === "positive" && value <= 0),
+    );
+    if (wrong === undefined) continue;
+    throw new NumbersError(
+      "diverged",
+      `Cannot go on training as parameters must stay in their domain: '${name}' is ${wrong}. Use a smaller learning rate`,
+    );
+  }
 }
 
 /** The numbers of a call's arrays, which stay the tape's. */
