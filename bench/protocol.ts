@@ -36,7 +36,21 @@ export interface TrainingProblem {
   readonly length: number;
 }
 
-export type Problem = AttentionProblem | LimitProblem | TrainingProblem;
+/** One token over a key/value cache. */
+export interface DecodingProblem {
+  readonly kind: "decoding";
+  readonly heads: number;
+  /** S, places of the cache. */
+  readonly length: number;
+  readonly width: number;
+}
+
+/** Numbers copied on all threads: what the machine's memory can do. */
+export interface CopyProblem {
+  readonly kind: "copy";
+}
+
+export type Problem = AttentionProblem | LimitProblem | TrainingProblem | DecodingProblem | CopyProblem;
 
 /** What a contestant is asked. */
 export type Request =

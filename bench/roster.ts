@@ -26,6 +26,8 @@ export interface Entry {
 
 export type ContestantName =
   | "own"
+  | "own-training"
+  | "jax-training"
   | "jax"
   | "jax-composition"
   | "onnxruntime-node"
@@ -49,6 +51,12 @@ const packageProgram =
 /** All contestants. */
 export const entries: Readonly<Record<ContestantName, Entry>> = {
   own: { title: "qklab", isPackage: false, command: program("own") },
+  "own-training": { title: "qklab, training", isPackage: false, command: program("training", "own") },
+  "jax-training": {
+    title: "the same model all in jax-js",
+    isPackage: false,
+    command: program("training", "jax"),
+  },
   jax: {
     title: "jax-js dotProductAttention",
     isPackage: false,

@@ -81,6 +81,10 @@ export function textOf(problem: Problem): string {
       return `${problemText(problem)}, ${sizesText(problem)}`;
     case "limit":
       return "micro-kernel";
+    case "decoding":
+      return `decoding, S = ${problem.length}, ${problem.heads} heads, D = ${problem.width}`;
+    case "copy":
+      return "copy of float32 numbers";
     case "training":
       return `training step, width ${problem.width}, batch ${problem.batch} × ${problem.length}`;
   }

@@ -9,20 +9,18 @@ import { requireKnown } from "../options.ts";
 import { entries, makeRoster } from "../roster.ts";
 import { type Context, type Findings, type Part } from "./context.ts";
 import { curves } from "./parts/curves.ts";
+import { decoding } from "./parts/decoding.ts";
 import { growth } from "./parts/growth.ts";
 import { limit } from "./parts/limit.ts";
 import { memory } from "./parts/memory.ts";
 import { patterns } from "./parts/patterns.ts";
 import { jax, onnxruntime, ruvector, tfjs, torch } from "./parts/peers.ts";
+import { training } from "./parts/training.ts";
 import { type AttentionReport } from "./report.ts";
 import { reportText } from "./report-text.ts";
 import { writeDocument } from "../document/write.ts";
 
-/**
- * In this order they are run and reported. A new row is a part here, or a row of `peers.ts`: decoding against the memory's
- * bandwidth needs a kind of problem in protocol.ts and its case in contestants/own.ts; the training step has its problem,
- * and PyTorch's side of it is bench/peers/torch-training.py.
- */
+/** In this order they are run and reported. A new row is a part here, or a row of `peers.ts`. */
 const parts: readonly Part[] = [
   limit,
   onnxruntime,
@@ -31,6 +29,8 @@ const parts: readonly Part[] = [
   tfjs,
   torch,
   patterns,
+  decoding,
+  training,
   growth,
   memory,
   curves,

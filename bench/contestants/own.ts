@@ -10,6 +10,8 @@ import {
 import { fusedBackward, fusedForward } from "../../src/kernels/wasm/fused-attention.ts";
 import { nodeEngine } from "../../src/kernels/wasm/pool.node.ts";
 import { type AttentionProblem } from "../protocol.ts";
+import { copyBytes, copyLimit } from "./copy-limit.ts";
+import { prepareDecoding } from "./decoding.ts";
 import { microKernelLimit, operationsPerThread } from "./micro-kernel-limit.ts";
 import { type Inputs, type Prepared, serve } from "./serve.ts";
 
@@ -34,6 +36,12 @@ await serve({
           facts: () => ({ operations: operationsPerThread * threads }),
           release: limit.close,
         };
+      }
+      case "decoding":
+        return prepareDecoding(engine, problem);
+      case "copy": {
+        const { run, close } = copyLimit(threads);
+        return { run, read: () => ({}), facts: () => ({ bytes: copyBytes }), release: close };
       }
       case "training":
         throw new Error("the training step is not part of this program");
