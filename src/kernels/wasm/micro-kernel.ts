@@ -36,7 +36,7 @@ export interface TileProduct {
 }
 
 /** Vectors of C side by side in a tile, by its rows: eight sums either way. */
-const vectorsOfTile = { 1: 8, 4: 2 } as const;
+const vectorsOfTile = { 1: 16, 4: 2 } as const;
 const lanes = 4;
 const unrolled = 4;
 
