@@ -18,4 +18,4 @@ function coveringSelectors(): readonly string[] {
   return [...oneSelectorEach, ...legalSelectors].filter(isNew);
 }
 
-attentionContract(jaxBackend, { ...jaxPromises, selectors: coveringSelectors(), sampledSizes: 24 });
+attentionContract(jaxBackend, { ...jaxPromises, selectors: coveringSelectors(), sampledSizes: 8 });

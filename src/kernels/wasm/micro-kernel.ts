@@ -35,7 +35,7 @@ export interface TileProduct {
   readonly rows?: keyof typeof vectorsOfTile;
 }
 
-/** Vectors of C side by side in a tile, by its rows: eight sums either way. */
+/** Vectors of C side by side in a tile, by its rows: as many as registers hold, and for one row as its memory is fastest. */
 const vectorsOfTile = { 1: 16, 4: 2 } as const;
 const lanes = 4;
 const unrolled = 4;

@@ -81,7 +81,9 @@ const selectors = [
 const TOLERANCES = { forward: 2e-5, gradient: 5e-4 };
 
 describe.each(selectors)("%s", (selector) => {
-  const { composition, inputs, dOut } = drawn(selector);
+  // Heads that share keys cost the reference twice the time: some selectors show it.
+  const heads = selector.includes("rope") ? 2 : 1;
+  const { composition, inputs, dOut } = drawn(selector, { ...sizes, heads });
   const guard = guards.f32;
 
   test("is rearranged, and equals the reference", () => {
