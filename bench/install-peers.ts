@@ -25,12 +25,12 @@ export function installPeers(folder: string): string | undefined {
   process.stderr.write("bench: installing bench/peers\n");
   const { status, error } = spawnSync(
     "npm",
-    ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+    ["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
     // npm's report goes to stderr: stdout belongs to the results.
     { cwd: folder, shell: process.platform === "win32", stdio: ["ignore", 2, 2] },
   );
   if (status === 0) return whyNotInstalled(folder);
-  return `bench/peers could not be installed: ${error?.message ?? `npm ci ended with code ${status}`}`;
+  return `bench/peers could not be installed: ${error?.message ?? `npm install ended with code ${status}`}`;
 }
 
 type Packages = Readonly<Record<string, { readonly version: string; readonly optional?: boolean }>>;
