@@ -67,7 +67,7 @@ await serve({
   },
 });
 
-/** 0 where a query sees a key, and what no score overcomes elsewhere. */
+/** 0 where a query sees a key, and elsewhere what no score overcomes: how TensorFlow.js masks, which has no mask of pairs. */
 function laterPairs(length: number): Float32Array {
   const smallest = -1e9;
   return Float32Array.from({ length: length * length }, (_, pair) =>

@@ -14,7 +14,7 @@ import {
 } from "./assembler.ts";
 import { mostPages } from "./emit-kernel.ts";
 import { roundUp } from "./kernel-spec.ts";
-import { tileProduct } from "./micro-kernel.ts";
+import { type TileProduct, tileProduct } from "./micro-kernel.ts";
 import { packFunction, sumFunction } from "./preparation-kernel.ts";
 import { vectorOperations } from "./vector-math.ts";
 
@@ -77,73 +77,43 @@ const hiddenBlockBytes = (hidden: number): number => 4 * blockRows * roundUp(hid
 export function feedForwardModule(spec: FeedForwardSpec): WasmModule {
   const { kind, relaxed, shared } = spec;
   const [width, hidden] = [roundUp(spec.width, 8), roundUp(spec.hidden, 8)];
-  const wide = { row: width, step: 1 };
-  const long = { row: hidden, step: 1 };
-  const widen = tileProduct(relaxed, {
-    name: "toHidden",
-    comment: "h_m = W·x_m, W in panels",
-    a: wide,
-    b: { step: 8, panel: 8 * width },
-    c: { row: hidden },
-    steps: width,
-    columns: hidden,
+  /** C [rows, columns] ⊕= A·B, C as wide as its columns. */
+  const product = (
+    name: string,
+    comment: string,
+    shape: Pick<TileProduct, "a" | "b" | "steps" | "start"> & { readonly columns: number },
+  ): WasmFunction =>
+    tileProduct(relaxed, { name, comment, ...shape, c: { row: shape.columns }, step: "multiply" });
+  const rowsOf = (columns: number): TileProduct["a"] => ({ row: columns, step: 1 });
+  const columnsOf = (columns: number): TileProduct["a"] => ({ row: 1, step: columns });
+  const panelsOf = (steps: number): TileProduct["b"] => ({ step: 8, panel: 8 * steps });
+  const plain = (columns: number): TileProduct["b"] => ({ step: columns, panel: 8 });
+  const toHidden = { a: rowsOf(width), steps: width, columns: hidden, start: "zero" } as const;
+  const toWidth = { a: rowsOf(hidden), steps: hidden, columns: width } as const;
+  const toWeight = { steps: "given", start: "add" } as const;
+  const widen = product("toHidden", "h_m = W·x_m, W in panels", { ...toHidden, b: panelsOf(width) });
+  const narrow = product("fromHidden", "out_m = W·h_m, W in panels", {
+    ...toWidth,
+    b: panelsOf(hidden),
     start: "zero",
-    step: "multiply",
   });
-  const narrow = tileProduct(relaxed, {
-    name: "fromHidden",
-    comment: "out_m = W·h_m, W in panels",
-    a: long,
-    b: { step: 8, panel: 8 * hidden },
-    c: { row: width },
-    steps: hidden,
+  const pullHidden = product("hiddenGradient", "dh_m = Wᵀ·dout_m", { ...toHidden, b: plain(hidden) });
+  const pullInput = product("inputGradient", "dx_m += Wᵀ·dh_m", {
+    ...toWidth,
+    b: plain(width),
+    start: "add",
+  });
+  const pullWide = product("wideWeightGradient", "dW += Σ_m dh_m ⊗ x_m", {
+    ...toWeight,
+    a: columnsOf(hidden),
+    b: plain(width),
     columns: width,
-    start: "zero",
-    step: "multiply",
   });
-  const pullHidden = tileProduct(relaxed, {
-    name: "hiddenGradient",
-    comment: "dh_m = Wᵀ·dout_m",
-    a: wide,
-    b: { step: hidden, panel: 8 },
-    c: { row: hidden },
-    steps: width,
+  const pullLong = product("longWeightGradient", "dW += Σ_m dout_m ⊗ h_m", {
+    ...toWeight,
+    a: columnsOf(width),
+    b: plain(hidden),
     columns: hidden,
-    start: "zero",
-    step: "multiply",
-  });
-  const pullInput = tileProduct(relaxed, {
-    name: "inputGradient",
-    comment: "dx_m += Wᵀ·dh_m",
-    a: long,
-    b: { step: width, panel: 8 },
-    c: { row: width },
-    steps: hidden,
-    columns: width,
-    start: "add",
-    step: "multiply",
-  });
-  const pullWide = tileProduct(relaxed, {
-    name: "wideWeightGradient",
-    comment: "dW += Σ_m dh_m ⊗ x_m",
-    a: { row: 1, step: hidden },
-    b: { step: width, panel: 8 },
-    c: { row: width },
-    steps: "given",
-    columns: width,
-    start: "add",
-    step: "multiply",
-  });
-  const pullLong = tileProduct(relaxed, {
-    name: "longWeightGradient",
-    comment: "dW += Σ_m dout_m ⊗ h_m",
-    a: { row: 1, step: width },
-    b: { step: hidden, panel: 8 },
-    c: { row: hidden },
-    steps: "given",
-    columns: hidden,
-    start: "add",
-    step: "multiply",
   });
   const activate = activateFunction(kind, relaxed);
   const slopes = slopesFunction(kind, relaxed);
