@@ -104,6 +104,29 @@ describe("distance on the hyperboloid", () => {
         const distance = spaceDistance(s, t, 1);
         expect(Math.abs(distance - exact)).toBeLessThanOrEqual(8 * Number.EPSILON * exact);
       }),
+      // Near points almost on one ray: what parts them in direction is 1e-15 of what parts them at all.
+      {
+        examples: [
+          [
+            [
+              [-7697945, -10, -7217410],
+              [-7697946, -10, -7217411],
+            ],
+          ],
+          [
+            [
+              [-9999984, 1, -9999999],
+              [-9999983, 1, -9999998],
+            ],
+          ],
+          [
+            [
+              [9999984, -9999990, -9999982],
+              [9999986, -9999992, -9999984],
+            ],
+          ],
+        ],
+      },
     );
   });
 

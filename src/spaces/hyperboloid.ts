@@ -3,7 +3,7 @@
  * Nickel & Kiela 2018. Distances are 2·asinh(½‖x − y‖_L), never arcosh of an inner product, which loses near points.
  */
 import { DomainError } from "../base/errors.ts";
-import { directionChord, polarDistance, squareGap } from "./half-angle.ts";
+import { directionChord, sinhDistance, squareGap } from "./half-angle.ts";
 import { requireCurvature } from "./space.ts";
 import { combine, dotProduct, norm, requireVectors, sinhRatio, type Vector } from "./vector.ts";
 
@@ -72,7 +72,7 @@ export function spaceDistance(x: Vector, y: Vector, c: number): number {
   const s = norm(y);
   const reach = r * Math.hypot(1 / root, s) + s * Math.hypot(1 / root, r);
   const gap = reach === 0 ? 0 : Math.asinh(Math.abs(squareGap(x, y)) / reach);
-  return polarDistance(Math.asinh(root * r), Math.asinh(root * s), gap, directionChord(x, y)) / root;
+  return sinhDistance(root * r, root * s, gap, directionChord(x, y)) / root;
 }
 
 /**
