@@ -10,7 +10,6 @@ import {
 } from "../../attention/index.ts";
 import { pairPlace } from "../../attention/inputs.ts";
 import { type Tensor, type Tensor64 } from "../../base/tensor.ts";
-import { variablesOf } from "../../score/index.ts";
 import { type CompiledKernel, type WasmEngine } from "./engine.ts";
 import { type Task } from "./emit-kernel.ts";
 import { guard, roundUp, sigmoidBias, tileKeys, tileRows } from "./kernel-spec.ts";
@@ -22,14 +21,24 @@ import { type RecordField, recordFields } from "./scratch.ts";
 import { callPlan } from "./call-plan.ts";
 import { type Rearrangement } from "./rearrange.ts";
 import { copyRows } from "./row-copies.ts";
-import { runTasks } from "./task-records.ts";
+import { type Fields, type RecordFields, runTasks } from "./task-records.ts";
 import { type RowPlaces } from "./stored-rows.ts";
 import { type TablePlace } from "./stored-table.ts";
 import { type TilePlan } from "./tile-plan.ts";
 import { liftValues, type ValueLayout } from "./value-rows.ts";
 
-/** A record before it is written: fields that it leaves out are 0. */
-export type TaskRecord = Partial<Record<Exclude<RecordField, "task">, number>>;
+type Field = Exclude<RecordField, "task">;
+
+/** A record before it is written. */
+export type TaskRecord = RecordFields<Field>;
+
+/** The record of a row tile: what it says beside the record of its head. */
+export type RowTileRecord = Readonly<Record<"firstRow" | "rows" | "tiles" | "tileCount", number>> & {
+  readonly shared: HeadRecord;
+};
+
+/** What all records of a head share. */
+export type HeadRecord = Fields<Field> & Readonly<Record<"out" | "winner", number>>;
 
 /** Keys and values that lie in the memory already, and what was decided when they were written. */
 export interface StoredKeys extends RowPlaces {
@@ -48,6 +57,9 @@ export interface CallOptions {
   /** Keys and values in place of those of the inputs, of which only the shapes count then. */
   readonly stored?: StoredKeys;
 }
+
+/** So many rows are treated faster by one thread than by several. */
+const fewRows = 256;
 
 export class KernelCall {
   readonly engine: WasmEngine;
@@ -273,17 +285,16 @@ export class KernelCall {
   ): void {
     const { rotation, rowWidth } = this.kernel.spec;
     if (rotation === undefined) return;
-    this.run(
-      "rotate",
-      heads.flatMap(([role, address]) =>
-        rowBlocks(this.#places[role].count).map(({ first, rows }) => ({
-          turned: address + 4 * first * rowWidth,
-          turns: this.#turns[role] + 4 * first * turnWidth(rotation),
-          turnSign: turnSigns[direction],
-          rows,
-        })),
-      ),
+    const records = heads.flatMap(([role, address]) =>
+      rowBlocks(this.#places[role].count).map(({ first, rows }) => ({
+        turned: address + 4 * first * rowWidth,
+        turns: this.#turns[role] + 4 * first * turnWidth(rotation),
+        turnSign: turnSigns[direction],
+        rows,
+      })),
     );
+    const count = records.reduce((sum, { rows }) => sum + rows, 0);
+    this.run("rotate", records, count <= fewRows);
   }
 
   /** The number of an aggregation's parameter for a head. */
@@ -369,7 +380,7 @@ export class KernelCall {
   }
 
   /** What all records of a head share, for a program. */
-  headRecord(rows: HeadRows, program: ScoreProgram): TaskRecord {
+  headRecord(rows: HeadRows, program: ScoreProgram): HeadRecord {
     const { inputs, sizes, kernel, paddedQueries, paddedKeys } = this;
     const { spec } = kernel;
     const { batch, head, number, keyRows, valueRows } = rows;
@@ -415,41 +426,38 @@ export class KernelCall {
       : this.#table + 4 * (head * this.distances().length + this.sizes.queries - 1);
   }
 
-  /** Runs a phase of tasks. */
-  run(task: Task, records: readonly TaskRecord[]): void {
+  /** Runs a phase of tasks; `isSmall` says that waking other threads would take longer than the tasks do. */
+  run(task: Task, records: readonly TaskRecord[], isSmall = false): void {
     runTasks(this.engine, task, recordFields, records, {
       kernel: this.kernel,
       scratch: this.#scratch,
       scratchBytes: this.#scratchBytes,
+      isSmall,
     });
   }
 
   /** Packs keys and computes the squared norms that the score asks for. */
   prepareKeys(): void {
-    const { spec } = this.kernel;
+    const { spec, readsNorms } = this.kernel;
     const { rowWidth, segments } = spec;
-    const used = variablesOf(
-      spec.rowScore === undefined ? spec.fullScore : spec.fullScore.add(spec.rowScore),
-    );
-    const needs = (prefix: string): boolean => [...used].some((name) => name.startsWith(prefix));
-    const keyHeads = new Map(this.heads.map(({ keyRows }) => [keyRows, keyRows]));
-    const blocks = [...keyHeads.keys()].flatMap((keyRows) =>
-      rowBlocks(this.paddedKeys).map(({ first, rows }) => {
-        const row = keyRows * this.paddedKeys + first;
-        return {
-          key: this.key + 4 * row * rowWidth,
-          packedKey: this.packedKey + 4 * row * rowWidth,
-          keyNorm: this.keyNorm + 4 * (keyRows * this.paddedKeys * segments.length + first),
-          keyNormStride: 4 * this.paddedKeys,
-          rows,
-        };
-      }),
-    );
     if (this.#stored === undefined) {
+      const keyHeads = new Set(this.heads.map(({ keyRows }) => keyRows));
+      const blocks = [...keyHeads].flatMap((keyRows) =>
+        rowBlocks(this.paddedKeys).map(({ first, rows }) => {
+          const row = keyRows * this.paddedKeys + first;
+          return {
+            key: this.key + 4 * row * rowWidth,
+            packedKey: this.packedKey + 4 * row * rowWidth,
+            keyNorm: this.keyNorm + 4 * (keyRows * this.paddedKeys * segments.length + first),
+            keyNormStride: 4 * this.paddedKeys,
+            rows,
+          };
+        }),
+      );
       this.run("packKeys", blocks);
-      if (needs("k2")) this.run("keyNorms", blocks);
+      if (readsNorms.keys) this.run("keyNorms", blocks);
     }
-    if (!needs("q2")) return;
+    if (!readsNorms.queries) return;
     this.run(
       "queryNorms",
       this.heads.map(({ number }) => ({
@@ -458,18 +466,19 @@ export class KernelCall {
         queryNormStride: 4 * this.paddedQueries,
         rows: this.paddedQueries,
       })),
+      this.paddedQueries * this.heads.length <= fewRows,
     );
   }
 
   /** Records of all row tiles of all heads, long lists first within a head. */
-  rowTileRecords(program: ScoreProgram): TaskRecord[] {
+  rowTileRecords(program: ScoreProgram): RowTileRecord[] {
     const { plan, virtual } = this;
     const counts = rowTileCounts(plan);
     const order = counts.map((_, tile) => tile).toSorted((a, b) => counts[b] - counts[a] || a - b);
     return this.heads.flatMap((rows) => {
       const shared = this.headRecord(rows, program);
       return order.map((tile) => ({
-        ...shared,
+        shared,
         firstRow: tile * tileRows,
         rows: Math.min(tileRows, virtual.queries - tile * tileRows),
         tiles: this.#rowEntries + 8 * plan.rowStart[tile],

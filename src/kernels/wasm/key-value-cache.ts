@@ -14,7 +14,7 @@ import {
   requireShape,
 } from "./cache-checks.ts";
 import { type WasmEngine } from "./engine.ts";
-import { forwardOf, inCall } from "./fused-attention.ts";
+import { inCall, outOf } from "./fused-attention.ts";
 import { KernelCall, type StoredKeys } from "./kernel-call.ts";
 import { type KernelSpec } from "./kernel-spec.ts";
 import { liftRows, rowLift } from "./lift-rows.ts";
@@ -195,7 +195,7 @@ export class KeyValueCache {
     const { out, lse } = inCall(
       this.#engine.arena,
       () => new KernelCall(this.#engine, this.#composition, inputs, { stored }),
-      (call) => forwardOf(call, extras),
+      (call) => outOf(call, extras),
     );
     requireFinite("the output of the attention", out);
     return lse === undefined ? { out } : { out, lse };
