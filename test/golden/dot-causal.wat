@@ -797,6 +797,23 @@
     )
   )
   
+  ;; brings v_j of a tile from memory, in one ascending stream
+  (func $fetchValues (param $from i32) (param $bytes i32) (param $scratch i32)
+    (local $at i32) (local $read v128)
+    (local.set $read (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000))
+    (local.set $at (local.get $from))
+    (if (i32.lt_u (local.get $at) (i32.add (local.get $from) (local.get $bytes)))
+    (then
+      (loop $for.0
+        (local.set $read (v128.or (local.get $read) (v128.load (local.get $at))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (br_if $for.0 (i32.lt_u (local.get $at) (i32.add (local.get $from) (local.get $bytes))))
+      )
+    )
+    )
+    (v128.store offset=16384 (local.get $scratch) (local.get $read))
+  )
+  
   ;; o_i = softmax over the keys of the tiles in the record's list
   (func $forward (param $record i32) (param $scratch i32)
     (local $rows i32) (local $firstRow i32) (local $paddedRows i32) (local $isSingle i32) (local $limit i32)
@@ -873,6 +890,11 @@
             (call $joinValuesOfOne (local.get $scratch) (i32.add (i32.load offset=16 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (local.get $out) (i32.const 1) (i32.const 0) (local.get $columns) (i32.add (local.get $scratch) (i32.const 33280)))
           )
           (else
+            (if (i32.lt_u (local.get $rows) (i32.const 17))
+            (then
+              (call $fetchValues (i32.add (i32.load offset=16 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (i32.shl (local.get $columns) (i32.const 6)) (local.get $scratch))
+            )
+            )
             (call $joinValues (local.get $scratch) (i32.add (i32.load offset=16 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (local.get $out) (local.get $paddedRows) (i32.const 0) (local.get $columns) (i32.add (local.get $scratch) (i32.const 33280)))
           )
           )

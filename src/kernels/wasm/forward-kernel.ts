@@ -35,6 +35,10 @@ import { expOfNonPositive, vectorOperations } from "./vector-math.ts";
 
 const minusInfinity = (): Value => f32x4.constant(-Infinity);
 
+/** Fewer rows than this read values from memory rather than from a cache. */
+const fewRows = 17;
+const lineBytes = 64;
+
 /** What a tile's code does with its scores. */
 type Purpose = "weigh" | "store" | "select";
 
@@ -67,6 +71,7 @@ export function rowTilePass(
       rows: rowsAtOnce,
     });
   const joins = purpose === "weigh" && !isMaxplus ? ([joinOf(4), joinOf(1)] as const) : undefined;
+  const fetch = fetchFunction(emission);
   const win = purpose === "weigh" && isMaxplus ? winFunction(emission) : undefined;
   const comment =
     purpose === "weigh"
@@ -127,7 +132,12 @@ export function rowTilePass(
           b.if(
             isSingle,
             () => join(ofOne, 1),
-            () => join(ofFour, paddedRows),
+            () => {
+              b.if(i32.below(rows, fewRows), () =>
+                b.call(fetch, values, i32.mul(columns, 4 * spec.paddedValueWidth), scratch),
+              );
+              join(ofFour, paddedRows);
+            },
           );
         }
       });
@@ -142,10 +152,38 @@ export function rowTilePass(
     }
     if (purpose === "select") selectRows(b, emission, { record, scratch, rows, firstRow, seen, entryAt });
   });
-  const functions = [rowValues, keyValues, whole, partial, ...(joins ?? []), win, entry].filter(
-    (one) => one !== undefined,
-  );
+  const functions = [
+    rowValues,
+    keyValues,
+    whole,
+    partial,
+    ...(joins === undefined ? [] : [...joins, fetch]),
+    win,
+    entry,
+  ].filter((one) => one !== undefined);
   return { entry, functions };
+}
+
+/**
+ * `fetchValues(from, bytes, scratch)`: reads a tile's values once, as they lie. The product reads them in columns, for which
+ * memory is slow; a few rows do not make up for that.
+ */
+function fetchFunction({ spec, layout }: Emission): WasmFunction {
+  const comment = "brings v_j of a tile from memory, in one ascending stream";
+  return defineFunction(
+    "fetchValues",
+    comment,
+    ["from", "bytes", "scratch"],
+    spec.relaxed,
+    (b, from, bytes, scratch) => {
+      const at = b.local("i32", "at");
+      const read = b.local("v128", "read");
+      b.set(read, f32x4.bits(0));
+      b.for(at, from, i32.add(from, bytes), lineBytes, () => b.set(read, f32x4.or(read, f32x4.load(at))));
+      // Stored where nothing is, so that compilers do not leave the reading out.
+      b.store(scratch, read, layout.weights);
+    },
+  );
 }
 
 /** `name(record, scratch, firstKey, rows, columns, bits, firstRow, seen)`: scores of one tile, and what the pass makes of them. */

@@ -11,6 +11,7 @@ import { type Arena } from "./arena.ts";
 import { type WasmEngine } from "./engine.ts";
 import { backwardOf } from "./backward-call.ts";
 import { KernelCall } from "./kernel-call.ts";
+import { prepareRows } from "./prepare-rows.ts";
 import { addCopies, joinCopies } from "./row-copies.ts";
 import { runForward } from "./split-keys.ts";
 import { requireSupported } from "./supported.ts";
@@ -99,7 +100,7 @@ export function fusedBackward(
   const makeCall = (): KernelCall => new KernelCall(engine, composition, inputs, { learned });
   return inCall(engine.arena, makeCall, (call) => {
     const { spec } = call.kernel;
-    call.prepareKeys();
+    prepareRows(call);
     select(call);
     if (state === undefined || spec.weighing === "maxplus") join(call);
     else {
@@ -122,7 +123,7 @@ export function inCall<T>(arena: Arena, makeCall: () => KernelCall, run: (call: 
 
 /** Everything of a forward pass but what comes out of it. */
 function sumRows(call: KernelCall): void {
-  call.prepareKeys();
+  prepareRows(call);
   select(call);
   join(call);
 }

@@ -18,6 +18,7 @@ import { inCall, outOf } from "./fused-attention.ts";
 import { KernelCall, type StoredKeys } from "./kernel-call.ts";
 import { type KernelSpec } from "./kernel-spec.ts";
 import { liftRows, rowLift } from "./lift-rows.ts";
+import { groupedParameters } from "./query-groups.ts";
 import { StoredRows } from "./stored-rows.ts";
 import { StoredTable } from "./stored-table.ts";
 import { requireSupported } from "./supported.ts";
@@ -58,6 +59,7 @@ export class KeyValueCache {
   readonly #sizes: Required<CacheSizes>;
   readonly #given: Readonly<Record<string, Tensor>>;
   readonly #parameters: Readonly<Record<string, Tensor64>>;
+  readonly #grouped: Readonly<Record<string, Tensor64>> | undefined;
   readonly #spec: KernelSpec;
   readonly #rows: StoredRows;
   readonly #table: StoredTable | undefined;
@@ -74,6 +76,7 @@ export class KeyValueCache {
     this.#given = frozen(parameters);
     requireNothingCalibrated(composition, this.#given);
     this.#parameters = resolveParameters(composition, this.#sizes, this.#given);
+    this.#grouped = groupedParameters(composition, this.#sizes, this.#parameters);
     const { batch, heads, keyHeads, width, valueWidth, capacity } = this.#sizes;
     this.#spec = engine.kernelOf(composition, { width, valueWidth, hasBias: false, hasMask: false }).spec;
     const rowHeads = {
@@ -176,18 +179,25 @@ export class KeyValueCache {
     }
     requireLogSumExp(this.#composition, extras);
     const resolved = this.#resolve(parameters);
+    const grouped =
+      queries > 1
+        ? undefined
+        : parameters === undefined
+          ? this.#grouped
+          : groupedParameters(this.#composition, this.#sizes, resolved);
     const keys = this.#length;
     const { places } = this.#rows;
     const stored: StoredKeys = {
       ...places,
-      parameters: resolved,
+      parameters: grouped ?? resolved,
       rotationLength: longestXpos,
       table: this.#table?.place(queries, places.rows, resolved),
+      isOnePlace: grouped !== undefined,
     };
     // The shapes of keys and values, whose numbers lie in the memory already.
     const empty = new Float32Array(0);
     const inputs = {
-      q,
+      q: grouped === undefined ? q : { data: q.data, shape: [batch, keyHeads, heads / keyHeads, width] },
       k: { data: empty, shape: [batch, keyHeads, keys, width] },
       v: { data: empty, shape: [batch, keyHeads, keys, valueWidth] },
       offset: keys - queries,
@@ -197,8 +207,11 @@ export class KeyValueCache {
       () => new KernelCall(this.#engine, this.#composition, inputs, { stored }),
       (call) => outOf(call, extras),
     );
-    requireFinite("the output of the attention", out);
-    return lse === undefined ? { out } : { out, lse };
+    const result = { data: out.data, shape: [batch, heads, queries, valueWidth] };
+    requireFinite("the output of the attention", result);
+    return lse === undefined
+      ? { out: result }
+      : { out: result, lse: { data: lse.data, shape: [batch, heads, queries] } };
   }
 
   /**

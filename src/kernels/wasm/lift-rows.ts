@@ -42,6 +42,15 @@ export function rowLift(
   return { side, ...shape, table, isPlain: isOne && table === undefined && !hasMetric };
 }
 
+/** The lift of a single row for several that are at its place. */
+export function repeatedLift(lift: RowLift, count: number): RowLift {
+  if (lift.table === undefined) return lift;
+  const { cos, sin, pairs } = lift.table;
+  const repeated = (row: Float64Array): Float64Array =>
+    Float64Array.from({ length: count * row.length }, (_, flat) => row[flat % row.length]);
+  return { ...lift, table: { cos: repeated(cos), sin: repeated(sin), pairs } };
+}
+
 /** Writes `count` lifted rows to `target`, which is [≥ count, rowWidth] and all zeros where a segment has no coordinate. */
 export function liftRows(
   lift: RowLift,
