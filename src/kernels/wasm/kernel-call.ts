@@ -37,7 +37,7 @@ export type RowTileRecord = Readonly<Record<"firstRow" | "rows" | "tiles" | "til
 };
 
 /** What all records of a head share. */
-export type HeadRecord = Fields<Field> & Readonly<Record<"out" | "winner", number>>;
+export type HeadRecord = Fields<Field> & Readonly<Record<"out" | "winner" | "value", number>>;
 
 /** Keys and values that lie in the memory already, and what was decided when they were written. */
 export interface StoredKeys extends RowPlaces {

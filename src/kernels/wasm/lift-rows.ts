@@ -89,17 +89,19 @@ export function liftRows(
  *
  * @param lifted - [≥ count, rowWidth]
  * @param into - [count, width]
+ * @param isEmpty - whether `into` is all zeros
  */
 export function pullRows(
   lift: RowLift,
   lifted: Float32Array,
   into: Float32Array,
   count: number,
+  isEmpty: boolean,
   metric?: { readonly root: Float64Array; readonly source: Float32Array; readonly gradient: Float64Array },
 ): void {
   const { width, rowWidth, segments, side, table } = lift;
   if (lift.isPlain) {
-    addRows(lifted, into, width, rowWidth);
+    addRows(lifted, into, width, rowWidth, isEmpty);
     return;
   }
   const row = new Float64Array(width);
