@@ -28,16 +28,13 @@ import { type ScoreTile } from "./score-tile.ts";
 import { field } from "./scratch.ts";
 import { finishRows } from "./finish-rows.ts";
 import { storePart } from "./join-parts.ts";
+import { fetchFunction, fewRows } from "./fetch-values.ts";
 import { winFunction } from "./max-plus-kernel.ts";
 import { selectRows } from "./select-rows.ts";
 import { startRows } from "./start-rows.ts";
 import { expOfNonPositive, vectorOperations } from "./vector-math.ts";
 
 const minusInfinity = (): Value => f32x4.constant(-Infinity);
-
-/** Fewer rows than this read values from memory rather than from a cache. */
-const fewRows = 17;
-const lineBytes = 64;
 
 /** What a tile's code does with its scores. */
 type Purpose = "weigh" | "store" | "select";
@@ -162,28 +159,6 @@ export function rowTilePass(
     entry,
   ].filter((one) => one !== undefined);
   return { entry, functions };
-}
-
-/**
- * `fetchValues(from, bytes, scratch)`: reads a tile's values once, as they lie. The product reads them in columns, for which
- * memory is slow; a few rows do not make up for that.
- */
-function fetchFunction({ spec, layout }: Emission): WasmFunction {
-  const comment = "brings v_j of a tile from memory, in one ascending stream";
-  return defineFunction(
-    "fetchValues",
-    comment,
-    ["from", "bytes", "scratch"],
-    spec.relaxed,
-    (b, from, bytes, scratch) => {
-      const at = b.local("i32", "at");
-      const read = b.local("v128", "read");
-      b.set(read, f32x4.bits(0));
-      b.for(at, from, i32.add(from, bytes), lineBytes, () => b.set(read, f32x4.or(read, f32x4.load(at))));
-      // Stored where nothing is, so that compilers do not leave the reading out.
-      b.store(scratch, read, layout.weights);
-    },
-  );
 }
 
 /** `name(record, scratch, firstKey, rows, columns, bits, firstRow, seen)`: scores of one tile, and what the pass makes of them. */
