@@ -63,8 +63,9 @@ export function narrow(source: Tensor | Tensor64): Tensor {
  * @throws NumbersError `not-finite`, naming the tensor and the first bad place
  */
 export function requireFinite(name: string, { data, shape }: Tensor | Tensor64): void {
-  const bad = data.findIndex((value) => !Number.isFinite(value));
-  if (bad === -1) return;
+  let bad = 0;
+  while (bad < data.length && Number.isFinite(data[bad])) bad++;
+  if (bad === data.length) return;
   throw new NumbersError(
     "not-finite",
     `Cannot use ${name} as every number must be finite: ${data[bad]} at [${placeOf(bad, shape).join(", ")}]. ` +
