@@ -108,12 +108,15 @@ export function describeAttention(selector: string, sizes: InspectedSizes): Atte
   };
 }
 
-function partsOf(composition: Composition, hasPattern: boolean): readonly Part[] {
+/** A part of an attention, whose kind has factories. */
+type AttentionPart = Part & { readonly kind: PartKind };
+
+function partsOf(composition: Composition, hasPattern: boolean): readonly AttentionPart[] {
   const { similarity, position, patterns, selection, normaliser, aggregation } = composition;
   return [similarity, position, ...(hasPattern ? patterns : []), selection, normaliser, aggregation];
 }
 
-function definitionOf({ kind, name }: Part): AnyPartFactory["definition"] {
+function definitionOf({ kind, name }: AttentionPart): AnyPartFactory["definition"] {
   // Parts of a parsed selector come from these factories.
   return (partFactories[kind].find(({ definition }) => definition.selector === name) as AnyPartFactory)
     .definition;
