@@ -10,3 +10,12 @@ export {
 } from "./model.ts";
 export { recallProbe, type RecallProbeConfig, type VectorBatch } from "./recall-probe.ts";
 export { stateBytes, type StateSizes } from "./state-bytes.ts";
+export {
+  type ChannelMixWeight,
+  rwkv7TimeMix,
+  rwkvChannelMix,
+  type TimeMixResult,
+  type TimeMixState,
+  type TimeMixWeight,
+  type Weights,
+} from "./rwkv.ts";

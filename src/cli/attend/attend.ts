@@ -23,23 +23,9 @@ import { type Session } from "../session.ts";
 import { version } from "../version.ts";
 import { attendRecurrence } from "./recurrence.ts";
 import { type Device, type Results, onBackend, onReference, openJax, openWasm } from "./devices.ts";
+import { type AttendOptions } from "./options.ts";
 import { chooseParameters } from "./parameters.ts";
 import { readInputs } from "./read-inputs.ts";
-
-/** What an attention is computed from and how. */
-export interface AttendOptions {
-  readonly spec: string;
-  readonly in: string;
-  readonly out: string;
-  readonly backward?: boolean;
-  readonly device: "reference" | "jax" | "wasm";
-  readonly return?: readonly ("scores" | "weights")[];
-  readonly offset?: number;
-  readonly keyLengths?: readonly number[];
-  readonly scale?: number;
-  readonly seed: number;
-  readonly json?: boolean;
-}
 
 /** Computes what the options ask for; prints a document with `--json` alone. */
 export async function attend(options: AttendOptions, session: Session): Promise<void> {

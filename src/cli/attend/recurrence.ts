@@ -21,7 +21,7 @@ import { checkCall } from "../../recurrence/check-call.ts";
 import { CommandError } from "../command-error.ts";
 import { texts } from "../dictionary/attend.ts";
 import { exitCodes } from "../exit-codes.ts";
-import { type AttendOptions } from "./attend.ts";
+import { type AttendOptions } from "./options.ts";
 import { readNumbers } from "./read-inputs.ts";
 import { type Results } from "./devices.ts";
 
