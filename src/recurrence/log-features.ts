@@ -7,6 +7,7 @@
  *
  * which the division cancels exactly. A maximum over keys of the future, as in a whole tensor at once, would leak
  * them through rounding. The sum that is divided by is at least 1, as the largest feature of a row meets its largest key.
+ * A feature whose sum in a given state is 0, as in a state of zeros, holds nothing and has no largest key yet.
  */
 import { type Tensor64, zeros64 } from "../base/tensor.ts";
 import { type FeatureMap, mapRows } from "./feature-map.ts";
@@ -30,6 +31,7 @@ export function liftLogs(map: FeatureMap, call: RuleCall): Lifted {
   const columns = call.sizes.valueWidth + 1;
   const [ofQueries, ofKeys] = [mapRows(map, q, heads), mapRows(map, k, heads)];
   const features = ofKeys.rows.shape[3];
+  const first = state === undefined ? undefined : storedRows(state);
   const largest = runningLargest(ofKeys.rows, state);
   const scales = call.whole ? largest.last : largest.running;
   const scaleAt = (row: number, r: number): number => {
@@ -53,7 +55,6 @@ export function liftLogs(map: FeatureMap, call: RuleCall): Lifted {
     const scale = call.whole ? largest.last[head * features + (place % features)] : scales[place];
     return Math.exp(log - scale);
   });
-  const first = state === undefined ? undefined : splitColumns(state, columns);
   /** What a whole call's first state is multiplied by; in order of time the first decay does it. */
   const rescaled =
     first === undefined || !call.whole
@@ -79,7 +80,7 @@ export function liftLogs(map: FeatureMap, call: RuleCall): Lifted {
       const dKeys = mapped(gradients.k, (x, place) => x * keyFeatures.data[place]);
       const dFirst = state === undefined ? undefined : zeros64(state.shape);
       for (let row = 0; row < batch * heads * features; row++) {
-        if (dFirst !== undefined && first !== undefined) {
+        if (dFirst !== undefined && first !== undefined && largest.before[row] > -Infinity) {
           const factor = call.whole ? Math.exp(largest.before[row] - largest.last[row]) : 1;
           for (let e = 0; e < columns; e++) {
             const gradient = factor * gradients.state.data[row * columns + e];
@@ -129,7 +130,12 @@ function runningLargest(logs: Tensor64, state: Tensor64 | undefined): Largest {
   const logDecay = zeros64(logs.shape);
   const before = new Float64Array(batch * heads * features).fill(-Infinity);
   const columns = state?.shape[3] ?? 0;
-  if (state !== undefined) before.forEach((_, row) => (before[row] = state.data[(row + 1) * columns - 1]));
+  if (state !== undefined) {
+    for (let row = 0; row < before.length; row++) {
+      if (isEmpty(state, row)) continue;
+      before[row] = state.data[(row + 1) * columns - 1];
+    }
+  }
   const last = before.slice();
   const winners = new Int32Array(last.length).fill(-1);
   for (let row = 0; row < last.length; row++) {
@@ -147,6 +153,19 @@ function runningLargest(logs: Tensor64, state: Tensor64 | undefined): Largest {
     }
   }
   return { running, logDecay, before, last, winners };
+}
+
+/** Whether nothing is stored under a feature: its sum, the column before the last, is 0. */
+function isEmpty({ data, shape }: Tensor64, row: number): boolean {
+  return data[(row + 1) * shape[3] - 2] === 0;
+}
+
+/** Numerators and sums of a state, those of empty features 0. */
+function storedRows(state: Tensor64): Tensor64 {
+  const columns = state.shape[3] - 1;
+  return mapped(splitColumns(state, columns), (value, place) =>
+    isEmpty(state, Math.floor(place / columns)) ? 0 : value,
+  );
 }
 
 /** The first columns of rows that have one more. */

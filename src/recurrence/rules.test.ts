@@ -157,6 +157,22 @@ describe("where every query sees all tokens", () => {
   });
 });
 
+describe("a state of zeros", () => {
+  it.each(ruleSelectors)("is no state: %s", (selector) => {
+    const composition = parseRecurrence(selector);
+    const inputs = randomInputs(composition, "zeros", { tokens: 4 }, ["state"]);
+    // Keys whose exponentials vanish beside that of a maximum of zero.
+    const k = { ...inputs.k, data: inputs.k.data.map((x) => x - 1e4) };
+    const none = recurrenceForward(composition, { ...inputs, k });
+    const state = { ...none.state, data: none.state.data.map(() => 0) };
+    const zeros = recurrenceForward(composition, { ...inputs, k, state });
+    expect(zeros.out.data).toEqual(none.out.data);
+    expect(zeros.state.data).toEqual(none.state.data);
+    const { dState } = recurrenceBackward(composition, { ...inputs, k, state }, { dOut: ones(none.out) });
+    expect(dState?.data.every(Number.isFinite)).toBe(true);
+  });
+});
+
 describe("rwkv7 without its own direction of removal and mix", () => {
   it("removes along k, and writes k⊙a", () => {
     const composition = parseRecurrence("rwkv7");

@@ -22,7 +22,8 @@ const stateShape = ({ batch, heads, width }: RuleSizes): readonly number[] => [b
 /**
  * o_t = (Σ_{i<t} e^{−(t−1−i)w + k_i} v_i + e^{u + k_t} v_t)/(the same without v), in every channel on its own. There
  * is no q: the receptance gates what comes out. k and v are of one shape; `decay` e^{−w} in (0, 1) (or `logDecay`
- * −w) and `u` are [H, D]. The state [B, H, D, 3] holds numerator, denominator and their scale.
+ * −w) and `u` are [H, D]. The state [B, H, D, 3] holds numerator, denominator and their scale; a channel whose denominator is
+ * 0, as in a state of zeros, holds nothing.
  *
  * @param options - `chunk`: tokens of a chunk, which must divide N
  * @example
@@ -86,11 +87,12 @@ function gradientsOf(call: RuleCall, dOut: Tensor64, dState: Tensor64 | undefine
   for (const { channel, read, write, row, place } of channelsOf(call)) {
     const ending = dState?.data.subarray(row * 3, row * 3 + 3) ?? new Float64Array(3);
     const gradient = backwardChannel(channel, read(dOut), ending);
+    const isStored = channel.state[1] !== 0;
     write(dk, gradient.k);
     write(dv, gradient.v);
     du.data[place] += gradient.u;
     dLogs.data[place] += gradient.logDecay;
-    dFirst?.data.set(gradient.state, row * 3);
+    if (isStored) dFirst?.data.set(gradient.state, row * 3);
   }
   return {
     inputs: { k: dk, v: dv, u: du, ...pullBack(dLogs), ...(dFirst === undefined ? {} : { state: dFirst }) },
@@ -124,7 +126,10 @@ function* channelsOf(call: RuleCall): Generator<PlacedChannel> {
         v: read(v),
         logDecay: logs.data[place],
         u: u.data[place],
-        state: state?.data.slice(row * 3, row * 3 + 3) ?? Float64Array.of(0, 0, -Infinity),
+        state:
+          state === undefined || state.data[row * 3 + 1] === 0
+            ? Float64Array.of(0, 0, -Infinity)
+            : state.data.slice(row * 3, row * 3 + 3),
       },
       read,
       write: ({ data }, numbers) => numbers.forEach((value, t) => (data[at(t)] = value)),
