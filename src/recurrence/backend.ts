@@ -4,7 +4,7 @@ import { requireShape } from "./core.ts";
 import { checkCall, type RecurrenceInputs } from "./check-call.ts";
 import { type RecurrenceComposition } from "./composition.ts";
 import { type CoreResult, type Form } from "./core-reference.ts";
-import { type InputName, type RuleCall, type RuleGradients } from "./rule.ts";
+import { type InputName, narrowState, type RuleCall, type RuleGradients } from "./rule.ts";
 
 /** The result of a call. */
 export interface RecurrenceResult<T = Tensor> {
@@ -101,7 +101,7 @@ export const recurrentReference: RecurrenceBackend = {
   name: "reference",
   async forward(composition, call) {
     const { out, state }: CoreResult = composition.rule.forward(call, formOf(composition));
-    return { out: narrow(out), state: narrow(state) };
+    return { out: narrow(out), state: narrowState(composition.rule, state) };
   },
   async backward(composition, call, cotangents) {
     const { dParameters, ...ofInputs } = backwardOf(composition, call, cotangents);

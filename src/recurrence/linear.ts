@@ -77,6 +77,7 @@ export const linear: PartFactory<RecurrentRule, LinearOptions> = defineLifted<Li
         inputs: [queryInput, ...keyInputs, logStateInput(identity.features)],
         hasWhole: true,
         stateShape: logState(identity.features),
+        hasLogScales: true,
         lift: (call) => liftLogs(identity, call),
       };
     }

@@ -42,6 +42,7 @@ export const performer: PartFactory<RecurrentRule, PerformerOptions> = defineLif
       inputs: [queryInput, ...keyInputs, logStateInput(map.features)],
       hasWhole: true,
       stateShape: logState(map.features),
+      hasLogScales: true,
       lift: (call) => liftLogs(map, call),
     };
   },

@@ -7,6 +7,7 @@ import { type RecurrenceBackend, recurrentReference } from "./backend.ts";
 import { deltanet } from "./deltanet.ts";
 import { gla } from "./gla.ts";
 import { linear } from "./linear.ts";
+import { performer } from "./performer.ts";
 import { recurrence } from "./recurrence.ts";
 import { retnet } from "./retnet.ts";
 import { rwkv4 } from "./rwkv4.ts";
@@ -53,6 +54,31 @@ describe("a recurrence", () => {
       expect(state.shape).toEqual([2, 4, 8, 5]);
     }
     await expect(attend.step({ q, k, v })).rejects.toThrow(code("step-length", "ShapeError"));
+  });
+
+  it("keeps its digits from call to call where the state has scales of any size", async () => {
+    // The largest logarithms are about −300²/(2√8) = −16,000, which float32 knows to 1e-3 only; queries opposite to keys
+    // let all features count alike, so that every scale shows in the outputs.
+    const far = (tensor: Tensor, side: number): Tensor => ({
+      ...tensor,
+      data: tensor.data.map((x, at) => (at % 8 === 0 ? 300 * side : x)),
+    });
+    const tokens = ({ data, shape }: Tensor, isLater: boolean): Tensor =>
+      tensor(
+        data.filter((_, at) => Math.floor(at / shape[3]) % 6 >= 3 === isLater),
+        [2, 4, 3, shape[3]],
+      );
+    const inputs = { q: far(q, -1), k: far(k, 1), v };
+    const half = (isLater: boolean): Record<"q" | "k" | "v", Tensor> => ({
+      q: tokens(inputs.q, isLater),
+      k: tokens(inputs.k, isLater),
+      v: tokens(inputs.v, isLater),
+    });
+    const attend = recurrence({ rule: performer({ features: 8 }) });
+    const whole = tokens((await attend(inputs)).out, true);
+    const { state } = await attend(half(false));
+    const rest = await attend({ ...half(true), state });
+    rest.out.data.forEach((x, at) => expect(Math.abs(x - whole.data[at])).toBeLessThan(2e-6));
   });
 
   it("names gradients by inputs, of those that were given alone", async () => {

@@ -5,7 +5,7 @@
 import { integerOption, type OptionRule } from "../base/options.ts";
 import { type Parameter } from "../base/parameter.ts";
 import { definePart, type Part, type PartFactory } from "../base/part.ts";
-import { type Tensor64, zeros64 } from "../base/tensor.ts";
+import { narrow, type Tensor, type Tensor64, zeros64 } from "../base/tensor.ts";
 import {
   coreBackward,
   type CoreCotangents,
@@ -113,6 +113,8 @@ export interface RecurrentRule extends Part {
   readonly chunk: number | undefined;
   /** Shape of the state that callers see. */
   readonly stateShape: (sizes: RuleSizes) => readonly number[];
+  /** Whether the last column of the state is the logarithm of what its row is to be multiplied by. */
+  readonly hasLogScales: boolean;
   /** The call in the core's terms; absent for a rule that the core cannot say. */
   readonly lift?: (call: RuleCall) => Lifted;
   readonly forward: (call: RuleCall, form: Form) => CoreResult;
@@ -125,6 +127,7 @@ export interface LiftedRule {
   readonly parameters?: readonly Parameter[];
   readonly hasWhole?: boolean;
   readonly stateShape?: (sizes: RuleSizes) => readonly number[];
+  readonly hasLogScales?: boolean;
   readonly lift: (call: RuleCall) => Lifted;
 }
 
@@ -163,12 +166,13 @@ export function defineLifted<O extends ChunkOption = ChunkOption>(
   build: (options: Readonly<O>) => LiftedRule,
 ): PartFactory<RecurrentRule, O> {
   return defineRule<O>(definition, (options) => {
-    const { inputs, parameters = [], hasWhole = false, stateShape = plainState, lift } = build(options);
+    const { lift, ...rest } = build(options);
     return {
-      inputs,
-      parameters,
-      hasWhole,
-      stateShape,
+      parameters: [],
+      hasWhole: false,
+      stateShape: plainState,
+      hasLogScales: false,
+      ...rest,
       lift,
       forward: (call, form) => {
         const lifted = lift(call);
@@ -202,6 +206,21 @@ const plainState = ({ batch, heads, width, valueWidth }: RuleSizes): readonly nu
   width,
   valueWidth,
 ];
+
+/**
+ * A state rounded to float32. A logarithm of size 1e8 would be rounded by 8, and its row multiplied by e^8: where there
+ * are such scales, rows are first changed to the nearest float32 scale, which is exact.
+ */
+export function narrowState({ hasLogScales }: RecurrentRule, state: Tensor64): Tensor {
+  if (!hasLogScales) return narrow(state);
+  const columns = state.shape[3];
+  return narrow(
+    mapped(state, (value, place) => {
+      const scale = state.data[place - (place % columns) + columns - 1];
+      return place % columns === columns - 1 ? value : value * Math.exp(scale - Math.fround(scale));
+    }),
+  );
+}
 
 /** A core of the given terms; the others are absent. */
 export function coreOf(terms: Partial<Core>): Core {

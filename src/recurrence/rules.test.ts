@@ -26,8 +26,8 @@ function largestDifference(a: Tensor64, b: Tensor64): number {
 describe.each(ruleSelectors)("%s", (selector) => {
   const composition = parseRecurrence(selector);
 
-  it("has three forms that agree on every N and chunk", () => {
-    for (const tokens of [1, 3, 17, 63, 64, 65, 100]) {
+  it("has three forms that agree, on sizes that a chunk divides and others", () => {
+    for (const tokens of [1, 3, 17, 64, 65]) {
       const inputs = randomInputs(composition, `forms ${tokens}`, { tokens, keyHeads: 1 });
       const expected = recurrenceForward(composition, inputs, "recurrent");
       for (const form of ["parallel", { chunk: 13 }, { chunk: 64 }] as const) {

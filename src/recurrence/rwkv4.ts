@@ -50,6 +50,7 @@ export const rwkv4: PartFactory<RecurrentRule, ChunkOption> = defineRule<ChunkOp
     parameters: [],
     hasWhole: false,
     stateShape,
+    hasLogScales: true,
     forward: (call, form) => {
       const out = zeros64(call.inputs.v.shape);
       const state = zeros64(stateShape(call.sizes));

@@ -18,6 +18,7 @@ import {
 import { openSafetensors } from "../../checkpoints/safetensors-file.node.ts";
 import { gradientName } from "../../recurrence/backend.ts";
 import { checkCall } from "../../recurrence/check-call.ts";
+import { narrowState } from "../../recurrence/rule.ts";
 import { CommandError } from "../command-error.ts";
 import { texts } from "../dictionary/attend.ts";
 import { exitCodes } from "../exit-codes.ts";
@@ -65,7 +66,7 @@ export async function attendRecurrence(
     }
     for (const [name, gradient] of Object.entries(dParameters)) wide[`dparam.${name}`] = gradient;
   }
-  const results: Results = isDouble ? wide : narrowAll(wide);
+  const results: Results = isDouble ? wide : { ...narrowAll(wide), state: narrowState(rule, state) };
   for (const [name, tensor] of Object.entries(results)) requireFinite(name, tensor);
   const timeMs = performance.now() - startMs;
   for (const [name, value] of Object.entries(parameters)) results[`param.${name}`] = value;
