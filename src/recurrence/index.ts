@@ -8,6 +8,13 @@ export {
   type RecurrenceResult,
   recurrentReference,
 } from "./backend.ts";
+export {
+  causalConvolution,
+  causalConvolutionBackward,
+  type CausalConvolutionInputs,
+  type CausalConvolutionOptions,
+  type CausalConvolutionResult,
+} from "./causal-convolution.ts";
 export { type RecurrenceInputs } from "./check-call.ts";
 export { composeRecurrence, type RecurrenceComposition, type RecurrenceSpec } from "./composition.ts";
 export {
