@@ -9,13 +9,12 @@ import { random } from "../base/random.ts";
 import { type Tensor, type Tensor64, tensor64, zeros64 } from "../base/tensor.ts";
 import { decodeSafetensors, toFloat32 } from "../checkpoints/index.ts";
 import {
-  type ChannelMixWeight,
+  type Rwkv7ChannelMixWeight,
   rwkv7TimeMix,
-  rwkvChannelMix,
-  type TimeMixState,
-  type TimeMixWeight,
-  type Weights,
+  rwkv7ChannelMix,
+  type Rwkv7TimeMixWeight,
 } from "./rwkv.ts";
+import { type TimeMixState, type Weights } from "./rwkv-parts.ts";
 
 const channels = 32;
 const reversed = (text: string): string => text.split("").reverse().join("");
@@ -45,8 +44,8 @@ describeWithSharedData(
           .map((name) => [name.slice(prefix.length + 1), weight(name)]),
       ) as Weights<Name>;
     const layers = [1, 2].map((layer) => ({
-      time: layerWeights<TimeMixWeight>(`rwkv${layer}`),
-      channel: layerWeights<ChannelMixWeight>(`ffn${layer}`),
+      time: layerWeights<Rwkv7TimeMixWeight>(`rwkv${layer}`),
+      channel: layerWeights<Rwkv7ChannelMixWeight>(`ffn${layer}`),
       timeNorm: `ln${layer}a`,
       channelNorm: `ln${layer}b`,
       // The model has a third branch, whose embedding is zero in this file: of it the bias of its output is left.
@@ -95,7 +94,7 @@ describeWithSharedData(
         time.push(mixed.state);
         x = plus(x, mixed.out);
         x = { data: x.data.map((value, place) => value + layer.constant[place % channels]), shape: x.shape };
-        const { out, previous } = rwkvChannelMix(
+        const { out, previous } = rwkv7ChannelMix(
           layer.channel,
           norm(x, layer.channelNorm),
           state.channel[index],
@@ -162,8 +161,8 @@ describe("an RWKV-7 block", () => {
   it("refuses weights of another width", () => {
     const zeros = (...shape: readonly number[]): Tensor64 => zeros64(shape);
     const mix = { x_k: zeros(8), "key.weight": zeros(16, 8), "value.weight": zeros(8, 16) };
-    expect(rwkvChannelMix(mix, zeros(1, 3, 8)).out.shape).toEqual([1, 3, 8]);
-    expect(() => rwkvChannelMix(mix, zeros(1, 3, 4))).toThrow(
+    expect(rwkv7ChannelMix(mix, zeros(1, 3, 8)).out.shape).toEqual([1, 3, 8]);
+    expect(() => rwkv7ChannelMix(mix, zeros(1, 3, 4))).toThrow(
       expect.objectContaining({ code: "rwkv-shape" }),
     );
   });
