@@ -9,4 +9,4 @@ export {
   type ScoreStatistics,
 } from "./model.ts";
 export { recallProbe, type RecallProbeConfig, type VectorBatch } from "./recall-probe.ts";
-export { stateBytes, type StateSizes } from "./state-bytes.ts";
+export { type HeadState, stateBytes, type StateSizes } from "./state-bytes.ts";
