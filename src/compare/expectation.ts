@@ -2,6 +2,7 @@
 import { parseSelector, type SelectedParts } from "../attention/index.ts";
 import { type Bilingual, same } from "./bilingual.ts";
 import { formatSpread } from "./format.ts";
+import { variantTitle } from "./labels.ts";
 import { type PlannedColumn } from "./plan.ts";
 import { type CellResult, columnOf, type ComparisonResults } from "./results.ts";
 import { type Spread } from "./spread.ts";
@@ -54,6 +55,8 @@ export type ColumnSettings = Pick<PlannedColumn, "settings">;
 export interface MeasuredCell extends CellResult {
   readonly spread: Spread;
   readonly better: "higher" | "lower";
+  /** In what its column differs from others of the task. */
+  readonly variant: Bilingual;
   /** Of the column's metric. */
   readonly series: string;
 }
@@ -70,7 +73,7 @@ export function measuredCells(
     const fits = column.task === task && inColumn(column) && matches(parseSelector(cell.selector));
     if (!fits || cell.metric === null) return [];
     const { better, name } = column.metric;
-    return [{ ...cell, spread: cell.metric, better, series: name }];
+    return [{ ...cell, spread: cell.metric, better, series: name, variant: variantTitle(column) }];
   });
 }
 
@@ -88,8 +91,10 @@ export const isLinear = ({ similarity, normaliser }: SelectedParts): boolean =>
   similarity.name === "dot" && normaliser?.name === "none";
 
 /** A cell as evidence. */
-export function evidenceOf({ selector, spread }: MeasuredCell): Evidence {
-  return { label: same(selector), value: formatSpread(spread, 3) };
+export function evidenceOf({ selector, spread, variant }: MeasuredCell): Evidence {
+  const { en, zh } = variant;
+  const label = en === "" ? same(selector) : { en: `${selector}, ${en}`, zh: `${selector}，${zh}` };
+  return { label, value: formatSpread(spread, 3) };
 }
 
 /** What a test finds where its cells are missing. */

@@ -46,17 +46,17 @@ const measurements: Readonly<Record<string, Measurement>> = {
   accuracy: { title: { en: "accuracy", zh: "准确率" }, format: plain },
   exact: { title: { en: "sequences without an error", zh: "完全正确的序列" }, format: plain },
   placeAccuracy: {
-    title: { en: "accuracy by place", zh: "各位置的准确率" },
+    title: { en: "accuracy", zh: "准确率" },
     format: plain,
-    along: { en: "place, to before the next mark", zh: "位置（到下一刻度之前）" },
+    along: { en: "place in the word (octaves)", zh: "词内位置（按倍程）" },
   },
   distanceAccuracy: {
-    title: { en: "accuracy by distance", zh: "各距离的准确率" },
+    title: { en: "accuracy", zh: "准确率" },
     format: plain,
-    along: { en: "pairs ago, to before the next mark", zh: "距今的键值对数（到下一刻度之前）" },
+    along: { en: "pairs since the key was shown (octaves)", zh: "距该键上次出现的键值对数（按倍程）" },
   },
   depthAccuracy: {
-    title: { en: "accuracy by nesting", zh: "各嵌套深度的准确率" },
+    title: { en: "accuracy", zh: "准确率" },
     format: plain,
     along: { en: "nesting depth", zh: "嵌套深度" },
   },

@@ -56,6 +56,11 @@ export function pointOf({ mean, deviation }: Spread): Point {
   return { mean, low: mean - (deviation ?? 0), high: mean + (deviation ?? 0) };
 }
 
+/** The ends of all spreads. */
+export function endsOf(points: readonly Point[]): number[] {
+  return points.flatMap(({ low, high }) => [low, high]);
+}
+
 /** Lines through the means of each attention, and their spreads. */
 export function spreadLines(points: readonly (Point & Look)[], x: string): Markish[] {
   return [
@@ -64,10 +69,18 @@ export function spreadLines(points: readonly (Point & Look)[], x: string): Marki
   ];
 }
 
+/** A linear scale; where all values are equal they stand in its middle. */
+export function linearScaleOf(values: readonly number[]): ScaleOptions {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  if (most > least) return { nice: true };
+  const margin = Math.abs(least) / 2 || 1;
+  return { domain: [least - margin, least + margin], nice: true };
+}
+
 /** A scale for these values, logarithmic where they differ by a large factor. */
 export function scaleOf(values: readonly number[]): ScaleOptions {
   const [least, most] = [Math.min(...values), Math.max(...values)];
-  if (!(least > 0 && most > WIDE_SPAN * least)) return { nice: true };
+  if (!(least > 0 && most > WIDE_SPAN * least)) return linearScaleOf(values);
   return {
     type: "log",
     tickFormat: (value: number) => (isPowerOfTen(value) ? String(value) : ""),

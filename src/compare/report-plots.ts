@@ -10,8 +10,10 @@ import { columnTitle, measurement, settingTitle, taskTitle, unitTitle } from "./
 import { type PlannedColumn } from "./plan.ts";
 import {
   common,
+  endsOf,
   figureId,
   join,
+  linearScaleOf,
   listOf,
   lookOf,
   measuredCells,
@@ -55,7 +57,7 @@ export const metricFigure: ColumnFigure = (results, column, styles) => {
         height: 64 + rows.length * (isAbove ? 38 : 28),
         marginLeft: isAbove ? 12 : longest + 14,
         marginTop: 12,
-        x: { label: axisLabel(unitTitle(column)), grid: true, nice: true },
+        x: { label: axisLabel(unitTitle(column)), grid: true, ...linearScaleOf(endsOf(rows)) },
         y: {
           domain: rows.map(({ selector }) => selector),
           label: null,
@@ -250,7 +252,7 @@ export function variantFigure(
     draw: () => ({
       ...common,
       x: { type: "log", label: axisLabel(name), ticks: [...new Set(values)], tickFormat: String },
-      y: { label: axisLabel(unitTitle(columns[0])), grid: true, nice: true },
+      y: { label: axisLabel(unitTitle(columns[0])), grid: true, ...linearScaleOf(endsOf(points)) },
       marks: [
         ...spreadLines(points, "value"),
         dot(points, { x: "value", y: "mean", fill: "colour", symbol: "symbol", r: 4.5 }),
@@ -281,7 +283,7 @@ export const timeFigure: ColumnFigure = (results, column, styles) => {
         tickFormat: (value: number) => formatDuration(value),
         ticks: Math.floor(width / 110),
       },
-      y: { label: axisLabel(unitTitle(column)), grid: true, nice: true },
+      y: { label: axisLabel(unitTitle(column)), grid: true, ...linearScaleOf(endsOf(points)) },
       marks: [
         ruleX(points, { x: "cost", y1: "low", y2: "high", stroke: "colour", strokeWidth: 1.5 }),
         dot(points, { x: "cost", y: "mean", fill: "colour", symbol: "symbol", r: 5.5 }),

@@ -16,7 +16,7 @@ import {
 } from "./report-plots.ts";
 import { reportText } from "./report-text.ts";
 import { type CellResult, type ComparisonResults } from "./results.ts";
-import { sizeFigure, type SizeGroup, sizeGroups } from "./size-figures.ts";
+import { sizeFigure, type SizeGroup, sizeGroups, sizesTitle } from "./size-figures.ts";
 import {
   cellAt,
   cellNumber,
@@ -224,7 +224,7 @@ function sizeTable(
           ({ size: spent, column, cell }) =>
             html` <tr>
               <th scope="row">${selectorLabel(cell.selector, styles)}</th>
-              <td class="text">${both(variantTitle(column))}</td>
+              <td class="text">${both(sizesTitle(column))}</td>
               <td>${format(spent)}</td>
               <td class="number">${cellNumber(results, cell)}</td>
             </tr>`,

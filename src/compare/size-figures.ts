@@ -3,14 +3,17 @@
  * of the model only are one figure, with a line for each attention: what more memory buys it, and what nothing buys it.
  */
 import { dot } from "@observablehq/plot";
+import { type Bilingual } from "./bilingual.ts";
 import { axisLabel, type Figure } from "./drawing.ts";
 import { formatNumber } from "./format.ts";
 import { columnTitle, measurement, unitTitle, variantTitle } from "./labels.ts";
 import { type PlannedColumn } from "./plan.ts";
 import {
   common,
+  endsOf,
   figureId,
   join,
+  linearScaleOf,
   listOf,
   type Look,
   lookOf,
@@ -85,6 +88,12 @@ function taskOf({ variant }: PlannedColumn): PlannedColumn["variant"] {
   return Object.fromEntries(Object.entries(variant).filter(([setting]) => !modelSettings.has(setting)));
 }
 
+/** The sizes in which a column's model differs from that of others, in words. */
+export function sizesTitle({ variant }: PlannedColumn): Bilingual {
+  const sizes = Object.entries(variant).filter(([setting]) => modelSettings.has(setting));
+  return variantTitle({ variant: Object.fromEntries(sizes) });
+}
+
 const captions = {
   stateBytes: plotText.state,
   parameters: plotText.parameters,
@@ -101,7 +110,7 @@ export function sizeFigure({ size, title, columns, cells }: SizeGroup): Figure {
     description: listOf(
       cells,
       ({ size, mean, column }) =>
-        `${columns.length > 1 ? `${variantTitle(column).en}, ` : ""}${format(size)}: ${formatNumber(mean, 3)}`,
+        `${columns.length > 1 ? `${sizesTitle(column).en}, ` : ""}${format(size)}: ${formatNumber(mean, 3)}`,
     ),
     draw: (width) => ({
       ...common,
@@ -112,7 +121,7 @@ export function sizeFigure({ size, title, columns, cells }: SizeGroup): Figure {
         ticks: thinned(sizes, Math.floor(width / 90)),
         tickFormat: (value: number) => format(value),
       },
-      y: { label: axisLabel(unitTitle(columns[0])), grid: true, nice: true },
+      y: { label: axisLabel(unitTitle(columns[0])), grid: true, ...linearScaleOf(endsOf(cells)) },
       marks: [
         ...spreadLines(cells, "size"),
         dot(cells, { x: "size", y: "mean", fill: "colour", symbol: "symbol", r: 5.5 }),

@@ -1,6 +1,7 @@
 /**
  * @file Facts: how many bits of a table without rules a decoder stores (see `tasks/facts.ts`), against its parameters. There is
- * no other data to test on: what is measured is what was learned by heart, so validation and test are the table itself.
+ * no other data to test on: what is measured is what was learned by heart, so validation and test are the table itself. One head
+ * is enough to read a name of a few letters; what stores is the feed-forward.
  */
 import * as v from "valibot";
 import { random } from "../../base/random.ts";
@@ -27,6 +28,7 @@ export interface FactsRecipeSettings extends DecoderSettings {
 const entries: SettingEntries<FactsRecipeSettings> = {
   ...decoderEntries,
   width: v.optional(whole(1), 32),
+  heads: v.optional(whole(1), 1),
   batch: v.optional(whole(1), 256),
   steps: v.optional(whole(1), 3000),
   warmUp: v.optional(whole(0), 100),
