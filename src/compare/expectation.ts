@@ -1,5 +1,5 @@
 /** @file What an expectation is, and what the tests of expectations share: finding measured cells, and showing them as evidence. */
-import { parseSelector, type SelectedParts } from "../attention/index.ts";
+import { parseSelector, partFactories, type SelectedParts } from "../attention/index.ts";
 import { type Bilingual, same } from "./bilingual.ts";
 import { formatSpread } from "./format.ts";
 import { variantTitle } from "./labels.ts";
@@ -61,20 +61,42 @@ export interface MeasuredCell extends CellResult {
   readonly series: string;
 }
 
-/** The cells of a task whose attention matches, in the columns that do. */
-export function measuredCells(
+/** The cells of a task whose selector matches, in the columns that do. */
+export function cellsWhere(
   results: ComparisonResults,
   task: string,
-  matches: (parts: SelectedParts) => boolean,
+  matches: (selector: string) => boolean,
   inColumn: (column: ColumnSettings) => boolean = () => true,
 ): MeasuredCell[] {
   return results.cells.flatMap((cell) => {
     const column = columnOf(results.plan, cell);
-    const fits = column.task === task && inColumn(column) && matches(parseSelector(cell.selector));
-    if (!fits || cell.metric === null) return [];
+    if (column.task !== task || cell.metric === null || !inColumn(column) || !matches(cell.selector))
+      return [];
     const { better, name } = column.metric;
     return [{ ...cell, spread: cell.metric, better, series: name, variant: variantTitle(column) }];
   });
+}
+
+/** The cells of a task whose attention matches, in the columns that do; what compares no pairs matches nothing. */
+export function measuredCells(
+  results: ComparisonResults,
+  task: string,
+  matches: (parts: SelectedParts) => boolean,
+  inColumn?: (column: ColumnSettings) => boolean,
+): MeasuredCell[] {
+  const comparesPairs = (selector: string): boolean =>
+    partFactories.similarity.some(({ definition }) => definition.selector === nameOf(selector));
+  return cellsWhere(
+    results,
+    task,
+    (selector) => comparesPairs(selector) && matches(parseSelector(selector)),
+    inColumn,
+  );
+}
+
+/** What a selector begins with. */
+export function nameOf(selector: string): string {
+  return selector.split(/[:+]/)[0];
 }
 
 /** One of the similarities, with every other part at its default. */

@@ -2,6 +2,7 @@
 import { type SelectedParts } from "../attention/index.ts";
 import { type Bilingual } from "./bilingual.ts";
 import {
+  cellsWhere,
   type Evidence,
   evidenceOf,
   type Expectation,
@@ -102,7 +103,7 @@ export const taskExpectations: readonly Expectation[] = [
     },
     source: "Allen-Zhu & Li 2024",
     test: (results) => {
-      const cells = measuredCells(results, "facts", () => true).flatMap((cell) => {
+      const cells = cellsWhere(results, "facts", () => true).flatMap((cell) => {
         const density = cell.measured["bitsPerParameter"];
         return density === undefined ? [] : [{ cell, density }];
       });
