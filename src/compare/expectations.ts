@@ -19,6 +19,7 @@ import {
   type Verdict,
 } from "./expectation.ts";
 import { formatSpread } from "./format.ts";
+import { memoryExpectations } from "./memory-expectations.ts";
 import { type ComparisonResults } from "./results.ts";
 import { pairedDifference, seriesOf } from "./series.ts";
 import { standing } from "./spread.ts";
@@ -88,6 +89,7 @@ export const expectations: readonly Expectation[] = [
         (ratio) => ratio < DEGRADED,
       ),
   },
+  ...memoryExpectations,
   ...taskExpectations,
 ];
 

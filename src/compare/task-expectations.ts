@@ -15,8 +15,9 @@ import {
   SOLVED,
   solvedRule,
 } from "./expectation.ts";
-import { formatBytes, formatSpread } from "./format.ts";
+import { formatSpread } from "./format.ts";
 import { measurement } from "./labels.ts";
+import { withBytes } from "./memory-expectations.ts";
 import { type ComparisonResults } from "./results.ts";
 import { pairedDifference, type SeriesPoint, seriesOf } from "./series.ts";
 import { type Spread } from "./spread.ts";
@@ -45,7 +46,7 @@ export const taskExpectations: readonly Expectation[] = [
       const fixed = measuredCells(results, "copy", isLinear);
       const growing = measuredCells(results, "copy", isPlainDot);
       if (fixed.length === 0 || growing.length === 0) return notMeasured("copy: dot, dot+none");
-      const evidence = [...fixed, ...growing].map(withState);
+      const evidence = [...fixed, ...growing].map(withBytes);
       if (!growing.every(isSolved)) return { status: "undecided", reason: unsolvedBySoftmax, evidence };
       const status = fixed.some(isSolved) ? "does not hold" : "holds";
       return { status, reason: solvedRule, evidence };
@@ -142,13 +143,6 @@ function solves(task: string, source: string, claim: Bilingual): Expectation {
       return { status, reason: solvedRule, evidence: cells.map(evidenceOf) };
     },
   };
-}
-
-/** A cell with the bytes that it keeps. */
-function withState(cell: MeasuredCell): Evidence {
-  const { label, value } = evidenceOf(cell);
-  const bytes = cell.measured["stateBytes"];
-  return { label, value: bytes === undefined ? value : `${value}, ${formatBytes(bytes.mean)}` };
 }
 
 /** With the task's own position: another one may not tell what the task needs. */
