@@ -143,7 +143,7 @@ const quick: Preset = {
     },
     "associative-recall": {
       selectors: ["dot", "l2", "cosine", "dot+none"],
-      settings: { width: 32, vocabulary: 10, length: 20, steps: 1500 },
+      settings: { width: 32, vocabulary: 10, length: 20, steps: 600 },
       seeds: [0],
       learningRates: [0.003],
     },

@@ -33,7 +33,7 @@ describe("list", () => {
       expect(all[listed]?.map(({ name, formula }) => ({ name, formula }))).toEqual(wanted);
     }
     expect(all["tasks"]?.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(["recall", "language", "hierarchy", "extrapolation", "scaling"]),
+      expect.arrayContaining(["recall", "copy", "induction", "facts", "language", "hierarchy", "scaling"]),
     );
     expect(all["presets"]?.map(({ name }) => name)).toEqual(["smoke", "quick", "full"]);
   });
