@@ -80,6 +80,15 @@ export function factTable({ facts, letters, nameLength, answers }: FactSettings,
  * @param table - from {@link factTable}
  * @param chosen - numbers of facts, [B]
  * @returns tokens [B, N]; positions (always N − 1) and targets [B, 1]
+ * @example
+ * ```ts
+ * import { random } from "qklab";
+ * import { factTable, factTokens } from "qklab/tasks";
+ * const table = factTable({ facts: 100, letters: 8, nameLength: 3, answers: 16 }, random(1, "facts", "table"));
+ * const { tokens, targets } = factTokens(table, Int32Array.of(7, 8));
+ * tokens.length; // 6, which is [2, 3]
+ * targets[1] === table.answers[8]; // true
+ * ```
  */
 export function factTokens({ facts, names, answers }: FactTable, chosen: Int32Array): LabelledTokens {
   const length = names.length / facts;
