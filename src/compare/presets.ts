@@ -125,9 +125,10 @@ const quick: Preset = {
     },
     copy: {
       selectors: ["dot", "l2", "cosine", "dot+none"],
-      settings: { length: 32, steps: 300 },
+      // A word of 15 symbols has more than two heads of width 4 have key coordinates, and fewer than two of width 8.
+      settings: { length: 32, width: 32, heads: 2, headWidth: [4, 8], steps: 300 },
       seeds: [0],
-      learningRates: [0.003, 0.01],
+      learningRates: [0.01],
     },
     "selective-copy": {
       selectors: ["dot", "l2", "cosine", "dot+none"],
@@ -230,9 +231,9 @@ const full: Preset = {
     },
     copy: {
       selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],
-      settings: { length: [64, 128] },
+      settings: { length: 128, headWidth: [4, 16] },
       seeds: [0, 1, 2],
-      learningRates: [0.001, 0.003, 0.01],
+      learningRates: [0.003, 0.01],
     },
     "selective-copy": {
       selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],

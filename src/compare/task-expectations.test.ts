@@ -41,6 +41,10 @@ test.each([
     "dot+none": () => ({ accuracy: fixed, stateBytes: 4096 }),
   });
   expect(found.status).toBe(status);
+  expect(found.evidence.map(({ label }) => label.en)).toEqual([
+    "dot+none, head width 4",
+    "dot, head width 4",
+  ]);
   expect(found.evidence[0].value).toMatch(/kB$/);
 });
 
@@ -52,6 +56,17 @@ test.each([
 ])("induction with rope, %o: %s", (series, status) => {
   const metrics = { accuracy: series.accuracyAt30, ...series } as Metrics;
   expect(verdict("rope-loses-induction", "induction", { "dot+rope": () => metrics }).status).toBe(status);
+});
+
+test("a task is solved, or not, by the widest heads that were compared", () => {
+  const results = madeUpResults(
+    { tasks: ["copy"], similarities: ["dot"], seeds: [0], learningRates: [0.01] },
+    ({ settings }) => ({ accuracy: settings["headWidth"] === 8 ? 1 : 0.5 }),
+  );
+  expect(verdictsOf(results).find(({ id }) => id === "dot-solves-copy")).toMatchObject({
+    status: "holds",
+    evidence: [{ label: { en: "dot, head width 8", zh: "dot，头宽度 8" } }],
+  });
 });
 
 test("a scaled rope is not the plain one", () => {

@@ -3,6 +3,7 @@ import { type SelectedParts } from "../attention/index.ts";
 import { type Bilingual } from "./bilingual.ts";
 import {
   cellsWhere,
+  type ColumnSettings,
   type Evidence,
   evidenceOf,
   type Expectation,
@@ -38,14 +39,18 @@ export const taskExpectations: readonly Expectation[] = [
   {
     id: "linear-fails-copy",
     claim: {
-      en: "a state of fixed size (the dot product without a softmax) does not repeat a word that softmax attention repeats",
-      zh: "固定大小的状态（去掉 softmax 的点积）无法复述 softmax 注意力能复述的词",
+      en: "a state of fixed size (the dot product without a softmax) with fewer key coordinates than a word has symbols does not repeat a word that softmax attention repeats",
+      zh: "当键的坐标数少于词的符号数时，固定大小的状态（去掉 softmax 的点积）无法复述 softmax 注意力能复述的词",
     },
     source: "Jelassi et al. 2024",
     test: (results) => {
-      const fixed = measuredCells(results, "copy", isLinear);
-      const growing = measuredCells(results, "copy", isPlainDot);
-      if (fixed.length === 0 || growing.length === 0) return notMeasured("copy: dot, dot+none");
+      const isSmall = (column: ColumnSettings): boolean =>
+        keyCoordinates(column) < Number(column.settings["length"]) / 2 - 1;
+      const fixed = measuredCells(results, "copy", isLinear, isSmall);
+      const growing = measuredCells(results, "copy", isPlainDot, isSmall);
+      if (fixed.length === 0 || growing.length === 0) {
+        return notMeasured("copy: dot, dot+none (heads × headWidth < length/2 − 1)");
+      }
       const evidence = [...fixed, ...growing].map(withBytes);
       if (!growing.every(isSolved)) return { status: "undecided", reason: unsolvedBySoftmax, evidence };
       const status = fixed.some(isSolved) ? "does not hold" : "holds";
@@ -131,13 +136,23 @@ const unsolvedBySoftmax: Bilingual = {
 
 const isSolved = ({ spread }: MeasuredCell): boolean => spread.mean >= SOLVED;
 
+/** Coordinates of a layer's keys, over all heads. */
+function keyCoordinates({ settings }: ColumnSettings): number {
+  const [width, heads, headWidth] = ["width", "heads", "headWidth"].map((name) => Number(settings[name]));
+  return headWidth === 0 ? width : heads * headWidth;
+}
+
+/** At the widest heads that were compared: what a claim about an attention, not about its width, is about. */
 function solves(task: string, source: string, claim: Bilingual): Expectation {
   return {
     id: `dot-solves-${task}`,
     claim,
     source,
     test: (results) => {
-      const cells = measuredCells(results, task, isPlainDot);
+      const widest = Math.max(
+        ...results.plan.columns.map((column) => (column.task === task ? keyCoordinates(column) : 0)),
+      );
+      const cells = measuredCells(results, task, isPlainDot, (column) => keyCoordinates(column) === widest);
       if (cells.length === 0) return notMeasured(`${task}: dot`);
       const status = cells.every(isSolved) ? "holds" : "does not hold";
       return { status, reason: solvedRule, evidence: cells.map(evidenceOf) };

@@ -2,6 +2,7 @@
  * @file What the recipes of tasks in tokens share: a decoder on labelled sequences, and shares of right answers, over all
  * labels, over whole sequences and along whatever makes a label hard.
  */
+import { type Random, random } from "../base/random.ts";
 import { decoder, type LabelResults, type TokenBatch } from "../models/index.ts";
 import { startJax } from "../kernels/jax/start.ts";
 import { type Position } from "../positions/index.ts";
@@ -40,6 +41,19 @@ export interface ParameterCounts {
 
 /** Loss and likeliest token of every label. */
 export type EvaluateTokens = (batch: LabelledTokens) => Promise<LabelResults>;
+
+/**
+ * Settings whose sizes fit together: one sequence is made of them, so that a misfit is an error before anything runs.
+ *
+ * @param make - throws where they do not fit
+ */
+export function fitting<Settings extends DecoderSettings>(
+  settings: Settings,
+  make: (settings: Settings, rng: Random) => unknown,
+): Settings {
+  make({ ...settings, batch: 1 }, random("settings"));
+  return settings;
+}
 
 /** A decoder that trains on labelled sequences. */
 export async function tokenTrainable(training: TokenTraining): Promise<Trainable> {

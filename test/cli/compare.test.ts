@@ -101,6 +101,7 @@ test.each([
   [["--seed", "0,one"], 2, "a whole number ≥ 0: 'one'"],
   [["--lr", "0"], 2, "a number > 0"],
   [["--task", "recall", "--set", "language.steps=3"], 2, "not compared"],
+  [["--task", "copy", "--set", "length=33"], 2, "its length must be even: 33"],
   [["--max-time", "10"], 2, "a time with its unit"],
   [["--threads", "2"], 2, "no such option"],
   [["--resume", "nowhere"], 3, "comparison.json"],

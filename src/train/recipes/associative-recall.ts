@@ -10,7 +10,7 @@ import { type AssociativeRecallBatch, associativeRecallTokens } from "../../task
 import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
-import { heldOut, measureLabels, octave, tokenTrainable } from "../token-task.ts";
+import { fitting, heldOut, measureLabels, octave, tokenTrainable } from "../token-task.ts";
 import { type Recipe } from "../trainable.ts";
 
 /** Settings of the recipe for associative recall. */
@@ -38,13 +38,14 @@ export const associativeRecallRecipe: Recipe<AssociativeRecallRecipeSettings> = 
   task: "associative-recall",
   metric: { name: "accuracy", unit: "share of questions", better: "higher" },
   unit: "questions",
-  settings: (overrides) => readSettings("associative-recall", v.strictObject(entries), overrides),
+  settings: (overrides) =>
+    fitting(readSettings("associative-recall", v.strictObject(entries), overrides), associativeRecallTokens),
   learningRates: () => [0.001, 0.003, 0.01],
   create(request) {
     const { seed, settings } = request;
-    const { vocabulary, length, batch, testBatches } = settings;
+    const { vocabulary, length, testBatches } = settings;
     const batchAt = (split: string, step: number): AssociativeRecallBatch =>
-      associativeRecallTokens({ vocabulary, length, batch }, random(seed, "associative-recall", split, step));
+      associativeRecallTokens(settings, random(seed, "associative-recall", split, step));
     return tokenTrainable({
       request,
       vocabulary,

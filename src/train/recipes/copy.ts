@@ -9,7 +9,7 @@ import { copyTokens, type LabelledTokens } from "../../tasks/index.ts";
 import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
-import { heldOut, measureLabels, octave, tokenTrainable } from "../token-task.ts";
+import { fitting, heldOut, measureLabels, octave, tokenTrainable } from "../token-task.ts";
 import { type Recipe } from "../trainable.ts";
 
 /** Settings of the copy recipe. */
@@ -36,13 +36,13 @@ export const copyRecipe: Recipe<CopyRecipeSettings> = {
   task: "copy",
   metric: { name: "accuracy", unit: "share of symbols", better: "higher" },
   unit: "symbols",
-  settings: (overrides) => readSettings("copy", v.strictObject(entries), overrides),
+  settings: (overrides) => fitting(readSettings("copy", v.strictObject(entries), overrides), copyTokens),
   learningRates: () => [0.001, 0.003, 0.01],
   create(request) {
     const { seed, settings } = request;
-    const { vocabulary, length, batch, testBatches } = settings;
+    const { vocabulary, length, testBatches } = settings;
     const batchAt = (split: string, step: number): LabelledTokens =>
-      copyTokens({ vocabulary, length, batch }, random(seed, "copy", split, step));
+      copyTokens(settings, random(seed, "copy", split, step));
     const word = length / 2 - 1;
     return tokenTrainable({
       request,

@@ -10,7 +10,7 @@ import { bitsRecovered, factTable, factTokens, type LabelledTokens } from "../..
 import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
-import { measureLabels, tokenTrainable } from "../token-task.ts";
+import { fitting, measureLabels, tokenTrainable } from "../token-task.ts";
 import { type Recipe } from "../trainable.ts";
 
 /** Settings of the facts recipe. */
@@ -46,7 +46,7 @@ export const factsRecipe: Recipe<FactsRecipeSettings> = {
   task: "facts",
   metric: { name: "bits", unit: "bits", better: "higher" },
   unit: "facts",
-  settings: (overrides) => readSettings("facts", v.strictObject(entries), overrides),
+  settings: (overrides) => fitting(readSettings("facts", v.strictObject(entries), overrides), factTable),
   learningRates: () => [0.003, 0.01, 0.03],
   create(request) {
     const { seed, settings } = request;

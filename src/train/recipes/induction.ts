@@ -11,7 +11,7 @@ import { inductionTokens, type LabelledTokens } from "../../tasks/index.ts";
 import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
-import { heldOut, measureLabels, tokenTrainable } from "../token-task.ts";
+import { fitting, heldOut, measureLabels, tokenTrainable } from "../token-task.ts";
 import { type Recipe } from "../trainable.ts";
 import { trainingSelector } from "../training-selector.ts";
 
@@ -46,7 +46,8 @@ export const inductionRecipe: Recipe<InductionRecipeSettings> = {
   task: "induction",
   metric: { name: "accuracy", unit: "share of questions", better: "higher" },
   unit: "questions",
-  settings: (overrides) => readSettings("induction", v.strictObject(entries), overrides),
+  settings: (overrides) =>
+    fitting(readSettings("induction", v.strictObject(entries), overrides), inductionTokens),
   learningRates: () => [0.001, 0.003, 0.01],
   create(request) {
     const { seed, settings, selector } = request;

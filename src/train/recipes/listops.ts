@@ -9,7 +9,7 @@ import { type ListopsBatch, listopsTokens, listopsWords } from "../../tasks/inde
 import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
-import { heldOut, measureLabels, tokenTrainable } from "../token-task.ts";
+import { fitting, heldOut, measureLabels, tokenTrainable } from "../token-task.ts";
 import { type Recipe } from "../trainable.ts";
 
 /** Settings of the ListOps recipe. */
@@ -45,7 +45,8 @@ export const listopsRecipe: Recipe<ListopsRecipeSettings> = {
   task: "listops",
   metric: { name: "accuracy", unit: "share of expressions", better: "higher" },
   unit: "expressions",
-  settings: (overrides) => readSettings("listops", v.strictObject(entries), overrides),
+  settings: (overrides) =>
+    fitting(readSettings("listops", v.strictObject(entries), overrides), listopsTokens),
   learningRates: () => [0.0005, 0.001, 0.003],
   create(request) {
     const { seed, settings } = request;

@@ -10,7 +10,7 @@ import { type LabelledTokens, recallTokens } from "../../tasks/index.ts";
 import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
 import { positive, type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
-import { heldOut, measureLabels, tokenTrainable } from "../token-task.ts";
+import { fitting, heldOut, measureLabels, tokenTrainable } from "../token-task.ts";
 import { type Recipe } from "../trainable.ts";
 
 /** Settings of the recipe for recall in tokens. */
@@ -48,15 +48,16 @@ export const recallTokensRecipe: Recipe<RecallTokensSettings> = {
   task: "recall-tokens",
   metric: { name: "accuracy", unit: "share of queries", better: "higher" },
   unit: "queries",
-  settings: (overrides) => readSettings("recall-tokens", v.strictObject(entries), overrides),
+  settings: (overrides) =>
+    fitting(readSettings("recall-tokens", v.strictObject(entries), overrides), recallTokens),
   learningRates: () => [0.001, 0.002, 0.004],
   create(request) {
     const { seed, settings } = request;
-    const { vocabulary, length, pairs, batch, powerA, fillers, testBatches } = settings;
-    const batchAt = (split: string, step: number): LabelledTokens => {
-      const sizes = { vocabulary, length, pairs, batch, powerA, fillers };
-      return { ...recallTokens(sizes, random(seed, "recall-tokens", split, step)), batch };
-    };
+    const { vocabulary, length, batch, testBatches } = settings;
+    const batchAt = (split: string, step: number): LabelledTokens => ({
+      ...recallTokens(settings, random(seed, "recall-tokens", split, step)),
+      batch,
+    });
     return tokenTrainable({
       request,
       vocabulary,

@@ -9,7 +9,7 @@ import { type LabelledTokens, selectiveCopyTokens } from "../../tasks/index.ts";
 import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
-import { heldOut, measureLabels, octave, tokenTrainable } from "../token-task.ts";
+import { fitting, heldOut, measureLabels, octave, tokenTrainable } from "../token-task.ts";
 import { type Recipe } from "../trainable.ts";
 
 /** Settings of the recipe for selective copy. */
@@ -39,13 +39,14 @@ export const selectiveCopyRecipe: Recipe<SelectiveCopyRecipeSettings> = {
   task: "selective-copy",
   metric: { name: "accuracy", unit: "share of symbols", better: "higher" },
   unit: "symbols",
-  settings: (overrides) => readSettings("selective-copy", v.strictObject(entries), overrides),
+  settings: (overrides) =>
+    fitting(readSettings("selective-copy", v.strictObject(entries), overrides), selectiveCopyTokens),
   learningRates: () => [0.001, 0.003, 0.01],
   create(request) {
     const { seed, settings } = request;
-    const { vocabulary, noise, symbols, batch, testBatches } = settings;
+    const { vocabulary, noise, symbols, testBatches } = settings;
     const batchAt = (split: string, step: number): LabelledTokens =>
-      selectiveCopyTokens({ vocabulary, noise, symbols, batch }, random(seed, "selective-copy", split, step));
+      selectiveCopyTokens(settings, random(seed, "selective-copy", split, step));
     return tokenTrainable({
       request,
       vocabulary,
