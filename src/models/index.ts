@@ -9,7 +9,6 @@ export {
   type ScoreStatistics,
 } from "./model.ts";
 export { recallProbe, type RecallProbeConfig, type VectorBatch } from "./recall-probe.ts";
-export { stateBytes, type StateSizes } from "./state-bytes.ts";
 export {
   type EarlierTimeMixResult,
   rwkv4TimeMix,
@@ -29,3 +28,4 @@ export {
   type Rwkv7TimeMixResult,
   type Rwkv7TimeMixWeight,
 } from "./rwkv.ts";
+export { type HeadState, stateBytes, type StateSizes } from "./state-bytes.ts";

@@ -36,7 +36,7 @@ describe("list", () => {
       recurrences.map(({ definition: { selector, formula } }) => ({ name: selector, formula })),
     );
     expect(all["tasks"]?.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(["recall", "language", "hierarchy", "extrapolation", "scaling"]),
+      expect.arrayContaining(["recall", "copy", "induction", "facts", "language", "hierarchy", "scaling"]),
     );
     expect(all["presets"]?.map(({ name }) => name)).toEqual(["smoke", "quick", "full"]);
   });
