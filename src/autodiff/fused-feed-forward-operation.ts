@@ -3,6 +3,9 @@ import {
   type FeedForwardInputs,
   fusedFeedForward,
   fusedFeedForwardBackward,
+  keepHidden,
+  type KeptHidden,
+  releaseHidden,
   type WasmEngine,
 } from "../kernels/wasm/index.ts";
 import { type Operation, type Tensors } from "./operation.ts";
@@ -16,9 +19,15 @@ import { onlyWanted, tensorOperation } from "./tensor-operation.ts";
  */
 export function fusedFeedForwardOperation(engine: WasmEngine): Operation<string, "out"> {
   return tensorOperation("feed-forward", {
-    forward: (inputs) => ({ outputs: { out: fusedFeedForward(engine, inputsOf(inputs)) } }),
-    backward: (inputs, { out }, wanted) =>
-      onlyWanted({ ...fusedFeedForwardBackward(engine, inputsOf(inputs), out!) }, wanted),
+    forward(tensors, wanted) {
+      const inputs = inputsOf(tensors);
+      const kept = wanted.size > 0 ? keepHidden(engine, inputs) : undefined;
+      const outputs = { out: fusedFeedForward(engine, inputs, kept) };
+      return kept === undefined ? { outputs } : { outputs, state: kept };
+    },
+    backward: (inputs, { out }, wanted, kept) =>
+      onlyWanted({ ...fusedFeedForwardBackward(engine, inputsOf(inputs), out!, kept) }, wanted),
+    free: (kept: KeptHidden) => releaseHidden(engine, kept),
   });
 }
 

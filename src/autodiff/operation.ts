@@ -36,6 +36,8 @@ export interface TensorForm<In extends string = string, Out extends string = str
     wanted: ReadonlySet<In>,
     state: State | undefined,
   ): Partial<Tensors<In>>;
+  /** Frees what a state holds outside of JavaScript; backward can do without the state of such a form. */
+  free?(state: State): void;
 }
 
 /** A differentiable step. It never consumes what it is given, and everything that it returns is the caller's to dispose. */

@@ -337,8 +337,9 @@ function mapped<Names extends string, From, To>(
   return Object.fromEntries(entries) as Record<Names, To>;
 }
 
-function dropSaved({ saved }: Step): void {
+function dropSaved({ operation, saved, state }: Step): void {
   if (saved !== undefined) tree.dispose(saved);
+  if (state !== undefined) operation.tensors?.free?.(state);
 }
 
 function describe(value: unknown): string {

@@ -16,8 +16,13 @@ export function tensorOperation<In extends string, Out extends string, State>(
     name,
     tensors: form,
     async forward(inputs, wanted) {
-      const { outputs, ...rest } = form.forward(await numbersOf(inputs), wanted);
-      return { outputs: arraysOf(outputs), ...rest };
+      const { outputs, state } = form.forward(await numbersOf(inputs), wanted);
+      const named = { outputs: arraysOf(outputs) };
+      if (state === undefined) return named;
+      if (form.free === undefined) return { ...named, state };
+      // Here nobody would free it.
+      form.free(state);
+      return named;
     },
     async backward(inputs, _saved, gradients, wanted, state) {
       const ofOutputs = await numbersOf(gradients as Arrays<Out>);

@@ -160,7 +160,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
   );
   for (const { batch, head, keyHead, number } of heads) {
     const root = call.rootMetric(head);
-    const metricOf = (source: Float32Array): Parameters<typeof pullRows>[4] =>
+    const metricOf = (source: Float32Array): Parameters<typeof pullRows>[5] =>
       root === undefined || metricName === undefined
         ? undefined
         : {
@@ -171,6 +171,8 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
     const part = (data: Float32Array, index: number, count: number): Float32Array =>
       data.subarray(index * count, (index + 1) * count);
     const shared = batch * sizes.keyHeads + keyHead;
+    const isFirst = head === 0 || Math.floor(((head - 1) * sizes.keyHeads) / sizes.heads) !== keyHead;
+    const before = isFirst ? "zeros" : "numbers";
     const queryLifted = call.view(queryLiftedAt(number), queryFloats);
     const queryCount = queries * sizes.width;
     const keyCount = keys * sizes.width;
@@ -179,6 +181,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       queryLifted,
       part(dq.data, number, queryCount),
       queries,
+      "zeros",
       metricOf(part(inputs.q.data, number, queryCount)),
     );
     const keyLifted = call.view(keyLiftedAt(number), paddedKeys * rowWidth);
@@ -187,6 +190,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       keyLifted,
       part(dk.data, shared, keyCount),
       keys,
+      before,
       metricOf(part(inputs.k.data, shared, keyCount)),
     );
     const valueLifted = call.view(
@@ -202,6 +206,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
             part(inputs.v.data, shared, keys * valueWidth),
             part(dv.data, shared, keys * valueWidth),
             call.valueLayout(head),
+            before,
           );
     addTo(dParameters[composition.aggregation.parameters[0]?.name ?? ""], head, byCurvature);
     addNormaliserGradient(call, number, delta, dParameters);

@@ -1,15 +1,15 @@
 /**
  * @file The code of a feed-forward block, out = x + down·f(gate·n, up·n) with n = norm(x), on the register tile of attention:
- * blocks of rows go through all its products while they are in the cache. Backward computes gate and up again, as scores are
- * in attention.
+ * blocks of rows go through all its products while they are in the cache. Backward finds gate·n and up·n where forward kept
+ * them, or computes them again.
  */
 import {
   defineFunction,
   f32x4,
   type FunctionBuilder,
   i32,
+  type Integer,
   type Local,
-  type Value,
   type WasmFunction,
   type WasmModule,
 } from "./assembler.ts";
@@ -66,6 +66,9 @@ const ownFields = [
   "gateGradient",
   "upGradient",
   "downGradient",
+  /** Rows of gate·n and of up·n that stay between forward and backward; 0 where none do. */
+  "keptGate",
+  "keptUp",
 ] as const;
 export type FeedForwardField = DenseField | (typeof ownFields)[number];
 /** Fields of a task's record, each an i32. */
@@ -124,15 +127,30 @@ export function feedForwardModule(spec: FeedForwardSpec): WasmModule {
       normedGradient: place("normedGradient", 3 * block + blockBytes(spec.width)),
     };
   };
-  /** Fills the blocks of normalised rows, of gate (SwiGLU) and of up. */
-  const project = (
+  /** Where gate·n and up·n of rows from `first` on are: kept, or in the scratch memory. */
+  const hiddenPlaces = (
     b: FunctionBuilder,
     record: Local,
-    { gate, up, normed }: Readonly<Record<"gate" | "up" | "normed", Local>>,
-    x: Value,
-    rows: Value,
+    blocks: Readonly<Record<"gate" | "up", Local>>,
+    first: Integer,
+  ): Record<"gate" | "up" | "isKept", Local> => {
+    const isKept = b.let("isKept", i32.notEqual(field(record, "keptUp"), 0));
+    const gate = b.let("gate", blocks.gate);
+    const up = b.let("up", blocks.up);
+    b.if(isKept, () => {
+      b.set(gate, i32.add(field(record, "keptGate"), i32.mul(first, 4 * hidden)));
+      b.set(up, i32.add(field(record, "keptUp"), i32.mul(first, 4 * hidden)));
+    });
+    return { gate, up, isKept };
+  };
+  /** gate·n (SwiGLU) and up·n. */
+  const widenBoth = (
+    b: FunctionBuilder,
+    record: Local,
+    normed: Local,
+    { gate, up }: Readonly<Record<"gate" | "up", Local>>,
+    rows: Local,
   ): void => {
-    b.call(normalise, x, field(record, "gain"), field(record, "shift"), normed, rows);
     if (kind === "swiglu") b.call(widen, normed, field(record, "packedGate"), gate, rows, 0, 0, 0);
     b.call(widen, normed, field(record, "packedUp"), up, rows, 0, 0, 0);
   };
@@ -147,10 +165,12 @@ export function feedForwardModule(spec: FeedForwardSpec): WasmModule {
       const rows = b.let("rows", field(record, "rows"));
       const input = b.let("input", field(record, "input"));
       const out = b.let("out", field(record, "out"));
-      project(b, record, blocks, input, rows);
-      b.call(activate, blocks.gate, blocks.up, i32.mul(rows, 4 * hidden));
+      const places = hiddenPlaces(b, record, blocks, 0);
+      b.call(normalise, input, field(record, "gain"), field(record, "shift"), blocks.normed, rows);
+      widenBoth(b, record, blocks.normed, places, rows);
+      b.call(activate, places.gate, places.up, blocks.hidden, i32.mul(rows, 4 * hidden));
       copy(b, input, out, i32.mul(rows, 4 * width));
-      b.call(narrow, blocks.gate, field(record, "packedDown"), out, rows, 0, 0, 0);
+      b.call(narrow, blocks.hidden, field(record, "packedDown"), out, rows, 0, 0, 0);
     },
   );
   const backward = defineFunction(
@@ -171,9 +191,11 @@ export function feedForwardModule(spec: FeedForwardSpec): WasmModule {
         const place = b.let("place", i32.mul(first, 4 * width));
         const x = b.let("x", i32.add(input, place));
         const dout = b.let("dout", i32.add(outGradient, place));
-        project(b, record, blocks, x, rows);
+        const places = hiddenPlaces(b, record, blocks, first);
+        b.call(normalise, x, field(record, "gain"), field(record, "shift"), normed, rows);
+        b.if(i32.equal(places.isKept, 0), () => widenBoth(b, record, normed, places, rows));
         b.call(pullHidden, dout, field(record, "down"), hiddenBlock, rows, 0, 0, 0);
-        b.call(slopes, gate, up, hiddenBlock, i32.mul(rows, 4 * hidden));
+        b.call(slopes, places.gate, places.up, hiddenBlock, gate, up, i32.mul(rows, 4 * hidden));
         clear(b, normedGradient, i32.mul(rows, 4 * width));
         b.call(pullLong, dout, hiddenBlock, field(record, "downGradient"), width, 0, rows, 0);
         b.call(pullWide, up, normed, field(record, "upGradient"), hidden, 0, rows, 0);
@@ -215,39 +237,39 @@ function geluGate(b: FunctionBuilder, u: Local): { readonly gate: Local; readonl
   return { gate: b.let("gate", vectorOperations.logistic(b, argument, argument)), square };
 }
 
-/** `activate(gate, up, bytes)`: gate ← f(gate, up). */
+/** `activate(gate, up, out, bytes)`: out ← f(gate, up). */
 function activateFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
   const comment = kind === "swiglu" ? "silu(g)·u" : "u·σ(2√(2/π)·(u + 0.044715u³))";
-  return defineFunction("activate", comment, ["gate", "up", "bytes"], relaxed, (b, gate, up, bytes) => {
+  const parameters = ["gate", "up", "out", "bytes"];
+  return defineFunction("activate", comment, parameters, relaxed, (b, gate, up, out, bytes) => {
     const at = b.local("i32", "at");
     b.for(at, 0, bytes, 16, () => {
-      const to = b.let("to", i32.add(gate, at));
+      const to = b.let("to", i32.add(out, at));
       const u = b.let("u", f32x4.load(i32.add(up, at)));
       if (kind === "gelu") {
         b.store(to, f32x4.mul(u, geluGate(b, u).gate));
         return;
       }
-      const g = b.let("g", f32x4.load(to));
+      const g = b.let("g", f32x4.load(i32.add(gate, at)));
       const sigmoid = vectorOperations.logistic(b, g, g);
       b.store(to, f32x4.mul(f32x4.mul(g, sigmoid), u));
     });
   });
 }
 
-/** `slopes(gate, up, dh, bytes)`: gate ← dh·∂f/∂gate, up ← dh·∂f/∂up, dh ← f. */
+/** `slopes(gate, up, dh, gateGradient, upGradient, bytes)`: dh·∂f/∂gate, dh·∂f/∂up, and dh ← f. */
 function slopesFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
-  const comment = "dh·∂f/∂gate, dh·∂f/∂up, and f itself";
   return defineFunction(
     "slopes",
-    comment,
-    ["gate", "up", "dh", "bytes"],
+    "dh·∂f/∂gate, dh·∂f/∂up, and f itself",
+    ["gate", "up", "dh", "gateGradient", "upGradient", "bytes"],
     relaxed,
-    (b, gate, up, hiddenGradient, bytes) => {
+    (b, gate, up, hiddenGradient, gateGradient, upGradient, bytes) => {
       const at = b.local("i32", "at");
       b.for(at, 0, bytes, 16, () => {
-        const upAt = b.let("upAt", i32.add(up, at));
         const gradientAt = b.let("gradientAt", i32.add(hiddenGradient, at));
-        const u = b.let("u", f32x4.load(upAt));
+        const toUp = b.let("toUp", i32.add(upGradient, at));
+        const u = b.let("u", f32x4.load(i32.add(up, at)));
         const gradient = b.let("gradient", f32x4.load(gradientAt));
         const one = f32x4.constant(1);
         if (kind === "gelu") {
@@ -256,18 +278,17 @@ function slopesFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
           // σ + u·σ(1 − σ)·(a + 3b·u²)
           const slope = b.madd(square, f32x4.constant(3 * gelu.cubic), f32x4.constant(gelu.linear));
           const curve = b.let("curve", f32x4.mul(f32x4.mul(u, slope), f32x4.sub(one, sigma)));
-          b.store(upAt, f32x4.mul(gradient, b.madd(sigma, curve, sigma)));
+          b.store(toUp, f32x4.mul(gradient, b.madd(sigma, curve, sigma)));
           return;
         }
-        const gateAt = b.let("gateAt", i32.add(gate, at));
-        const g = b.let("g", f32x4.load(gateAt));
+        const g = b.let("g", f32x4.load(i32.add(gate, at)));
         const sigma = b.let("sigma", vectorOperations.logistic(b, g, g));
         const silu = b.let("silu", f32x4.mul(g, sigma));
         b.store(gradientAt, f32x4.mul(silu, u));
-        b.store(upAt, f32x4.mul(gradient, silu));
+        b.store(toUp, f32x4.mul(gradient, silu));
         // σ + g·σ(1 − σ)
         const slope = b.madd(silu, f32x4.sub(one, sigma), sigma);
-        b.store(gateAt, f32x4.mul(f32x4.mul(gradient, u), slope));
+        b.store(i32.add(gateGradient, at), f32x4.mul(f32x4.mul(gradient, u), slope));
       });
     },
   );

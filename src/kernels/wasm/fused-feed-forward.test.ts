@@ -2,7 +2,13 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { draw, expectBlock, type Tensors } from "../../../test/dense-block.ts";
 import { type ReferenceFeedForward, referenceFeedForward } from "../reference/feed-forward.ts";
-import { type FeedForwardInputs, fusedFeedForward, fusedFeedForwardBackward } from "./fused-feed-forward.ts";
+import {
+  type FeedForwardInputs,
+  fusedFeedForward,
+  fusedFeedForwardBackward,
+  keepHidden,
+  releaseHidden,
+} from "./fused-feed-forward.ts";
 import { nodeEngine } from "./pool.node.ts";
 
 type Sizes = readonly [rows: number, width: number, hidden: number];
@@ -55,6 +61,21 @@ describe.each([
         fusedFeedForwardBackward(engine, given as unknown as FeedForwardInputs, dOut) as unknown as Tensors,
     });
   });
+});
+
+test.each([true, false])("what forward keeps gives the same bits, with a gate: %s", (hasGate) => {
+  const inputs = makeInputs([700, 18, 44], { hasGate, hasShift: false });
+  for (const engine of engines) {
+    const kept = keepHidden(engine, inputs)!;
+    engine.arena.poison();
+    expect(fusedFeedForward(engine, inputs, kept).data).toEqual(fusedFeedForward(engine, inputs).data);
+    engine.arena.poison();
+    const expected = fusedFeedForwardBackward(engine, inputs, inputs.x);
+    expect(fusedFeedForwardBackward(engine, inputs, inputs.x, kept)).toEqual(expected);
+    const { mark } = engine.arena;
+    releaseHidden(engine, kept);
+    expect(engine.arena.mark).toBeLessThan(mark);
+  }
 });
 
 test("two threads give the bits of one", () => {

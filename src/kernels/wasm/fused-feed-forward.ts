@@ -30,11 +30,41 @@ export interface FeedForwardInputs<T = Tensor> {
   readonly down: T;
 }
 
+/** gate·n and up·n of a call, which stay in the engine's memory from its forward pass to its backward pass. */
+export interface KeptHidden {
+  readonly gate: number;
+  readonly up: number;
+}
+
+/** Kept numbers leave so much of the memory to calls. */
+const mostKeptBytes = 2 ** 31;
+
+/**
+ * Places in the engine's memory for what the forward pass of a call would compute again in its backward pass; undefined where
+ * they would take too much of it. To be given back by {@link releaseHidden}.
+ */
+export function keepHidden({ arena }: WasmEngine, inputs: FeedForwardInputs): KeptHidden | undefined {
+  requireFitting(inputs);
+  const { x, gate, up } = inputs;
+  const [hidden, width] = up.shape;
+  const bytes = 4 * roundUp(sizeOf(x.shape) / width, 4) * roundUp(hidden, 8);
+  const total = gate === undefined ? bytes : 2 * bytes;
+  if (arena.mark + total > mostKeptBytes) return undefined;
+  const place = arena.keep(total);
+  return gate === undefined ? { gate: 0, up: place } : { up: place, gate: place + bytes };
+}
+
+/** Gives the places back. */
+export function releaseHidden({ arena }: WasmEngine, { up }: KeptHidden): void {
+  arena.release(up);
+}
+
 /**
  * out = x + down·(silu(gate·n)⊙up·n), or x + down·gelu(up·n) without a gate, of n = norm(x): x/√(mean x² + ε)⊙gain, or
  * (x − mean x)/√(variance x + ε)⊙gain + shift.
  *
  * @param engine - what computes it
+ * @param kept - filled for the backward pass
  * @returns [..., width]
  * @throws ShapeError `feed-forward-shape` for weights that do not fit; UnsupportedError `memory` beyond 4 GiB
  * @example
@@ -48,7 +78,7 @@ export interface FeedForwardInputs<T = Tensor> {
  * engine.close();
  * ```
  */
-export function fusedFeedForward(engine: WasmEngine, inputs: FeedForwardInputs): Tensor {
+export function fusedFeedForward(engine: WasmEngine, inputs: FeedForwardInputs, kept?: KeptHidden): Tensor {
   requireFitting(inputs);
   return inDenseCall(engine, () => {
     const call = new FeedForwardCall(engine, inputs);
@@ -57,6 +87,7 @@ export function fusedFeedForward(engine: WasmEngine, inputs: FeedForwardInputs):
       "feedForward",
       call.blocks(blockRows).map(({ first, rows }) => ({
         ...call.weights,
+        ...call.kept(kept, first),
         rows,
         input: call.row(call.input, first),
         out: call.row(out, first),
@@ -70,11 +101,13 @@ export function fusedFeedForward(engine: WasmEngine, inputs: FeedForwardInputs):
  * Gradients of Σ out·dOut by every input.
  *
  * @param dOut - [..., width]
+ * @param kept - what the forward pass of the same inputs filled; without it, it is computed again
  */
 export function fusedFeedForwardBackward(
   engine: WasmEngine,
   inputs: FeedForwardInputs,
   dOut: Tensor,
+  kept?: KeptHidden,
 ): FeedForwardInputs {
   requireFitting(inputs);
   return inDenseCall(engine, () => {
@@ -96,6 +129,7 @@ export function fusedFeedForwardBackward(
       parts.map(({ first, rows }, part) => ({
         ...call.weights,
         ...sums.of(part),
+        ...call.kept(kept, first),
         rows,
         input: call.row(call.input, first),
         outGradient: call.row(outGradient, first),
@@ -183,6 +217,13 @@ class FeedForwardCall {
     const [rows, width] = shape.length === 1 ? [1, shape[0]] : shape;
     const padded = { rows: roundUp(rows, 8), width: roundUp(width, 8) };
     return this.dense.read(address, shape, { rows, width }, padded);
+  }
+
+  /** The fields of kept rows from `first` on. */
+  kept(places: KeptHidden | undefined, first: number): DenseRecord<FeedForwardField> {
+    if (places === undefined) return {};
+    const offset = 4 * first * this.hidden;
+    return { keptGate: places.gate + offset, keptUp: places.up + offset };
   }
 
   row(address: number, row: number): number {

@@ -29,7 +29,14 @@ export {
   wasmCache,
 } from "./key-value-cache.ts";
 export { openEngine, type OpenEngineOptions } from "./open-engine.ts";
-export { type FeedForwardInputs, fusedFeedForward, fusedFeedForwardBackward } from "./fused-feed-forward.ts";
+export {
+  type FeedForwardInputs,
+  fusedFeedForward,
+  fusedFeedForwardBackward,
+  keepHidden,
+  type KeptHidden,
+  releaseHidden,
+} from "./fused-feed-forward.ts";
 export { fusedLoss, type LossInputs, type LossResult } from "./fused-loss.ts";
 export { fusedMerge, fusedMergeBackward, type MergeInputs } from "./fused-merge.ts";
 export {

@@ -3,7 +3,7 @@
  * by the root of a metric, and laid out in the segments of the lifted row.
  */
 import { rotaryTable, type Position, type RotaryTable } from "../../positions/index.ts";
-import { addRows, padRows } from "./value-rows.ts";
+import { addRows, type Before, padRows } from "./value-rows.ts";
 import { type Segment } from "./kernel-spec.ts";
 
 /** How rows of one side are lifted. */
@@ -86,11 +86,12 @@ export function pullRows(
   lifted: Float32Array,
   into: Float32Array,
   count: number,
+  before: Before,
   metric?: { readonly root: Float64Array; readonly source: Float32Array; readonly gradient: Float64Array },
 ): void {
   const { width, rowWidth, segments, side, table } = lift;
   if (lift.isPlain) {
-    addRows(lifted, into, width, rowWidth);
+    addRows(lifted, into, width, rowWidth, before);
     return;
   }
   const row = new Float64Array(width);
