@@ -20,9 +20,10 @@ export function embeddingOperation(): Operation<"table" | "ids", "rows"> {
       if (!wanted.has("table")) return {};
       const width = table.shape[1];
       const data = new Float32Array(table.data.length);
+      const gradient = rows!.data;
       ids.data.forEach((id, row) => {
         const [to, from] = [id * width, row * width];
-        for (let d = 0; d < width; d++) data[to + d] += rows!.data[from + d];
+        for (let d = 0; d < width; d++) data[to + d] += gradient[from + d];
       });
       return { table: { data, shape: table.shape } };
     },

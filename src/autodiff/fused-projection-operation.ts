@@ -19,7 +19,8 @@ export interface NamedGroup extends ProjectedGroup {
 
 /**
  * Queries, keys and values of norm(x): inputs `x` [B, N, width], `gain`, `shift` (LayerNorm) [width], and weights `q`, `k`, `v`
- * [heads·D, width]; outputs [B, heads, N, D] under the groups' names.
+ * [heads·D, width]; outputs [B, heads, N, D] under the groups' names, and `x` itself: who reads that one, such as the merge, has
+ * its gradient summed with the projection's in one pass.
  *
  * @param engine - what computes it
  */
@@ -36,14 +37,15 @@ export function fusedProjectionOperation(
         [k]: heads[group].k,
         [v]: heads[group].v,
       }));
-      return { outputs: Object.assign({}, ...named) as Tensors };
+      return { outputs: Object.assign({ x: inputs["x"] }, ...named) as Tensors };
     },
     backward(inputs, gradients, wanted) {
       const ofHeads = groups.map(({ names: { q, k, v } }) => {
         const given = { q: gradients[q], k: gradients[k], v: gradients[v] };
         return onlyWanted(given, new Set(Object.keys(given)));
       });
-      return onlyWanted({ ...fusedProjectionBackward(engine, inputsOf(inputs), groups, ofHeads) }, wanted);
+      const given = fusedProjectionBackward(engine, inputsOf(inputs), groups, ofHeads, gradients["x"]);
+      return onlyWanted({ ...given }, wanted);
     },
   });
 }

@@ -19,8 +19,9 @@ export async function tensorGradient(gradient: Gradient): Promise<Tensor> {
 /** The sum of two gradients; arrays are consumed. */
 export function addGradients(one: Gradient, other: Gradient): Gradient {
   if (!isTensor(one) || !isTensor(other)) return arrayGradient(one).add(arrayGradient(other));
-  const sum = new Float32Array(one.data.length);
-  for (let place = 0; place < sum.length; place++) sum[place] = one.data[place] + other.data[place];
+  const [left, right] = [one.data, other.data];
+  const sum = new Float32Array(left.length);
+  for (let place = 0; place < sum.length; place++) sum[place] = left[place] + right[place];
   return { data: sum, shape: one.shape };
 }
 

@@ -73,13 +73,18 @@ function fusedLayer({ attention, norm, feedForward }: DecoderLayer, engine: Wasm
   const { o, ...into } = attention.weights;
   return {
     async run(tape, x, values, observe) {
+      const { x: passed, ...heads } = await tape.run(project, {
+        x,
+        ...byRole(values, { ...norm.weights, ...into }),
+      });
+      tape.release(x);
       const projected = {
-        ...(await tape.run(project, { x, ...byRole(values, { ...norm.weights, ...into }) })),
+        ...heads,
         ...(hold === undefined ? {} : await tape.run(hold, pick(values, attention.held))),
       };
       const attended = await attention.attend(tape, projected, observe);
-      const { out: merged } = await tape.run(merge, { x, ...attended, weight: values[o] });
-      tape.release(x, ...Object.values(attended));
+      const { out: merged } = await tape.run(merge, { x: passed, ...attended, weight: values[o] });
+      tape.release(passed, ...Object.values(attended));
       if (feedForward === undefined) return merged;
       const { out } = await tape.run(feed, { x: merged, ...byRole(values, feedForward.weights) });
       tape.release(merged);

@@ -90,7 +90,7 @@ describe.each([
       reference: (wide) => {
         const { q, k, v } = referenceProjection(wide as unknown as ReferenceProjection);
         let [query, key] = [0, 0];
-        return groups.flatMap(({ heads, keyValueHeads }) => {
+        const projected = groups.flatMap(({ heads, keyValueHeads }) => {
           query += heads;
           key += keyValueHeads;
           return [
@@ -99,15 +99,20 @@ describe.each([
             ...headsOf(v, size, key - keyValueHeads, keyValueHeads),
           ];
         });
+        // Who reads x beside the projection has a gradient of it as well.
+        return [...projected, ...(wide["x"] as readonly (readonly number[])[]).flat()];
       },
-      forward: (engine, given) =>
-        listed(fusedProjection(engine, given as unknown as ProjectionInputs, groups)),
+      forward: (engine, given) => [
+        ...listed(fusedProjection(engine, given as unknown as ProjectionInputs, groups)),
+        given["x"],
+      ],
       backward: (engine, given, dOut) =>
         fusedProjectionBackward(
           engine,
           given as unknown as ProjectionInputs,
           groups,
           grouped(dOut, groups),
+          dOut[3 * groups.length],
         ) as unknown as Tensors,
     });
   });

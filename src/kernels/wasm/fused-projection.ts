@@ -66,15 +66,17 @@ export function fusedProjection(
 }
 
 /**
- * Gradients of Σ q·dq + k·dk + v·dv by every input.
+ * Gradients of Σ q·dq + k·dk + v·dv + x·dx by every input.
  *
  * @param gradients - of every group's heads; absent ones are zeros
+ * @param dX - [B, N, width], the gradient of x by those who read it beside the projection; zeros when absent
  */
 export function fusedProjectionBackward(
   engine: WasmEngine,
   inputs: ProjectionInputs,
   groups: readonly ProjectedGroup[],
   gradients: readonly Partial<ProjectedHeads>[],
+  dX?: Tensor,
 ): ProjectionInputs {
   return inDenseCall(engine, () => {
     const { call, counts, ...projection } = projectionCall(engine, inputs, groups);
@@ -88,6 +90,7 @@ export function fusedProjectionBackward(
       }),
     );
     const inputGradient = call.takeRows();
+    const outGradient = dX === undefined ? call.takeZeros(call.batch * call.rows * width) : call.copyRows(dX);
     const shares = largeRowShares(call.batch, call.rows, mostParts);
     const sums = call.partSums(shares.length, {
       gainGradient: width,
@@ -98,7 +101,7 @@ export function fusedProjectionBackward(
       "projectBackward",
       shares.map((share, part) => ({
         ...projection.norm,
-        ...call.record(share, { input: projection.input, inputGradient, headGradients }),
+        ...call.record(share, { input: projection.input, inputGradient, outGradient, headGradients }),
         ...sums.of(part),
         weight,
       })),

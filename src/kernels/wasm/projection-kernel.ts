@@ -58,7 +58,7 @@ export function projectionModule(spec: ProjectionSpec): WasmModule {
     start: "add",
   });
   const normalise = normaliseFunction(spec);
-  const pullNorm = pullNormFunction({ ...spec, residual: false });
+  const pullNorm = pullNormFunction({ ...spec, residual: true });
 
   const forward = defineFunction(
     "project",
@@ -108,7 +108,8 @@ export function projectionModule(spec: ProjectionSpec): WasmModule {
           (name) => field(record, name),
         );
         const dx = i32.add(field(record, "inputGradient"), rowOffset);
-        b.call(pullNorm, x, gain, normedGradient, 0, dx, gainGradient, shiftGradient, rows);
+        const before = i32.add(field(record, "outGradient"), rowOffset);
+        b.call(pullNorm, x, gain, normedGradient, before, dx, gainGradient, shiftGradient, rows);
       });
     },
   );
