@@ -177,6 +177,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       data.subarray(index * count, (index + 1) * count);
     const shared = batch * sizes.keyHeads + keyHead;
     const isFirst = head % (sizes.heads / sizes.keyHeads) === 0;
+    const before = isFirst ? "zeros" : "numbers";
     const queryLifted = call.view(queryLiftedAt(number), queryFloats);
     const queryCount = queries * sizes.width;
     const keyCount = keys * sizes.width;
@@ -185,7 +186,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       queryLifted,
       part(dq.data, number, queryCount),
       queries,
-      true,
+      "zeros",
       metricOf(part(inputs.q.data, number, queryCount)),
     );
     const keyLifted = call.view(keyLiftedAt(number), paddedKeys * rowWidth);
@@ -194,7 +195,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       keyLifted,
       part(dk.data, shared, keyCount),
       keys,
-      isFirst,
+      before,
       metricOf(part(inputs.k.data, shared, keyCount)),
     );
     const valueLifted = call.view(
@@ -210,7 +211,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
             part(inputs.v.data, shared, keys * valueWidth),
             part(dv.data, shared, keys * valueWidth),
             call.valueLayout(head),
-            isFirst,
+            before,
           );
     addTo(dParameters[composition.aggregation.parameters[0]?.name ?? ""], head, byCurvature);
     addNormaliserGradient(call, number, delta, dParameters);

@@ -35,6 +35,11 @@ export const tasks = [
   "feedForward",
   "feedForwardBackward",
   "sumParts",
+  "project",
+  "projectBackward",
+  "merge",
+  "mergeBackward",
+  "loss",
 ] as const;
 export type Task = (typeof tasks)[number];
 

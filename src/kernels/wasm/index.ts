@@ -29,5 +29,21 @@ export {
   wasmCache,
 } from "./key-value-cache.ts";
 export { openEngine, type OpenEngineOptions } from "./open-engine.ts";
-export { type FeedForwardInputs, fusedFeedForward, fusedFeedForwardBackward } from "./fused-feed-forward.ts";
+export {
+  type FeedForwardInputs,
+  fusedFeedForward,
+  fusedFeedForwardBackward,
+  keepHidden,
+  type KeptHidden,
+  releaseHidden,
+} from "./fused-feed-forward.ts";
+export { fusedLoss, type LossInputs, type LossResult } from "./fused-loss.ts";
+export { fusedMerge, fusedMergeBackward, type MergeInputs } from "./fused-merge.ts";
+export {
+  fusedProjection,
+  fusedProjectionBackward,
+  type ProjectedGroup,
+  type ProjectedHeads,
+  type ProjectionInputs,
+} from "./fused-projection.ts";
 export { wasmBackend } from "./wasm-backend.ts";

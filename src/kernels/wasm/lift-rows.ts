@@ -3,7 +3,7 @@
  * by the root of a metric, and laid out in the segments of the lifted row.
  */
 import { rotaryTable, type Position, type RotaryTable } from "../../positions/index.ts";
-import { addRows, padRows } from "./value-rows.ts";
+import { addRows, type Before, padRows } from "./value-rows.ts";
 import { type Segment } from "./kernel-spec.ts";
 
 /** How rows of one side are lifted. */
@@ -89,19 +89,19 @@ export function liftRows(
  *
  * @param lifted - [≥ count, rowWidth]
  * @param into - [count, width]
- * @param isEmpty - whether `into` is all zeros
+ * @param before - what `into` holds
  */
 export function pullRows(
   lift: RowLift,
   lifted: Float32Array,
   into: Float32Array,
   count: number,
-  isEmpty: boolean,
+  before: Before,
   metric?: { readonly root: Float64Array; readonly source: Float32Array; readonly gradient: Float64Array },
 ): void {
   const { width, rowWidth, segments, side, table } = lift;
   if (lift.isPlain) {
-    addRows(lifted, into, width, rowWidth, isEmpty);
+    addRows(lifted, into, width, rowWidth, before);
     return;
   }
   const row = new Float64Array(width);

@@ -48,19 +48,18 @@ export function padRows(
   }
 }
 
-/**
- * Adds rows of `paddedWidth` to rows of `width`.
- *
- * @param isEmpty - whether `into` is all zeros: then the rows are copied, which is several times faster
- */
+/** What rows that are written find there: zeros, or numbers to add to. */
+export type Before = "zeros" | "numbers";
+
+/** Adds rows of `paddedWidth` to rows of `width`. */
 export function addRows(
   source: Float32Array,
   into: Float32Array,
   width: number,
   paddedWidth: number,
-  isEmpty: boolean,
+  before: Before,
 ): void {
-  if (isEmpty && width === paddedWidth) {
+  if (before === "zeros" && width === paddedWidth) {
     into.set(source.subarray(0, into.length));
     return;
   }
@@ -142,9 +141,9 @@ export function pullValues(
   source: Float32Array,
   into: Float32Array,
   { width, paddedWidth, curvature }: ValueLayout,
-  isEmpty: boolean,
+  before: Before,
 ): number {
-  addRows(lifted, into, width, paddedWidth, isEmpty);
+  addRows(lifted, into, width, paddedWidth, before);
   if (curvature === undefined) return 0;
   let byCurvature = 0;
   for (let row = 0; row * width < into.length; row++) {
