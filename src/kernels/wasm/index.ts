@@ -46,4 +46,18 @@ export {
   type ProjectedHeads,
   type ProjectionInputs,
 } from "./fused-projection.ts";
+export {
+  fusedRecurrence,
+  fusedRecurrenceBackward,
+  type FusedRecurrenceOptions,
+  type FusedRecurrenceResult,
+  type RecurrenceSaved,
+} from "./recurrence/fused-recurrence.ts";
+export { type FusedRecurrenceGradients } from "./recurrence/read-gradients.ts";
+export {
+  RecurrentState,
+  type RecurrentStateSizes,
+  type TokenInputs,
+  wasmRecurrence,
+} from "./recurrence/recurrent-state.ts";
 export { wasmBackend } from "./wasm-backend.ts";
