@@ -15,7 +15,7 @@ import { type ScoreProgram, scoreProgram } from "./score-program.ts";
 import { scoreTile } from "./score-tile.ts";
 import { type ScratchLayout, scratchLayout } from "./scratch.ts";
 
-/** The tasks that kernels can run, those of feed-forward blocks among them, by the function's name; a record's `task` is the place in this list. */
+/** The tasks that kernels can run, those of feed-forward blocks and of recurrences among them, by the function's name; a record's `task` is the place in this list. */
 export const tasks = [
   "packKeys",
   "packValues",
@@ -35,6 +35,13 @@ export const tasks = [
   "feedForward",
   "feedForwardBackward",
   "sumParts",
+  "decays",
+  "writeChunk",
+  "scan",
+  "readChunk",
+  "chunkStateGradient",
+  "chunkGradients",
+  "step",
 ] as const;
 export type Task = (typeof tasks)[number];
 

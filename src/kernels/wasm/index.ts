@@ -30,4 +30,18 @@ export {
 } from "./key-value-cache.ts";
 export { openEngine, type OpenEngineOptions } from "./open-engine.ts";
 export { type FeedForwardInputs, fusedFeedForward, fusedFeedForwardBackward } from "./fused-feed-forward.ts";
+export {
+  fusedRecurrence,
+  fusedRecurrenceBackward,
+  type FusedRecurrenceOptions,
+  type FusedRecurrenceResult,
+  type RecurrenceSaved,
+} from "./recurrence/fused-recurrence.ts";
+export { type FusedRecurrenceGradients } from "./recurrence/read-gradients.ts";
+export {
+  RecurrentState,
+  type RecurrentStateSizes,
+  type TokenInputs,
+  wasmRecurrence,
+} from "./recurrence/recurrent-state.ts";
 export { wasmBackend } from "./wasm-backend.ts";
