@@ -2,6 +2,7 @@
 export { attentionOperation, type AttentionOperationOptions } from "./attention-operation.ts";
 export { embeddingOperation } from "./embedding-operation.ts";
 export { fusedFeedForwardOperation } from "./fused-feed-forward-operation.ts";
+export { fusedRecurrenceOperation } from "./fused-recurrence-operation.ts";
 export { type Arrays, type ForwardResult, type Operation } from "./operation.ts";
 export { lossStage, stage, type StageFunction } from "./stage.ts";
 export { type Numbers, Tape, type TapeOptions, Value } from "./tape.ts";

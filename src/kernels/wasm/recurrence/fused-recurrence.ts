@@ -1,6 +1,11 @@
 /** @file The core of the recurrent class on an engine: forward and backward over chunks. */
-import { type CoreCotangents } from "../../../recurrence/core-reference.ts";
-import { checkCoreInputs, type Core, type CoreInputs, requireShape } from "../../../recurrence/core.ts";
+import { requireShape } from "../../../recurrence/core.ts";
+import {
+  checkCoreInputs,
+  type Core,
+  type CoreCotangents,
+  type CoreInputs,
+} from "../../../recurrence/index.ts";
 import { requireFinite, type Tensor } from "../../../base/tensor.ts";
 import { type WasmEngine } from "../engine.ts";
 import { type HeadRows, RecurrenceCall } from "./recurrence-call.ts";

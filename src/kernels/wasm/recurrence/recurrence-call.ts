@@ -2,7 +2,8 @@
  * @file One call of a recurrence: where its rows, states and gradients lie in the engine's memory, and the phases that run
  * over them. Tokens are padded to whole chunks with rows that neither decay nor write.
  */
-import { type Core, type CoreInputs, type CoreSizes, sharedHead } from "../../../recurrence/core.ts";
+import { sharedHead } from "../../../recurrence/core.ts";
+import { type Core, type CoreInputs, type CoreSizes } from "../../../recurrence/index.ts";
 import { sizeOf, type Tensor } from "../../../base/tensor.ts";
 import { type Task } from "../emit-kernel.ts";
 import { type KernelCode, type WasmEngine } from "../engine.ts";
