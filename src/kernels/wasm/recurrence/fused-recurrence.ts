@@ -2,6 +2,7 @@
 import { requireShape } from "../../../recurrence/core.ts";
 import {
   checkCoreInputs,
+  type CoreSizes,
   type Core,
   type CoreCotangents,
   type CoreInputs,
@@ -13,6 +14,9 @@ import { type FusedRecurrenceGradients, readGradients } from "./read-gradients.t
 
 /** What a forward pass knows that its backward pass would compute again. */
 export interface RecurrenceSaved {
+  /** The inputs that it was computed from, and their extents: they need not be checked twice. */
+  readonly inputs: CoreInputs<Tensor>;
+  readonly sizes: CoreSizes;
   /** States at the starts of chunks and behind the last, as the kernels hold them. */
   readonly states: Float32Array;
   /** What the corrections read, [B, H, N, E'] of whole chunks. */
@@ -60,7 +64,8 @@ export function fusedRecurrence(
   inputs: CoreInputs<Tensor>,
   { saves = false }: FusedRecurrenceOptions = {},
 ): FusedRecurrenceResult {
-  const result = inCall(engine, core, inputs, (call) => {
+  const sizes = checkCoreInputs(core, inputs);
+  const result = inCall(engine, core, inputs, sizes, (call) => {
     const places = takeForward(call);
     call.writeStates(places.states, 0, inputs.state);
     runForward(call, places);
@@ -68,7 +73,7 @@ export function fusedRecurrence(
     return {
       out: call.readRows(places.out!, [batch, heads, tokens, valueWidth]),
       state: call.readStates(places.states, call.chunks),
-      ...(saves ? { saved: saveForward(call, places) } : {}),
+      ...(saves ? { saved: { inputs, sizes, ...saveForward(call, places) } } : {}),
     };
   });
   requireFinite("the output of the recurrence", result.out);
@@ -80,7 +85,7 @@ export function fusedRecurrence(
  * Gradients of Σ out·dOut + Σ state·dState by every input.
  *
  * @param cotangents - gradients of the outputs and, where they are used, of the last state
- * @param saved - what {@link fusedRecurrence} saved of the same inputs; computed again when absent
+ * @param saved - what {@link fusedRecurrence} saved of the same inputs; computed again when absent, or of others
  * @throws ShapeError, DomainError or NumbersError when inputs do not fit; UnsupportedError `memory` beyond 4 GiB
  */
 export function fusedRecurrenceBackward(
@@ -90,14 +95,11 @@ export function fusedRecurrenceBackward(
   cotangents: CoreCotangents<Tensor>,
   saved?: RecurrenceSaved,
 ): FusedRecurrenceGradients {
-  const gradients = inCall(engine, core, inputs, (call) => {
-    const { batch, heads, tokens, width, valueWidth, stateWidth } = call.sizes;
-    requireShape("the gradient of out", cotangents.out.shape, [batch, heads, tokens, valueWidth]);
-    if (cotangents.state !== undefined) {
-      requireShape("the gradient of the state", cotangents.state.shape, [batch, heads, width, stateWidth]);
-    }
+  const sizes = saved?.inputs === inputs ? saved.sizes : checkCoreInputs(core, inputs);
+  checkCotangents(sizes, cotangents);
+  const gradients = inCall(engine, core, inputs, sizes, (call) => {
     const places = takeForward(call, core.normalised);
-    if (saved === undefined) {
+    if (saved?.inputs !== inputs) {
       call.writeStates(places.states, 0, inputs.state);
       runForward(call, places);
     } else {
@@ -110,6 +112,15 @@ export function fusedRecurrenceBackward(
     requireFinite(`the gradient of ${name}`, gradient);
   }
   return gradients;
+}
+
+function checkCotangents(sizes: CoreSizes, { out, state }: CoreCotangents<Tensor>): void {
+  const { batch, heads, tokens, width, valueWidth, stateWidth } = sizes;
+  requireShape("the gradient of out", out.shape, [batch, heads, tokens, valueWidth]);
+  requireFinite("the gradient of out", out);
+  if (state === undefined) return;
+  requireShape("the gradient of the state", state.shape, [batch, heads, width, stateWidth]);
+  requireFinite("the gradient of the state", state);
 }
 
 /** Where a forward pass writes. */
@@ -148,7 +159,10 @@ function runForward(call: RecurrenceCall, { states, out, ...correcting }: Forwar
 
 const floatsOf = (call: RecurrenceCall, { headFloats }: HeadRows): number => call.heads.length * headFloats;
 
-function saveForward(call: RecurrenceCall, { states, out, corrections }: ForwardPlaces): RecurrenceSaved {
+function saveForward(
+  call: RecurrenceCall,
+  { states, out, corrections }: ForwardPlaces,
+): Omit<RecurrenceSaved, "inputs" | "sizes"> {
   const copy = (rows: HeadRows): Float32Array => call.view(rows.address, floatsOf(call, rows)).slice();
   return {
     states: copy(states),
@@ -209,9 +223,9 @@ function inCall<T>(
   engine: WasmEngine,
   core: Core,
   inputs: CoreInputs<Tensor>,
+  sizes: CoreSizes,
   use: (call: RecurrenceCall) => T,
 ): T {
-  const sizes = checkCoreInputs(core, inputs);
   const { mark } = engine.arena;
   try {
     return use(new RecurrenceCall(engine, core, inputs, sizes));
