@@ -193,30 +193,40 @@ export class RecurrenceCall {
     chunk: number,
     more: Readonly<Record<string, HeadRows | undefined>>,
   ): RecurrenceRecord {
-    const places = { ...this.rows, u: undefined, total: this.total, ...more };
-    const { u } = this.rows;
-    return {
-      ...Object.fromEntries(
-        Object.entries(places).flatMap(([name, rows]) =>
-          rows === undefined ? [] : [[name, this.at(rows, head, chunk)]],
-        ),
-      ),
-      ...(u === undefined ? {} : { u: this.at(u, head, 0) }),
-      rows: Math.min(chunkTokens, this.sizes.tokens - chunk * chunkTokens),
+    return this.#fieldsOf(head, more)(chunk);
+  }
+
+  /** The fields of a head by chunk; calls of long sequences have thousands of records. */
+  #fieldsOf(
+    head: QueryHead,
+    more: Readonly<Record<string, HeadRows | undefined>>,
+  ): (chunk: number) => RecurrenceRecord {
+    const { u, ...rows } = this.rows;
+    const places = Object.entries({ ...rows, total: this.total, ...more }).flatMap(([name, place]) =>
+      place === undefined
+        ? []
+        : [{ name, first: this.at(place, head, 0), step: 4 * chunkTokens * place.rowFloats }],
+    );
+    const bonus = u === undefined ? 0 : this.at(u, head, 0);
+    return (chunk) => {
+      const record: Record<string, number> = { u: bonus };
+      for (const { name, first, step } of places) record[name] = first + chunk * step;
+      record["rows"] = Math.min(chunkTokens, this.sizes.tokens - chunk * chunkTokens);
+      return record;
     };
   }
 
   /** One record for every chunk of every head. */
   chunkRecords(
     more: Readonly<Record<string, HeadRows | undefined>>,
-    change: (head: QueryHead, chunk: number) => RecurrenceRecord = () => ({}),
+    change?: (head: QueryHead, chunk: number) => RecurrenceRecord,
   ): RecurrenceRecord[] {
-    return this.heads.flatMap((head) =>
-      Array.from({ length: this.chunks }, (_, chunk) => ({
-        ...this.fields(head, chunk, more),
-        ...change(head, chunk),
-      })),
-    );
+    return this.heads.flatMap((head) => {
+      const fields = this.#fieldsOf(head, more);
+      return Array.from({ length: this.chunks }, (_, chunk) =>
+        change === undefined ? fields(chunk) : Object.assign(fields(chunk), change(head, chunk)),
+      );
+    });
   }
 
   /** Turns logs of decays into decays, once for every head that has its own. */
@@ -295,8 +305,12 @@ export class RecurrenceCall {
   /** A tensor of rows [B, heads, N, width], of the first query head of each of its heads. */
   readRows({ address, rowFloats, headFloats }: HeadRows, shape: readonly number[]): Tensor {
     const [batch, count, tokens, width = 1] = shape;
-    const data = new Float32Array(sizeOf(shape));
     const group = this.sizes.heads / count;
+    // One head without padding is copied as it is, into memory that need not be cleared first.
+    if (batch * count === 1 && rowFloats === width) {
+      return { data: this.view(address, tokens * width).slice(), shape };
+    }
+    const data = new Float32Array(sizeOf(shape));
     for (let head = 0; head < batch * count; head++) {
       const source = this.view(address + 4 * head * group * headFloats, headFloats);
       unpadRows(source, rowFloats, data, head * tokens, tokens, width);
