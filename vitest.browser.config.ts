@@ -8,6 +8,7 @@ const inPage = (name: string, headers: Record<string, string>): TestProjectInlin
   test: {
     name,
     include: [`test/browser/${name}.page.ts`],
+    setupFiles: ["test/property-seed.ts"],
     testTimeout: 60_000,
     browser: {
       enabled: true,

@@ -3,7 +3,10 @@ import { defineConfig, type ViteUserConfigFnObject } from "vitest/config";
 
 const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, import.meta.url));
 
-/** `vitest run` is everything quick; `vitest run --mode long` is the `*.long.test.ts` files alone. */
+/**
+ * `vitest run` is everything quick, `--mode random` the same with other random cases every time, `--mode long` the
+ * `*.long.test.ts` files alone.
+ */
 const config: ViteUserConfigFnObject = defineConfig(({ mode }) => ({
   resolve: {
     alias: [
@@ -16,6 +19,7 @@ const config: ViteUserConfigFnObject = defineConfig(({ mode }) => ({
   test: {
     include: mode === "long" ? ["{src,test}/**/*.long.test.ts"] : ["{src,test}/**/*.test.ts"],
     exclude: mode === "long" ? [] : ["**/*.long.test.ts"],
+    setupFiles: mode === "test" ? ["test/property-seed.ts"] : [],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: mode === "long" ? 1_800_000 : 60_000,
