@@ -210,7 +210,7 @@ function geluGate(b: FunctionBuilder, u: Local): { readonly gate: Local; readonl
 }
 
 /** `activate(gate, up, bytes)`: gate ← f(gate, up). */
-function activateFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
+export function activateFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
   const comment = kind === "swiglu" ? "silu(g)·u" : "u·σ(2√(2/π)·(u + 0.044715u³))";
   return defineFunction("activate", comment, ["gate", "up", "bytes"], relaxed, (b, gate, up, bytes) => {
     const at = b.local("i32", "at");
@@ -229,7 +229,7 @@ function activateFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction
 }
 
 /** `slopes(gate, up, dh, bytes)`: gate ← dh·∂f/∂gate, up ← dh·∂f/∂up, dh ← f. */
-function slopesFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
+export function slopesFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
   const comment = "dh·∂f/∂gate, dh·∂f/∂up, and f itself";
   return defineFunction(
     "slopes",

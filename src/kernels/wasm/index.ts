@@ -28,6 +28,8 @@ export {
   KeyValueCache,
   wasmCache,
 } from "./key-value-cache.ts";
+export { type ExpertInputs } from "./expert-call.ts";
+export { type ExpertOptions, fusedExperts, fusedExpertsBackward, type ExpertState } from "./fused-experts.ts";
 export { openEngine, type OpenEngineOptions } from "./open-engine.ts";
 export { type FeedForwardInputs, fusedFeedForward, fusedFeedForwardBackward } from "./fused-feed-forward.ts";
 export { wasmBackend } from "./wasm-backend.ts";

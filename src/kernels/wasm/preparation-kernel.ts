@@ -70,7 +70,8 @@ export function sumFunction(
   });
 }
 
-function transposed(b: FunctionBuilder, [w, x, y, z]: readonly Local[]): Value[] {
+/** Four vectors as the columns of a square: the vectors of its rows. */
+export function transposed(b: FunctionBuilder, [w, x, y, z]: readonly Local[]): Value[] {
   const low = b.let("low", f32x4.shuffle(w, x, [0, 4, 1, 5]));
   const high = b.let("high", f32x4.shuffle(w, x, [2, 6, 3, 7]));
   const lower = b.let("lower", f32x4.shuffle(y, z, [0, 4, 1, 5]));

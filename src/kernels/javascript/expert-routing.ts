@@ -1,0 +1,189 @@
+/** @file Routing on flat arrays: scores to choices, weights and places in experts, and the way back. Softmax is in f64. */
+import { NumbersError } from "../../base/errors.ts";
+import { capacityOf, requireExperts, type RoutingRule } from "../reference/routing-rule.ts";
+
+/** Which experts tokens go to, and where in them. */
+export interface ExpertPlaces {
+  /** E */
+  readonly experts: number;
+  /** k */
+  readonly choices: number;
+  /** The experts of every token, best first, [M, k] */
+  readonly chosen: Int32Array;
+  /** The token's place among those that its expert takes, from 0; −1 where it is dropped, [M, k] */
+  readonly places: Int32Array;
+}
+
+/** A routing of tokens. */
+export interface Routing extends ExpertPlaces {
+  /** The weights of a token's experts, [M, k] */
+  readonly gates: Float32Array;
+  /** f_e, shares of all choices, dropped ones among them, [E] */
+  readonly load: Float64Array;
+  /** α·E·Σ_e f_e·p_e */
+  readonly balance: number;
+  /** Choices that no expert took. */
+  readonly dropped: number;
+}
+
+/** Scores of M tokens for E experts, row by row. */
+export interface RouterScores {
+  /** [M, E] */
+  readonly data: Float32Array;
+  readonly experts: number;
+}
+
+/**
+ * Routes tokens by their scores.
+ *
+ * @throws NumbersError `diverged` for scores that are not numbers, DomainError `routing-choices` for too few experts
+ */
+export function routeTokens({ data, experts }: RouterScores, rule: RoutingRule): Routing {
+  requireExperts(rule, experts);
+  const { choices, weighing } = rule;
+  const tokens = data.length / experts;
+  const capacity = capacityOf(rule, tokens, experts);
+  const chosen = new Int32Array(tokens * choices);
+  const places = new Int32Array(tokens * choices);
+  const gates = new Float32Array(tokens * choices);
+  const counts = new Int32Array(experts);
+  const sums = new Float64Array(experts);
+  const masses = new Float64Array(experts);
+  let dropped = 0;
+  for (let token = 0; token < tokens; token++) {
+    const [row, first] = [token * experts, token * choices];
+    chooseBest(data, row, experts, chosen, first, choices);
+    const largest = data[row + chosen[first]];
+    if (!Number.isFinite(largest)) throw notFinite(largest);
+    let mass = 0;
+    if (weighing === "all" || rule.balance > 0) {
+      for (let expert = 0; expert < experts; expert++) {
+        masses[expert] = Math.exp(data[row + expert] - largest);
+        mass += masses[expert];
+      }
+      if (!Number.isFinite(mass)) throw notFinite(mass);
+      for (let expert = 0; expert < experts; expert++) sums[expert] += masses[expert] / mass;
+    }
+    let chosenMass = 0;
+    for (let at = first; at < first + choices; at++) {
+      chosenMass += Math.exp(data[row + chosen[at]] - largest);
+    }
+    for (let at = first; at < first + choices; at++) {
+      const expert = chosen[at];
+      gates[at] = Math.exp(data[row + expert] - largest) / (weighing === "all" ? mass : chosenMass);
+      const place = counts[expert]++;
+      places[at] = place < capacity ? place : -1;
+      if (place >= capacity) dropped += 1;
+    }
+  }
+  const load = Float64Array.from(counts, (count) => count / (tokens * choices));
+  const uneven = load.reduce((sum, share, expert) => sum + (share * sums[expert]) / tokens, 0);
+  return { experts, choices, chosen, places, gates, load, balance: rule.balance * experts * uneven, dropped };
+}
+
+/** The places of the largest numbers of a row, largest first, ties to the lower place. */
+function chooseBest(
+  data: Float32Array,
+  row: number,
+  experts: number,
+  chosen: Int32Array,
+  first: number,
+  choices: number,
+): void {
+  for (let rank = 0; rank < choices; rank++) {
+    let best = -1;
+    for (let expert = 0; expert < experts; expert++) {
+      if (best >= 0 && !(data[row + expert] > data[row + best])) continue;
+      let isTaken = false;
+      for (let before = first; before < first + rank; before++) isTaken ||= chosen[before] === expert;
+      if (!isTaken) best = expert;
+    }
+    chosen[first + rank] = best;
+  }
+}
+
+/** Gradients of what routing gives, [M, k] and one number; absent ones are zero. */
+export interface RoutingGradients {
+  readonly gates?: Float32Array;
+  readonly balance?: number;
+}
+
+/**
+ * Gradients by the scores, [M, E]: through the weights and through the probabilities of the balance loss.
+ *
+ * @param routing - what {@link routeTokens} returned for these scores
+ */
+export function pullRouting(
+  { data, experts }: RouterScores,
+  rule: RoutingRule,
+  { chosen, gates, load, choices }: Routing,
+  { gates: byGates, balance: byBalance = 0 }: RoutingGradients,
+): Float32Array {
+  const tokens = data.length / experts;
+  const out = new Float32Array(data.length);
+  const byProbability = new Float64Array(experts);
+  const masses = new Float64Array(experts);
+  const cost = (byBalance * rule.balance * experts) / tokens;
+  const overAll = rule.weighing === "all";
+  for (let token = 0; token < tokens; token++) {
+    const [row, first] = [token * experts, token * choices];
+    if (overAll || cost !== 0) {
+      for (let expert = 0; expert < experts; expert++) byProbability[expert] = cost * load[expert];
+      const gradients = overAll ? byGates : undefined;
+      gradients?.subarray(first, first + choices).forEach((gradient, rank) => {
+        byProbability[chosen[first + rank]] += gradient;
+      });
+      const largest = data[row + chosen[first]];
+      let [mass, mean] = [0, 0];
+      for (let expert = 0; expert < experts; expert++) {
+        masses[expert] = Math.exp(data[row + expert] - largest);
+        mass += masses[expert];
+        mean += masses[expert] * byProbability[expert];
+      }
+      mean /= mass;
+      for (let expert = 0; expert < experts; expert++) {
+        out[row + expert] = (masses[expert] / mass) * (byProbability[expert] - mean);
+      }
+    }
+    if (overAll || byGates === undefined) continue;
+    let mean = 0;
+    for (let at = first; at < first + choices; at++) mean += gates[at] * byGates[at];
+    for (let at = first; at < first + choices; at++) {
+      out[row + chosen[at]] += gates[at] * (byGates[at] - mean);
+    }
+  }
+  return out;
+}
+
+function notFinite(score: number): NumbersError {
+  return new NumbersError(
+    "diverged",
+    `Cannot route as the scores of experts must be finite: ${score}. Use a smaller learning rate`,
+  );
+}
+
+/** Where the rows of experts lie when they are sorted by expert, each expert's rows from a multiple of `multiple` on. */
+export interface SortedRows {
+  /** How many rows there are with what fills the multiples up. */
+  readonly count: number;
+  /** The first row of every expert, [E] */
+  readonly starts: Int32Array;
+  /** The tokens that every expert takes, [E] */
+  readonly taken: Int32Array;
+  /** The row of every choice; −1 where it is dropped, [M, k] */
+  readonly rows: Int32Array;
+}
+
+/** Sorts choices by their expert, tokens in their order. */
+export function sortByExpert({ experts, chosen, places }: ExpertPlaces, multiple: number): SortedRows {
+  const taken = new Int32Array(experts);
+  for (let at = 0; at < chosen.length; at++) if (places[at] >= 0) taken[chosen[at]] += 1;
+  const starts = new Int32Array(experts);
+  let count = 0;
+  for (let expert = 0; expert < experts; expert++) {
+    starts[expert] = count;
+    count += Math.ceil(taken[expert] / multiple) * multiple;
+  }
+  const rows = Int32Array.from(chosen, (expert, at) => (places[at] < 0 ? -1 : starts[expert] + places[at]));
+  return { count, starts, taken, rows };
+}
