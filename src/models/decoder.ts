@@ -12,6 +12,7 @@ import {
   type Operation,
   stage,
   type Tape,
+  type Value,
 } from "../autodiff/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
@@ -38,6 +39,13 @@ import {
 } from "./decoder-config.ts";
 import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
+import {
+  activeCountOf,
+  balancePrefix,
+  type RoutedFeedForward,
+  routedFeedForward,
+  withoutBalances,
+} from "./routed-feed-forward.ts";
 import { stateBytes } from "./state-bytes.ts";
 
 /** Sequences with labels. */
@@ -72,6 +80,8 @@ interface Layer {
   readonly attention: AttentionLayer;
   readonly norm: Block;
   readonly feedForward: FeedForwardBlock | undefined;
+  /** In place of a feed-forward. */
+  readonly routed: RoutedFeedForward | undefined;
 }
 
 /**
@@ -104,29 +114,32 @@ export function decoder(
   const embedding = embeddingBlock(resolved, kindOf(places));
   const layers = resolved.groups.map((groups, index): Layer => {
     const prefix = `model.layers.${index}`;
+    const attention = attentionLayer({
+      prefix: `${prefix}.self_attn`,
+      groups,
+      width: resolved.width,
+      headWidth: resolved.headWidth,
+      engine,
+      deviations: {
+        into: weightDeviation(resolved.width),
+        out: residualDeviation(resolved.width, resolved.layers),
+      },
+    });
+    const routed = routedFeedForward(resolved, index, attention, engine);
     return {
-      attention: attentionLayer({
-        prefix: `${prefix}.self_attn`,
-        groups,
-        width: resolved.width,
-        headWidth: resolved.headWidth,
-        engine,
-        deviations: {
-          into: weightDeviation(resolved.width),
-          out: residualDeviation(resolved.width, resolved.layers),
-        },
-      }),
+      attention,
       norm: normBlock(resolved, `${prefix}.input_layernorm`),
-      feedForward: feedForwardBlock(resolved, index),
+      feedForward: routed === undefined ? feedForwardBlock(resolved, index) : undefined,
+      routed,
     };
   });
   const head = headBlock(resolved);
   const parameters: readonly ModelParameter[] = [
     ...embedding.parameters,
-    ...layers.flatMap(({ norm, attention, feedForward }) => [
+    ...layers.flatMap(({ norm, attention, feedForward, routed }) => [
       ...norm.parameters,
       ...attention.parameters,
-      ...(feedForward?.parameters ?? []),
+      ...((feedForward ?? routed)?.parameters ?? []),
     ]),
     ...head.owned,
   ];
@@ -156,9 +169,9 @@ export function decoder(
     ...namesOf(norm),
     ...attention.projected,
   ];
-  const fusedFeedForwards = layers.map(({ attention, feedForward }) =>
+  const fusedFeedForwards = layers.map(({ attention, feedForward, routed }) =>
     engine === undefined || feedForward === undefined
-      ? undefined
+      ? routed
       : fusedFeedForward(attention, feedForward, engine),
   );
   const mergedNames = (index: number): readonly string[] => {
@@ -191,13 +204,17 @@ export function decoder(
   const lastReads = [...mergedNames(layers.length - 1), ...namesOf(head)];
   const lossOperation = lossStage(
     "merge, head and loss",
-    ({ targets, positions, ...arrays }: ModelArrays) => ({
-      loss: np.mean(crossEntropy(logitsOf(arrays, positions), targets)),
-    }),
+    ({ targets, positions, ...inputs }: ModelArrays) => {
+      const { balances, arrays } = withoutBalances(inputs);
+      const loss = np.mean(crossEntropy(logitsOf(arrays, positions), targets));
+      return { loss: balances.reduce((sum, balance) => sum.add(balance), loss) };
+    },
   );
   const labelsOperation = stage(
     "merge, head and labels",
-    ({ targets, positions, ...arrays }: ModelArrays) => {
+    ({ targets, positions, ...inputs }: ModelArrays) => {
+      const { balances, arrays } = withoutBalances(inputs);
+      for (const balance of balances) balance.dispose();
       const logits = logitsOf(arrays, positions);
       return { predicted: np.argmax(logits.ref, -1), losses: crossEntropy(logits, targets) };
     },
@@ -212,7 +229,7 @@ export function decoder(
     values: Values,
     { tokens, batch }: Pick<TokenBatch, "tokens" | "batch">,
     observe?: LayerObserver,
-  ): Promise<Values> {
+  ): Promise<{ readonly inputs: Values; readonly balances: Values }> {
     const length = lengthOf(tokens, batch, resolved);
     let inputs: Values = {
       tokens: tape.constant(np.array(tokens, { shape: [batch, length] })),
@@ -224,14 +241,19 @@ export function decoder(
       const { rows } = await tape.run(takeTokens, { ids: inputs["tokens"], table: values[embedding.table] });
       inputs = { ...inputs, rows };
     }
+    const balances: Record<string, Value> = {};
     for (const [index, { operation, reads }] of stages.entries()) {
       const { attention } = layers[index];
       const { x, ...projected } = await tape.run(operation, { ...inputs, ...pick(values, reads) });
       tape.release(...Object.values(inputs));
       inputs = { x, ...(await attention.attend(tape, projected, observe)) };
-      inputs = (await fusedFeedForwards[index]?.run(tape, inputs, values)) ?? inputs;
+      const fed = await fusedFeedForwards[index]?.run(tape, inputs, values, observe);
+      if (fed === undefined) continue;
+      const { balance, ...rest } = fed;
+      if (balance !== undefined) balances[`${balancePrefix}${index}`] = balance;
+      inputs = rest;
     }
-    return { ...inputs, ...pick(values, lastReads) };
+    return { inputs: { ...inputs, ...pick(values, lastReads) }, balances };
   }
 
   const run = async (
@@ -243,8 +265,10 @@ export function decoder(
     const { tokens, targets, positions } = batch;
     requireTokens(targets, resolved.vocabulary);
     requirePlaces(tokens.length, targets.length, positions);
+    const { inputs, balances } = await runLayers(tape, values, batch, observe);
     return {
-      ...(await runLayers(tape, values, batch, observe)),
+      ...inputs,
+      ...balances,
       targets: tape.constant(np.array(targets)),
       ...(positions === undefined ? {} : { positions: tape.constant(np.array(positions)) }),
     };
@@ -268,10 +292,15 @@ export function decoder(
         ...fusedFeedForwards.filter((fused) => fused !== undefined),
       ],
     }),
+    ...activeCountOf(
+      parameters,
+      layers.map(({ routed }) => routed),
+    ),
     config: resolved,
     logits: (arrays, tokens, batch) =>
       withoutGradient(arrays, async (tape, values) => {
-        const { logits } = await tape.run(logitsOperation, await runLayers(tape, values, { tokens, batch }));
+        const { inputs } = await runLayers(tape, values, { tokens, batch });
+        const { logits } = await tape.run(logitsOperation, inputs);
         const shape = [batch, tokens.length / batch, resolved.vocabulary];
         return { data: (await logits.read()) as Float32Array, shape };
       }),
@@ -288,7 +317,7 @@ const rowsOf = (x: np.Array): np.Array => x.reshape([x.shape[0] * x.shape[1], x.
 /** A layer's end on the tape, where an engine computes its feed-forward block. */
 interface FusedFeedForward {
   /** From the layer's `x` and the outputs of its attention to `x` and `fed`, whose sum is what the layer makes of it. */
-  run(tape: Tape, inputs: Values, values: Values): Promise<Values>;
+  run(tape: Tape, inputs: Values, values: Values): Promise<Record<"x" | "fed", Value> & { balance?: Value }>;
   dispose(): void;
 }
 

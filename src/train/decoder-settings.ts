@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { type DecoderConfig } from "../models/index.ts";
 import { type SettingEntries, whole } from "./setting-schemas.ts";
+import { trainingRouter } from "./training-selector.ts";
 
 /** Settings of a recipe with a decoder. */
 export interface DecoderSettings {
@@ -14,6 +15,12 @@ export interface DecoderSettings {
   readonly keyValueHeads: number;
   readonly norm: "rms" | "layer";
   readonly feedForward: "swiglu" | "gelu" | "none";
+  /** E, experts in place of every feed-forward; 0 (default) for one feed-forward that all tokens meet. */
+  readonly experts: number;
+  /** How tokens are routed to experts: `switch` or `mixtral` (default). */
+  readonly routing: "switch" | "mixtral";
+  /** The similarity of tokens and experts, as a selector (default `dot`, calibrated as attentions are). */
+  readonly router: string;
   readonly tiedHead: boolean;
   /** Sequences of a step. */
   readonly batch: number;
@@ -33,6 +40,9 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
     v.picklist(["swiglu", "gelu", "none"], "it must be swiglu, gelu or none"),
     "swiglu",
   ),
+  experts: v.optional(whole(0), 0),
+  routing: v.optional(v.picklist(["switch", "mixtral"], "it must be switch or mixtral"), "mixtral"),
+  router: v.optional(v.string("it must be a similarity, such as l2"), "dot"),
   tiedHead: v.optional(v.boolean("it must be true or false"), true),
   batch: v.optional(whole(1), 16),
   steps: v.optional(whole(1), 300),
@@ -43,7 +53,9 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
 export function decoderSizes(
   settings: DecoderSettings,
 ): Omit<DecoderConfig, "vocabulary" | "attention" | "maximumLength"> {
-  const { width, layers, heads, keyValueHeads, norm, feedForward, tiedHead } = settings;
+  const { width, layers, heads, keyValueHeads, norm, feedForward, tiedHead, experts: count } = settings;
   const shared = keyValueHeads === 0 ? {} : { keyValueHeads };
-  return { width, layers, heads, ...shared, norm, feedForward, tiedHead };
+  const { routing, router } = settings;
+  const routed = count === 0 ? {} : { experts: { count, routing, router: trainingRouter(router) } };
+  return { width, layers, heads, ...shared, norm, feedForward, ...routed, tiedHead };
 }

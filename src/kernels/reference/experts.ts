@@ -39,7 +39,7 @@ export function referenceMixture(
   form: MixtureForm,
   inputs: ReferenceMixture,
 ): { readonly out: number[][]; readonly routing: ReferenceRouting } {
-  const routing = referenceRouting(scoresOf(form, inputs), form.rule);
+  const routing = referenceRouting(routerScores(form, inputs), form.rule);
   const out = inputs.x.map((row, token) => {
     const sum = row.map(() => 0);
     routing.chosen[token].forEach((expert, place) => {
@@ -64,7 +64,7 @@ export function referenceMixtureBackward(
   dBalance: number,
 ): ReferenceMixture {
   const { x, keys, gate, up, down } = inputs;
-  const scores = scoresOf(form, inputs);
+  const scores = routerScores(form, inputs);
   const { chosen, gates, isKept } = referenceRouting(scores, form.rule);
   const zeros = (like: readonly Matrix[]): number[][][] =>
     like.map((matrix) => matrix.map((row) => row.map(() => 0)));
@@ -98,16 +98,24 @@ export function referenceMixtureBackward(
   };
 }
 
-function scoresOf(form: MixtureForm, inputs: ReferenceMixture): number[][] {
+/** The scores of expert keys for tokens, [M, E]. */
+export function routerScores(
+  form: Pick<MixtureForm, "similarity" | "guard">,
+  inputs: Pick<ReferenceMixture, "x" | "keys" | "parameters">,
+): number[][] {
   const { out } = referenceForward(routerComposition(form.similarity), routerInputs(inputs), guardOf(form));
   return rowsOf(out.data, inputs.keys.length);
 }
 
-const guardOf = ({ guard }: MixtureForm): { readonly guard?: number } =>
+const guardOf = ({ guard }: Pick<MixtureForm, "guard">): { readonly guard?: number } =>
   guard === undefined ? {} : { guard };
 
 /** Tokens as queries, expert keys as keys, the identity as values: what comes out is the scores. */
-function routerInputs({ x, keys, parameters }: ReferenceMixture): Parameters<typeof referenceForward>[1] {
+function routerInputs({
+  x,
+  keys,
+  parameters,
+}: Pick<ReferenceMixture, "x" | "keys" | "parameters">): Parameters<typeof referenceForward>[1] {
   const [tokens, experts, width] = [x.length, keys.length, x[0].length];
   const identity = keys.flatMap((_, row) => keys.map((_, column) => (row === column ? 1 : 0)));
   return {
@@ -134,8 +142,8 @@ function gelu(u: number): { readonly value: number; readonly slope: number } {
 }
 
 /** What one expert makes of one token. */
-function expertOf(
-  { gate, up, down }: ReferenceMixture,
+export function expertOf(
+  { gate, up, down }: Pick<ReferenceMixture, "gate" | "up" | "down">,
   expert: number,
   row: readonly number[],
 ): {
