@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type AttentionProblem, type Problem, sizeOfProblem } from "../protocol.ts";
+import { type AttentionProblem, type FeedForwardProblem, type Problem, sizeOfProblem } from "../protocol.ts";
 import { type ContestantName } from "../roster.ts";
 import { type Entrant, interleaved, type Times } from "../rounds.ts";
 import { type Context } from "./context.ts";
@@ -85,9 +85,17 @@ export function textOf(problem: Problem): string {
       return `decoding, S = ${problem.length}, ${problem.heads} heads, D = ${problem.width}`;
     case "copy":
       return "copy of float32 numbers";
+    case "feed-forward":
+      return feedForwardText(problem);
     case "training":
       return `training step, width ${problem.width}, batch ${problem.batch} × ${problem.length}`;
   }
+}
+
+function feedForwardText({ tokens, width, hidden, experts, direction }: FeedForwardProblem): string {
+  const pass = direction === "both" ? "forward + backward" : "forward";
+  const form = experts === undefined ? "dense" : `${experts.count} experts, ${experts.choices} active`;
+  return `feed-forward ${pass}, ${form}, ${tokens} tokens, width ${width}, hidden ${hidden}`;
 }
 
 interface Ready {

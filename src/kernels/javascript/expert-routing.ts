@@ -1,4 +1,4 @@
-/** @file Routing on flat arrays: scores to choices, weights and places in experts, and the way back. Softmax is in f64. */
+/** @file Routing on flat arrays: scores to choices, weights and places in experts, and the way back. */
 import { NumbersError } from "../../base/errors.ts";
 import { capacityOf, requireExperts, type RoutingRule } from "../reference/routing-rule.ts";
 
@@ -18,6 +18,8 @@ export interface ExpertPlaces {
 export interface Routing extends ExpertPlaces {
   /** The weights of a token's experts, [M, k] */
   readonly gates: Float32Array;
+  /** The softmax of each token's scores over all experts, [M, E]; absent where neither weights nor a loss need it. */
+  readonly probabilities: Float32Array | undefined;
   /** f_e, shares of all choices, dropped ones among them, [E] */
   readonly load: Float64Array;
   /** α·E·Σ_e f_e·p_e */
@@ -48,29 +50,24 @@ export function routeTokens({ data, experts }: RouterScores, rule: RoutingRule):
   const gates = new Float32Array(tokens * choices);
   const counts = new Int32Array(experts);
   const sums = new Float64Array(experts);
-  const masses = new Float64Array(experts);
+  const probabilities = weighing === "all" || rule.balance > 0 ? new Float32Array(data.length) : undefined;
   let dropped = 0;
   for (let token = 0; token < tokens; token++) {
     const [row, first] = [token * experts, token * choices];
     chooseBest(data, row, experts, chosen, first, choices);
     const largest = data[row + chosen[first]];
     if (!Number.isFinite(largest)) throw notFinite(largest);
-    let mass = 0;
-    if (weighing === "all" || rule.balance > 0) {
-      for (let expert = 0; expert < experts; expert++) {
-        masses[expert] = Math.exp(data[row + expert] - largest);
-        mass += masses[expert];
-      }
-      if (!Number.isFinite(mass)) throw notFinite(mass);
-      for (let expert = 0; expert < experts; expert++) sums[expert] += masses[expert] / mass;
-    }
+    if (probabilities !== undefined) softmaxInto(probabilities, sums, data, row, largest);
     let chosenMass = 0;
     for (let at = first; at < first + choices; at++) {
       chosenMass += Math.exp(data[row + chosen[at]] - largest);
     }
     for (let at = first; at < first + choices; at++) {
       const expert = chosen[at];
-      gates[at] = Math.exp(data[row + expert] - largest) / (weighing === "all" ? mass : chosenMass);
+      gates[at] =
+        weighing === "all"
+          ? probabilities![row + expert]
+          : Math.exp(data[row + expert] - largest) / chosenMass;
       const place = counts[expert]++;
       places[at] = place < capacity ? place : -1;
       if (place >= capacity) dropped += 1;
@@ -78,7 +75,8 @@ export function routeTokens({ data, experts }: RouterScores, rule: RoutingRule):
   }
   const load = Float64Array.from(counts, (count) => count / (tokens * choices));
   const uneven = load.reduce((sum, share, expert) => sum + (share * sums[expert]) / tokens, 0);
-  return { experts, choices, chosen, places, gates, load, balance: rule.balance * experts * uneven, dropped };
+  const balance = rule.balance * experts * uneven;
+  return { experts, choices, chosen, places, gates, probabilities, load, balance, dropped };
 }
 
 /** The places of the largest numbers of a row, largest first, ties to the lower place. */
@@ -102,6 +100,30 @@ function chooseBest(
   }
 }
 
+/** The softmax of one row of scores, which is added to the sums of all rows. */
+function softmaxInto(
+  probabilities: Float32Array,
+  sums: Float64Array,
+  data: Float32Array,
+  row: number,
+  largest: number,
+): void {
+  const experts = sums.length;
+  let mass = 0;
+  for (let expert = 0; expert < experts; expert++) {
+    const own = Math.exp(data[row + expert] - largest);
+    probabilities[row + expert] = own;
+    mass += own;
+  }
+  if (!Number.isFinite(mass)) throw notFinite(mass);
+  const scale = 1 / mass;
+  for (let expert = 0; expert < experts; expert++) {
+    const own = probabilities[row + expert] * scale;
+    probabilities[row + expert] = own;
+    sums[expert] += own;
+  }
+}
+
 /** Gradients of what routing gives, [M, k] and one number; absent ones are zero. */
 export interface RoutingGradients {
   readonly gates?: Float32Array;
@@ -116,40 +138,34 @@ export interface RoutingGradients {
 export function pullRouting(
   { data, experts }: RouterScores,
   rule: RoutingRule,
-  { chosen, gates, load, choices }: Routing,
+  { chosen, gates, probabilities, load, choices }: Routing,
   { gates: byGates, balance: byBalance = 0 }: RoutingGradients,
 ): Float32Array {
   const tokens = data.length / experts;
   const out = new Float32Array(data.length);
   const byProbability = new Float64Array(experts);
-  const masses = new Float64Array(experts);
   const cost = (byBalance * rule.balance * experts) / tokens;
-  const overAll = rule.weighing === "all";
+  const [ofAll, ofChosen] = rule.weighing === "all" ? [byGates, undefined] : [undefined, byGates];
   for (let token = 0; token < tokens; token++) {
     const [row, first] = [token * experts, token * choices];
-    if (overAll || cost !== 0) {
+    if (probabilities !== undefined && (ofAll !== undefined || cost !== 0)) {
       for (let expert = 0; expert < experts; expert++) byProbability[expert] = cost * load[expert];
-      const gradients = overAll ? byGates : undefined;
-      gradients?.subarray(first, first + choices).forEach((gradient, rank) => {
-        byProbability[chosen[first + rank]] += gradient;
-      });
-      const largest = data[row + chosen[first]];
-      let [mass, mean] = [0, 0];
-      for (let expert = 0; expert < experts; expert++) {
-        masses[expert] = Math.exp(data[row + expert] - largest);
-        mass += masses[expert];
-        mean += masses[expert] * byProbability[expert];
+      if (ofAll !== undefined) {
+        for (let at = first; at < first + choices; at++) byProbability[chosen[at]] += ofAll[at];
       }
-      mean /= mass;
+      let mean = 0;
       for (let expert = 0; expert < experts; expert++) {
-        out[row + expert] = (masses[expert] / mass) * (byProbability[expert] - mean);
+        mean += probabilities[row + expert] * byProbability[expert];
+      }
+      for (let expert = 0; expert < experts; expert++) {
+        out[row + expert] = probabilities[row + expert] * (byProbability[expert] - mean);
       }
     }
-    if (overAll || byGates === undefined) continue;
+    if (ofChosen === undefined) continue;
     let mean = 0;
-    for (let at = first; at < first + choices; at++) mean += gates[at] * byGates[at];
+    for (let at = first; at < first + choices; at++) mean += gates[at] * ofChosen[at];
     for (let at = first; at < first + choices; at++) {
-      out[row + chosen[at]] += gates[at] * (byGates[at] - mean);
+      out[row + chosen[at]] += gates[at] * (ofChosen[at] - mean);
     }
   }
   return out;
