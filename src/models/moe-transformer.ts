@@ -23,8 +23,8 @@ export interface MoeTransformerConfig extends Omit<DecoderConfig, "experts"> {
  *   vocabulary: 81, width: 64, layers: 2, heads: 4, attention: "dot:scale=auto+rope+causal", maximumLength: 64,
  *   experts: { count: 4, routing: "switch", router: "l2:beta=auto" },
  * });
- * model.parameterCount; // 304658
- * model.activeParameterCount; // 106514
+ * model.parameterCount; // 309130
+ * model.activeParameterCount; // 106378
  * ```
  */
 export function moeTransformer(

@@ -36,11 +36,23 @@ export interface RouterScores {
 }
 
 /**
- * Routes tokens by their scores.
+ * Routes tokens by their scores: softmax, the k best of every row, and places in the order of tokens until an expert is full.
  *
+ * @param scores - of M tokens for E experts, as `routerComposition` gives them
+ * @param rule - `switchRouting()`, `mixtralRouting()` or one made with their options
  * @throws NumbersError `diverged` for scores that are not numbers, DomainError `routing-choices` for too few experts
+ * @example
+ * ```ts
+ * import { routeTokens, switchRouting } from "qklab/wasm";
+ * const data = Float32Array.of(2, 1, 2, 1); // two tokens that both want expert 0, which takes one
+ * const { chosen, places, dropped } = routeTokens({ data, experts: 2 }, switchRouting({ capacityFactor: 1 }));
+ * [...chosen]; // [0, 0]
+ * [...places]; // [0, -1]
+ * dropped; // 1
+ * ```
  */
-export function routeTokens({ data, experts }: RouterScores, rule: RoutingRule): Routing {
+export function routeTokens(scores: RouterScores, rule: RoutingRule): Routing {
+  const { data, experts } = scores;
   requireExperts(rule, experts);
   const { choices, weighing } = rule;
   const tokens = data.length / experts;

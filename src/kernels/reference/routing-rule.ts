@@ -115,6 +115,14 @@ export function capacityOf(
 /**
  * The router: an attention of tokens over expert keys whose output, with the identity as values, is the scores themselves.
  * Routing turns them into choices and weights.
+ *
+ * @param similarity - of tokens and expert keys, any of the algebra
+ * @example
+ * ```ts
+ * import { l2, printSelector } from "qklab";
+ * import { routerComposition } from "qklab/wasm";
+ * printSelector(routerComposition(l2())); // "l2+full+none"
+ * ```
  */
 export function routerComposition(similarity: Similarity): Composition {
   return compose({ similarity, pattern: full(), normaliser: none() });

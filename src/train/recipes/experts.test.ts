@@ -53,6 +53,7 @@ describe.each(["l2", "cosine", "poincare"])("a router by %s", (router) => {
       "balanceLoss",
       "expertLoad1",
       "expertLoad4",
+      "activeParameters",
     ];
     expect(Object.keys(metrics)).toEqual(expect.arrayContaining(names));
     run.dispose();
