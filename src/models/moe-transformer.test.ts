@@ -136,6 +136,21 @@ test("the balance loss joins the loss, and what routing did is measured", async 
   costly.dispose();
 });
 
+test("no logit depends on a later token or on another sequence, to the bit", async () => {
+  const experts = { count: 4, routing: "switch", capacityFactor: 0.5 } as const;
+  const model = moeTransformer({ ...base, experts }, { engine });
+  const { tokens } = randomBatch(11, 2, 12);
+  await withArrays(livelyTensors(model, 5), async (arrays) => {
+    const { data } = await model.logits(arrays, tokens, 2);
+    // From place 5 on the first sequence is another one, and so is all of the second.
+    const changed = tokens.map((token, at) => (at < 5 ? token : (token + 1) % 11));
+    const others = await model.logits(arrays, changed, 2);
+    expect(others.data.slice(0, 5 * 11)).toEqual(data.slice(0, 5 * 11));
+    expect(others.data.slice(5 * 11)).not.toEqual(data.slice(5 * 11));
+  });
+  model.dispose();
+});
+
 test("routers are calibrated to rows of unit spread", async () => {
   const model = moeTransformer({ ...base, experts: { count: 4, router: "l2:beta=auto" } }, { engine });
   const batch = randomBatch(11, 3, 12);
