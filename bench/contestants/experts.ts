@@ -34,13 +34,14 @@ const normals = (deviation: number, ...shape: readonly number[]): Tensor =>
     shape,
   );
 
-/** A feed-forward that all rows meet. */
+/** A feed-forward that all rows meet, with its norm and residual. */
 export function prepareDense(
   engine: WasmEngine,
   { tokens, width, hidden, direction }: FeedForwardProblem,
 ): Prepared {
   const inputs = {
     x: normals(1, tokens, width),
+    gain: normals(1, width),
     gate: normals(width ** -0.5, hidden, width),
     up: normals(width ** -0.5, hidden, width),
     down: normals(hidden ** -0.5, width, hidden),

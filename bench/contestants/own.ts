@@ -14,6 +14,7 @@ import { copyBytes, copyLimit } from "./copy-limit.ts";
 import { prepareDecoding } from "./decoding.ts";
 import { microKernelLimit, operationsPerThread } from "./micro-kernel-limit.ts";
 import { prepareDense, prepareExperts } from "./experts.ts";
+import { prepareRecurrence, prepareSteps } from "./recurrence.ts";
 import { type Inputs, type Prepared, serve } from "./serve.ts";
 
 const threads = Number(process.argv[2]);
@@ -48,6 +49,10 @@ await serve({
         return problem.experts === undefined
           ? prepareDense(engine, problem)
           : prepareExperts(engine, problem, problem.experts);
+      case "recurrence":
+        return prepareRecurrence(engine, problem, inputs);
+      case "recurrent-step":
+        return prepareSteps(engine, problem);
       case "training":
         throw new Error("the training step is not part of this program");
     }

@@ -6,13 +6,21 @@ import { calibrationObserver, type LayerObserver, statisticsObserver } from "./o
 /** Values on the tape, by name. */
 export type Values = Readonly<Record<string, Value>>;
 
+/** What comes before a model's last stage. */
+export interface ModelRun {
+  /** What the last stage reads. */
+  readonly inputs: Values;
+  /** Scalars that join the loss. */
+  readonly balances?: readonly Value[];
+}
+
 /** What differs from model to model. */
 export interface ModelParts<Batch> {
   readonly parameters: readonly ModelParameter[];
-  /** Runs everything before the last stage; returns that stage's inputs. `values` are the parameters. */
-  readonly run: (tape: Tape, values: Values, batch: Batch, observe?: LayerObserver) => Promise<Values>;
-  /** The mean loss of the labels. */
-  readonly lossOperation: Operation<string, "loss">;
+  /** Runs everything before the last stage. `values` are the parameters. */
+  readonly run: (tape: Tape, values: Values, batch: Batch, observe?: LayerObserver) => Promise<ModelRun>;
+  /** The mean loss of the labels, by the last stage, and all that joins it. */
+  readonly loss: (tape: Tape, inputs: Values, balances: readonly Value[]) => Promise<Value>;
   /** `losses` and `predicted` of every label. */
   readonly labelsOperation: Operation<string, "losses" | "predicted">;
   readonly stateBytes: (length: number) => number;
@@ -22,17 +30,18 @@ export interface ModelParts<Batch> {
 
 /** Makes the model. */
 export function assembleModel<Batch>(parts: ModelParts<Batch>): Model<Batch> {
-  const { parameters, run, lossOperation, labelsOperation, stateBytes, owned } = parts;
+  const { parameters, run, loss, labelsOperation, stateBytes, owned } = parts;
   return {
     parameters,
     parameterCount: countParameters(parameters),
     async loss(tape, arrays, batch) {
-      const { loss } = await tape.run(lossOperation, await run(tape, valuesOn(tape, arrays), batch));
-      return loss;
+      const { inputs, balances = [] } = await run(tape, valuesOn(tape, arrays), batch);
+      return loss(tape, inputs, balances);
     },
     evaluate: (arrays, batch) =>
       withoutGradient(arrays, async (tape, values) => {
-        const { losses, predicted } = await tape.run(labelsOperation, await run(tape, values, batch));
+        const { inputs } = await run(tape, values, batch);
+        const { losses, predicted } = await tape.run(labelsOperation, inputs);
         return {
           losses: (await losses.read()) as Float32Array,
           predicted: (await predicted.read()) as Int32Array,
@@ -51,7 +60,7 @@ export function assembleModel<Batch>(parts: ModelParts<Batch>): Model<Batch> {
         return statistics();
       }),
     stateBytes,
-    dispose: () => [lossOperation, labelsOperation, ...owned].forEach((own) => own.dispose()),
+    dispose: () => [labelsOperation, ...owned].forEach((own) => own.dispose()),
   };
 }
 

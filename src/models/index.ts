@@ -17,4 +17,23 @@ export {
   type RoutingRule,
   switchRouting,
 } from "../kernels/wasm/index.ts";
-export { stateBytes, type StateSizes } from "./state-bytes.ts";
+export {
+  type EarlierTimeMixResult,
+  rwkv4TimeMix,
+  type Rwkv4TimeMixWeight,
+  rwkv5TimeMix,
+  type Rwkv5TimeMixWeight,
+  rwkv6TimeMix,
+  type Rwkv6TimeMixWeight,
+  rwkvGatedChannelMix,
+  type RwkvGatedChannelMixWeight,
+} from "./rwkv-earlier.ts";
+export { type TimeMixState, type Weights } from "./rwkv-parts.ts";
+export {
+  rwkv7ChannelMix,
+  type Rwkv7ChannelMixWeight,
+  rwkv7TimeMix,
+  type Rwkv7TimeMixResult,
+  type Rwkv7TimeMixWeight,
+} from "./rwkv.ts";
+export { type HeadState, stateBytes, type StateSizes } from "./state-bytes.ts";

@@ -1,6 +1,6 @@
 /**
- * @file A layer's end with experts: what comes after its attention, up to the sum with the residual stream. Its router is an
- * attention of the tokens, as queries of about unit length, over one key an expert.
+ * @file A layer's experts, which take the place of its feed-forward, norm and residual included. Their router is an attention
+ * of the tokens, as queries of about unit length, over one key an expert.
  */
 import { numpy as np } from "@jax-js/jax";
 import { type Operation, stage, type Tape, type Value } from "../autodiff/index.ts";
@@ -10,37 +10,36 @@ import { normalWeights, residualDeviation, weightDeviation } from "../nn/initial
 import { mixtureOfExperts } from "../nn/moe.ts";
 import { pick, type Values } from "./assemble-model.ts";
 import { attentionGroup, heldParameters, operationInputs } from "./attention-group.ts";
-import { type AttentionLayer } from "./attention-layer.ts";
 import { normBlock } from "./decoder-blocks.ts";
 import { type ResolvedDecoderConfig } from "./decoder-config.ts";
 import { countParameters, type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
 
-/** A layer's end with experts. */
+/** x + experts(norm(x)). */
 export interface RoutedFeedForward {
   readonly parameters: readonly ModelParameter[];
   /** How many of the parameters a token does not meet. */
   readonly idleParameterCount: number;
   /**
-   * On the tape: from the layer's `x` and the outputs of its attention to `x` and `fed`, whose sum is what the layer makes of
-   * it, and `balance`, a scalar to add to the loss. What it read is released.
+   * On the tape: what becomes of rows, and `balance`, a scalar to add to the loss.
    *
+   * @param x - [B, N, width]; released
+   * @param values - all parameters of the model
    * @param observe - sees the router first, and may turn its parameters
    */
   run(
     tape: Tape,
-    inputs: Values,
+    x: Value,
     values: Values,
     observe?: LayerObserver,
-  ): Promise<Record<"x" | "fed" | "balance", Value>>;
+  ): Promise<Readonly<Record<"x" | "balance", Value>>>;
   dispose(): void;
 }
 
-/** Makes the end of layer number `layer`; undefined in a decoder without experts. */
+/** Makes the experts of layer number `layer`; undefined in a decoder without experts. */
 export function routedFeedForward(
   config: ResolvedDecoderConfig,
   layer: number,
-  attention: AttentionLayer,
   engine: WasmEngine | undefined,
 ): RoutedFeedForward | undefined {
   const { width, hidden, layers, feedForward, experts } = config;
@@ -75,21 +74,22 @@ export function routedFeedForward(
     down: weight("experts.down_proj.weight", [count, width, hidden], residualDeviation(width, layers)),
   };
   const held = heldParameters(group, width);
-  const reads = [...attention.merged, ...[...norm.parameters, keys, ...held].map(({ name }) => name)];
-  const merge: Operation<string, string> = stage("merge and ask the router", (arrays: ModelArrays) => {
-    const { shape } = arrays["x"];
-    const [batch, length] = shape;
-    const rows = arrays["x"].reshape([batch * length, width]).add(attention.merge(arrays));
-    const normed = norm.apply(rows.ref, arrays);
+  const reads = [...norm.parameters, keys, ...held].map(({ name }) => name);
+  const ask: Operation<string, string> = stage("ask the router", (arrays: ModelArrays) => {
+    const [batch, length] = arrays["x"].shape;
+    const normed = norm.apply(arrays["x"].reshape([batch * length, width]), arrays);
     return {
-      x: rows.reshape([...shape]),
-      [group.names.q]: normed.ref.mul(width ** -0.5).reshape([1, 1, batch * length, width]),
+      [group.names.q]: normed.ref.mul(width ** -0.5).reshape([1, 1, ...normed.shape]),
       [group.names.k]: arrays[keys.name].reshape([1, 1, count, width]),
       ...Object.fromEntries(
         group.trained.map(({ parameter, held, output }) => [output, valuesOf(parameter, arrays[held])]),
       ),
       normed,
     };
+  });
+  const add: Operation<string, "x"> = stage("add what experts made", ({ x, fed }: ModelArrays) => {
+    const { shape } = x;
+    return { x: x.add(fed.reshape([...shape])) };
   });
   const mixture = mixtureOfExperts({ rule, experts: count, engine });
 
@@ -112,48 +112,34 @@ export function routedFeedForward(
   return {
     parameters: [...norm.parameters, keys, ...held, ...Object.values(weights)],
     idleParameterCount: (count - rule.choices) * Object.keys(weights).length * hidden * width,
-    async run(tape, inputs, values, observe) {
-      const { x, normed, ...router } = await tape.run(merge, { ...inputs, ...pick(values, reads) });
-      tape.release(...Object.values(inputs));
+    async run(tape, x, values, observe) {
+      const { normed, ...router } = await tape.run(ask, { x, ...pick(values, reads) });
       const scores = await scoresOf(tape, router, observe);
       const own = Object.fromEntries(Object.entries(weights).map(([role, { name }]) => [role, values[name]]));
-      const { out, balance } = await mixture.run(tape, {
+      const { out: fed, balance } = await mixture.run(tape, {
         x: normed,
         scores,
         ...(own as Record<keyof typeof weights, Value>),
       });
       tape.release(normed, scores);
-      return { x, fed: out, balance };
+      const { x: sum } = await tape.run(add, { x, fed });
+      tape.release(x, fed);
+      return { x: sum, balance };
     },
     dispose() {
-      merge.dispose();
+      ask.dispose();
+      add.dispose();
       group.operation.dispose();
       mixture.dispose();
     },
   };
 }
 
-/** Before the numbers of layers in the names of what they add to the loss. */
-export const balancePrefix = "balance.";
-
-/** What layers with experts add to the loss, and all other arrays. */
-export function withoutBalances(inputs: ModelArrays): {
-  readonly balances: readonly np.Array[];
-  readonly arrays: ModelArrays;
-} {
-  const isBalance = ([name]: readonly [string, np.Array]): boolean => name.startsWith(balancePrefix);
-  const entries = Object.entries(inputs);
-  return {
-    balances: entries.filter(isBalance).map(([, balance]) => balance),
-    arrays: Object.fromEntries(entries.filter((entry) => !isBalance(entry))),
-  };
-}
-
 /** How many parameters a token meets, where there are some that it does not. */
 export function activeCountOf(
   parameters: readonly ModelParameter[],
-  ends: readonly (RoutedFeedForward | undefined)[],
+  blocks: readonly (RoutedFeedForward | undefined)[],
 ): { readonly activeParameterCount?: number } {
-  const idle = ends.reduce((sum, end) => sum + (end?.idleParameterCount ?? 0), 0);
+  const idle = blocks.reduce((sum, block) => sum + (block?.idleParameterCount ?? 0), 0);
   return idle === 0 ? {} : { activeParameterCount: countParameters(parameters) - idle };
 }

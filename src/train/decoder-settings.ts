@@ -13,6 +13,8 @@ export interface DecoderSettings {
   readonly heads: number;
   /** G, key/value heads; 0 (default) for as many as query heads. */
   readonly keyValueHeads: number;
+  /** D, width of a head, and with it the state that it keeps; 0 (default) for width/H. */
+  readonly headWidth: number;
   readonly norm: "rms" | "layer";
   readonly feedForward: "swiglu" | "gelu" | "none";
   /** E, experts in place of every feed-forward; 0 (default) for one feed-forward that all tokens meet. */
@@ -35,6 +37,7 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
   layers: v.optional(whole(1), 2),
   heads: v.optional(whole(1), 4),
   keyValueHeads: v.optional(whole(0), 0),
+  headWidth: v.optional(whole(0), 0),
   norm: v.optional(v.picklist(["rms", "layer"], "it must be rms or layer"), "rms"),
   feedForward: v.optional(
     v.picklist(["swiglu", "gelu", "none"], "it must be swiglu, gelu or none"),
@@ -53,9 +56,12 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
 export function decoderSizes(
   settings: DecoderSettings,
 ): Omit<DecoderConfig, "vocabulary" | "attention" | "maximumLength"> {
-  const { width, layers, heads, keyValueHeads, norm, feedForward, tiedHead, experts: count } = settings;
-  const shared = keyValueHeads === 0 ? {} : { keyValueHeads };
-  const { routing, router } = settings;
-  const routed = count === 0 ? {} : { experts: { count, routing, router: trainingRouter(router) } };
-  return { width, layers, heads, ...shared, norm, feedForward, ...routed, tiedHead };
+  const { width, layers, heads, keyValueHeads, headWidth, norm, feedForward, tiedHead } = settings;
+  const { experts: count, routing, router } = settings;
+  const chosen = {
+    ...(keyValueHeads === 0 ? {} : { keyValueHeads }),
+    ...(headWidth === 0 ? {} : { headWidth }),
+    ...(count === 0 ? {} : { experts: { count, routing, router: trainingRouter(router) } }),
+  };
+  return { width, layers, heads, ...chosen, norm, feedForward, tiedHead };
 }

@@ -27,6 +27,9 @@ import { activateFunction, type FeedForwardSpec, slopesFunction } from "./feed-f
 import { roundUp } from "./kernel-spec.ts";
 import { type TileProduct, tileProduct } from "./micro-kernel.ts";
 
+/** Everything that the code depends on. */
+export type ExpertSpec = Omit<FeedForwardSpec, "norm">;
+
 /** Rows of an expert that go through all its products at a time; a block's columns when it is turned. */
 export const expertBlockRows = 96;
 /** Between the lines of a turned block: a multiple of 8 whose bytes spread over the sets of a cache. */
@@ -35,7 +38,7 @@ const stride = expertBlockRows + 8;
 const weightRows = 64;
 
 /** Places in one thread's scratch memory, in bytes. */
-function scratchOf({ width, hidden }: Pick<FeedForwardSpec, "width" | "hidden">) {
+function scratchOf({ width, hidden }: Pick<ExpertSpec, "width" | "hidden">) {
   const rows = 4 * expertBlockRows * roundUp(width, 8);
   const turned = 4 * stride * roundUp(hidden, 8);
   return {
@@ -52,11 +55,11 @@ function scratchOf({ width, hidden }: Pick<FeedForwardSpec, "width" | "hidden">)
 }
 
 /** Bytes of one thread's scratch memory: a block's rows and gradients twice, three times hidden, and its output turned. */
-export const expertScratchBytes = (sizes: Pick<FeedForwardSpec, "width" | "hidden">): number =>
+export const expertScratchBytes = (sizes: Pick<ExpertSpec, "width" | "hidden">): number =>
   scratchOf(sizes).bytes;
 
 /** The module: tasks `expertForward`, `expertBackward`, `addExpertParts`, `transposeExpert`, `joinExperts`, `pullGates`. */
-export function expertModule(spec: FeedForwardSpec): WasmModule {
+export function expertModule(spec: ExpertSpec): WasmModule {
   const { kind, relaxed, shared } = spec;
   const [width, hidden] = [roundUp(spec.width, 8), roundUp(spec.hidden, 8)];
   const places = scratchOf(spec);
@@ -156,7 +159,8 @@ export function expertModule(spec: FeedForwardSpec): WasmModule {
       b.call(pack, at(scratch, "rows"), at(scratch, "panels"), rows);
       project(b, record, scratch, rows);
       eachLine(b, (line) => {
-        b.call(activate, at(scratch, "gate", line), at(scratch, "up", line), i32.mul(rows, 4));
+        const gate = b.let("gateLine", at(scratch, "gate", line));
+        b.call(activate, gate, at(scratch, "up", line), gate, i32.mul(rows, 4));
       });
       const down = b.let("down", expertField(record, "down"));
       inPieces(b, width, (first, count) => {
@@ -197,10 +201,10 @@ export function expertModule(spec: FeedForwardSpec): WasmModule {
           b.call(pullHidden, weight, at(scratch, "gradientPanels"), to, count, rows, 0, 0);
         });
         eachLine(b, (line) => {
-          const [gate, up, gradient] = (["gate", "up", "hidden"] as const).map((name) =>
-            at(scratch, name, line),
+          const [gate, up] = (["gate", "up"] as const).map((name) =>
+            b.let(`${name}Line`, at(scratch, name, line)),
           );
-          b.call(slopes, gate, up, gradient, i32.mul(rows, 4));
+          b.call(slopes, gate, up, at(scratch, "hidden", line), gate, up, i32.mul(rows, 4));
         });
         const pullWeights = (product: WasmFunction): void => {
           for (const { turned, rows: name, gradient } of weightGradients) {
