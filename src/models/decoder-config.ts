@@ -9,6 +9,7 @@ import {
 } from "../attention/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { didYouMean } from "../base/options.ts";
+import { type ExpertConfig, expertSchema, type ResolvedExperts, resolveExperts } from "./expert-config.ts";
 
 /** Heads of a layer that share an attention. */
 export interface HeadGroup {
@@ -34,8 +35,13 @@ export interface DecoderConfig {
   readonly norm?: "rms" | "layer";
   /** Default `swiglu`. */
   readonly feedForward?: "swiglu" | "gelu" | "none";
-  /** Width inside the feed-forward (default: 8/3·width for SwiGLU, rounded up to a multiple of 8, and 4·width for GELU). */
+  /**
+   * Width inside the feed-forward (default: 8/3·width for SwiGLU, rounded up to a multiple of 8, and 4·width for GELU; with
+   * experts that over the k of a token, rounded up to a multiple of 8, so that it meets as many weights).
+   */
   readonly hidden?: number;
+  /** Experts in place of every layer's feed-forward, each of width `hidden` inside. */
+  readonly experts?: ExpertConfig;
   /** Whether the output layer is the embedding table (default true). */
   readonly tiedHead?: boolean;
   /** One selector for all layers, or one entry a layer, each a selector or a list of head groups. */
@@ -53,9 +59,13 @@ export interface ComposedGroup {
 }
 
 /** A configuration with every default filled in. */
-export interface ResolvedDecoderConfig extends Required<Omit<DecoderConfig, "attention" | "hidden">> {
+export interface ResolvedDecoderConfig extends Required<
+  Omit<DecoderConfig, "attention" | "hidden" | "experts">
+> {
   /** 0 without a feed-forward. */
   readonly hidden: number;
+  /** Undefined without experts. */
+  readonly experts: ResolvedExperts | undefined;
   /** As it was written. */
   readonly attention: DecoderConfig["attention"];
   /** The head groups of every layer. */
@@ -80,6 +90,7 @@ const schema = v.strictObject({
   norm: v.optional(v.picklist(["rms", "layer"], "rms or layer is needed"), "rms"),
   feedForward: v.optional(v.picklist(["swiglu", "gelu", "none"], "swiglu, gelu or none is needed"), "swiglu"),
   hidden: v.optional(extent),
+  experts: v.optional(expertSchema),
   tiedHead: v.optional(v.boolean("true or false is needed"), true),
   attention: v.union(
     [selector, v.array(v.union([selector, v.pipe(v.array(group), v.minLength(1))]))],
@@ -114,6 +125,7 @@ export function resolveDecoderConfig(
     requireDivides("heads", heads, "the width", width, "Change one of them, or give headWidth itself");
   }
   const headWidth = read.headWidth ?? width / heads;
+  const experts = expertsOf(read, similarities);
   const sizes = { heads, keyValueHeads, headWidth };
   const perLayer = layersOf(read.attention, layers).map((entry): readonly HeadGroup[] =>
     typeof entry === "string" ? [{ selector: entry, heads }] : entry,
@@ -122,7 +134,8 @@ export function resolveDecoderConfig(
     ...read,
     keyValueHeads,
     headWidth,
-    hidden: hiddenOf(feedForward, width, read.hidden),
+    hidden: hiddenOf(feedForward, width, read.hidden, experts),
+    experts,
     attention: config.attention,
     groups: perLayer.map((groups, layer) => composeGroups(groups, layer, sizes, similarities)),
   };
@@ -147,12 +160,33 @@ function readConfig(config: DecoderConfig): v.InferOutput<typeof schema> {
   );
 }
 
-function hiddenOf(feedForward: "swiglu" | "gelu" | "none", width: number, given: number | undefined): number {
-  if (feedForward !== "none") return given ?? (feedForward === "gelu" ? 4 * width : 8 * Math.ceil(width / 3));
+function hiddenOf(
+  feedForward: "swiglu" | "gelu" | "none",
+  width: number,
+  given: number | undefined,
+  experts: ResolvedExperts | undefined,
+): number {
+  if (feedForward !== "none") {
+    const dense = feedForward === "gelu" ? 4 * width : 8 * Math.ceil(width / 3);
+    return given ?? (experts === undefined ? dense : 8 * Math.ceil(dense / experts.rule.choices / 8));
+  }
   if (given === undefined) return 0;
   throw new DomainError(
     "decoder-config",
     `Cannot use 'hidden' as a decoder without a feed-forward has no width inside it: ${given}. Leave it out`,
+  );
+}
+
+function expertsOf(
+  { experts, feedForward, width }: v.InferOutput<typeof schema>,
+  similarities: readonly AnyPartFactory[],
+): ResolvedExperts | undefined {
+  if (experts === undefined) return undefined;
+  if (feedForward !== "none") return resolveExperts(experts, width, similarities);
+  throw new DomainError(
+    "decoder-config",
+    `Cannot use 'experts' as a decoder without a feed-forward has nothing that they take the place of: ${experts.count}. ` +
+      "Use swiglu or gelu",
   );
 }
 
