@@ -45,18 +45,25 @@ export function callPlan(call: Call, sizes: Sizes, showsPairs: boolean): CallPla
  * The pattern by which a call may be rearranged: one strided or fixed pattern, alone or beside patterns that it implies,
  * where nothing else asks for the place of a pair, and rows enough that copies of keys are shared by many of them.
  */
-function rearrangeable({ composition, inputs }: Call, { queries }: Sizes): Pattern | undefined {
-  const { patterns, position, selection, aggregation } = composition;
+function rearrangeable(call: Call, sizes: Sizes): Pattern | undefined {
+  const { patterns } = call.composition;
   const [pattern, ...others] = patterns.filter(({ name }) => name !== "causal" && name !== "full");
-  const asksForPlaces =
+  const isKnown = pattern !== undefined && (pattern.name === "strided" || pattern.name === "fixed");
+  return isKnown && others.length === 0 && !asksForPlaces(call, sizes) ? pattern : undefined;
+}
+
+/** Whether something asks for the place of a pair, or rows are too few for copies of keys to be shared by many. */
+export function asksForPlaces({ composition, inputs }: Call, { queries }: Pick<Sizes, "queries">): boolean {
+  const { position, selection, aggregation } = composition;
+  return (
     inputs.mask !== undefined ||
     inputs.bias !== undefined ||
     inputs.keyLengths !== undefined ||
     position.place === "bias" ||
     selection.limit !== undefined ||
-    aggregation.name === "maxplus";
-  const isKnown = pattern !== undefined && (pattern.name === "strided" || pattern.name === "fixed");
-  return isKnown && others.length === 0 && !asksForPlaces && queries >= tileRows ? pattern : undefined;
+    aggregation.name === "maxplus" ||
+    queries < tileRows
+  );
 }
 
 function newPlan(

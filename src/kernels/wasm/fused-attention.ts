@@ -10,6 +10,8 @@ import { sizeOf, type Tensor } from "../../base/tensor.ts";
 import { type Arena } from "./arena.ts";
 import { type WasmEngine } from "./engine.ts";
 import { backwardOf } from "./backward-call.ts";
+import { type CallPlan } from "./call-plan.ts";
+import { chosenCall } from "./chosen-call.ts";
 import { KernelCall } from "./kernel-call.ts";
 import { addCopies, joinCopies } from "./row-copies.ts";
 import { runForward } from "./split-keys.ts";
@@ -22,6 +24,8 @@ export interface ForwardState {
   readonly joined: Float32Array;
   /** Log-sum-exp without the row's own part of the scores, [B, H, Q]. */
   readonly logSumExp: Float32Array;
+  /** What a selection chose by the vectors. */
+  readonly plans?: readonly CallPlan[];
 }
 
 /** Result of {@link fusedForward}. */
@@ -42,11 +46,15 @@ export function fusedForward(
   extras: readonly ExtraOutput[] = [],
 ): FusedResult {
   requireSupported(composition);
-  return inCall(
+  const chosen = chosenCall(engine, composition, inputs, { showsPairs: showsPairs(extras) });
+  const { plans } = chosen;
+  const result = inCall(
     engine.arena,
-    () => new KernelCall(engine, composition, inputs, { showsPairs: showsPairs(extras) }),
+    () =>
+      new KernelCall(engine, chosen.composition, chosen.inputs, { showsPairs: showsPairs(extras), plans }),
     (call) => forwardOf(call, extras),
   );
+  return plans === undefined ? result : { ...result, state: { ...result.state, plans } };
 }
 
 const showsPairs = (extras: readonly ExtraOutput[]): boolean =>
@@ -92,7 +100,9 @@ export function fusedBackward(
   { state, learned }: BackwardOptions = {},
 ): AttentionGradients {
   requireSupported(composition);
-  const makeCall = (): KernelCall => new KernelCall(engine, composition, inputs, { learned });
+  const chosen = chosenCall(engine, composition, inputs, { showsPairs: false, known: state?.plans });
+  const makeCall = (): KernelCall =>
+    new KernelCall(engine, chosen.composition, chosen.inputs, { learned, plans: chosen.plans });
   return inCall(engine.arena, makeCall, (call) => {
     const { spec } = call.kernel;
     call.prepareKeys();
@@ -123,11 +133,11 @@ function select(call: KernelCall): void {
 /** Sums of all rows; those of a row's copies are joined into the row's own. */
 function join(call: KernelCall): void {
   runForward(call, call.rowTileRecords(call.kernel.forward));
-  if (call.rearrangement === undefined) return;
-  const { rows } = call.rearrangement;
   const { spec } = call.kernel;
   const [width, count] = [spec.paddedValueWidth, call.sizes.queries];
   for (const { number, head } of call.heads) {
+    const rows = call.rearrangementOf(number)?.rows;
+    if (rows === undefined) return;
     const first = number * call.paddedQueries;
     const out = call.view(call.out + 4 * first * width, rows.length * width);
     const logSumExp = call.view(call.logSumExp + 4 * first, rows.length);
@@ -210,7 +220,7 @@ function scoresOf(call: KernelCall): Tensor {
   const stride = call.paddedKeys;
   const address = call.takeFloats(batch * heads * queries * stride);
   call.view(address, batch * heads * queries * stride).fill(-Infinity);
-  const perHead = Math.ceil(call.plan.rowStart.length - 1);
+  const perHead = call.planOf(0).rowStart.length - 1;
   call.run(
     "scores",
     call.rowTileRecords(call.kernel.full).map((record, index) => ({

@@ -19,7 +19,7 @@ import { liftRows, type RowLift, rowLift } from "./lift-rows.ts";
 import { turnSigns, turnTable, turnWidth } from "./rotation.ts";
 import { headTable, type ScoreProgram } from "./score-program.ts";
 import { type RecordField, recordFields } from "./scratch.ts";
-import { callPlan } from "./call-plan.ts";
+import { type CallPlan, callPlan } from "./call-plan.ts";
 import { type Rearrangement } from "./rearrange.ts";
 import { copyRows } from "./row-copies.ts";
 import { runTasks } from "./task-records.ts";
@@ -45,6 +45,8 @@ export interface CallOptions {
   readonly learned?: readonly string[] | undefined;
   /** Whether scores of all pairs are asked for. */
   readonly showsPairs?: boolean;
+  /** A plan for every query head in place of the pattern's. */
+  readonly plans?: readonly CallPlan[] | undefined;
   /** Keys and values in place of those of the inputs, of which only the shapes count then. */
   readonly stored?: StoredKeys;
 }
@@ -56,9 +58,8 @@ export class KernelCall {
   readonly sizes: AttentionSizes;
   readonly parameters: Readonly<Record<string, Tensor64>>;
   readonly kernel: CompiledKernel;
-  readonly plan: TilePlan;
-  /** Copies of rows and keys that follow them; undefined when there are none. */
-  readonly rearrangement: Rearrangement | undefined;
+  /** The plan of all heads, or one a head. */
+  readonly #plans: readonly CallPlan[];
   /** Rows and keys of a head as the kernel sees them, copies included. */
   readonly virtual: { readonly queries: number; readonly keys: number };
   readonly heads: readonly HeadRows[];
@@ -80,8 +81,8 @@ export class KernelCall {
   readonly tie: number;
   readonly #places: Readonly<Record<"query" | "key", { first: number; count: number; length: number }>>;
   readonly #turns: Readonly<Record<"query" | "key", number>>;
-  readonly #masks: number;
-  readonly #rowEntries: number;
+  /** Addresses of the lists of every plan. */
+  readonly #lists: readonly { readonly masks: number; readonly rowEntries: number }[];
   readonly #mask: number;
   readonly #bias: number;
   readonly #table: number;
@@ -95,7 +96,7 @@ export class KernelCall {
     engine: WasmEngine,
     composition: Composition,
     inputs: AttentionInputs<Tensor>,
-    { learned, showsPairs = false, stored }: CallOptions = {},
+    { learned, showsPairs = false, plans, stored }: CallOptions = {},
   ) {
     const { arena } = engine;
     this.engine = engine;
@@ -115,10 +116,13 @@ export class KernelCall {
       ...(learned === undefined ? {} : { learned }),
     });
     const { spec, layout } = this.kernel;
-    const [ownKeys, ownValues] = [similarity.metric !== undefined, aggregation.name === "centroid"];
+    // Heads that choose for themselves have copies of their own.
+    const [ownKeys, ownValues] = [similarity.metric !== undefined, aggregation.name === "centroid"].map(
+      (isOwn) => isOwn || plans !== undefined,
+    );
     this.heads = headRows(this.sizes, { ownKeys, ownValues });
     const shape = { segments: spec.segments, width, rowWidth: spec.rowWidth };
-    const lifted = { hasMetric: ownKeys, turnsInKernel: spec.rotation !== undefined };
+    const lifted = { hasMetric: similarity.metric !== undefined, turnsInKernel: spec.rotation !== undefined };
     const length = stored?.rotationLength ?? keys;
     this.#places = {
       query: { first: offset, count: queries, length },
@@ -128,8 +132,8 @@ export class KernelCall {
       query: rowLift("query", shape, position, this.#places.query, lifted),
       key: rowLift("key", shape, position, this.#places.key, lifted),
     };
-    const { tiles, rearrangement } = callPlan(this, this.sizes, showsPairs || stored !== undefined);
-    this.rearrangement = rearrangement;
+    this.#plans = plans ?? [callPlan(this, this.sizes, showsPairs || stored !== undefined)];
+    const [{ rearrangement }] = this.#plans;
     this.virtual = {
       queries: rearrangement?.rows.length ?? queries,
       keys: rearrangement?.keys.length ?? keys,
@@ -154,15 +158,16 @@ export class KernelCall {
     this.threshold = spec.selects ? floats(queryRows) : 0;
     this.tie = spec.selects ? floats(queryRows) : 0;
     // Lists of tiles come after the tensors: a call beyond the memory is refused before they are made.
-    this.plan = tiles();
-    this.#masks = this.copyIntegers(this.plan.masks);
-    this.#rowEntries = this.copyIntegers(this.plan.rowEntries);
+    this.#lists = this.#plans.map(({ tiles }) => ({
+      masks: this.copyIntegers(tiles().masks),
+      rowEntries: this.copyIntegers(tiles().rowEntries),
+    }));
     this.#bias = bias === undefined ? 0 : floats(bias.data.length + tileKeys);
     if (bias !== undefined) arena.floats.set(bias.data, this.#bias / 4);
     this.#mask = mask === undefined ? 0 : arena.take(mask.data.length + tileKeys);
     if (mask !== undefined) arena.bytes.set(mask.data, this.#mask);
     this.#table = stored === undefined ? this.#copyTable() : 0;
-    const widestList = Math.max(1, ...rowTileCounts(this.plan));
+    const widestList = Math.max(1, ...this.#plans.flatMap(({ tiles }) => rowTileCounts(tiles())));
     this.#scratchBytes = roundUp(
       layout.bytes + (spec.selects ? 4 * tileRows * tileKeys * widestList : 0),
       64,
@@ -170,6 +175,16 @@ export class KernelCall {
     this.#scratch = arena.take(this.#scratchBytes * engine.threads);
     this.#turns = { query: this.#copyTurns("query"), key: this.#copyTurns("key") };
     this.#liftRows();
+  }
+
+  /** The tiles of a query head. */
+  planOf(number: number): TilePlan {
+    return this.#plans[this.#plans.length === 1 ? 0 : number].tiles();
+  }
+
+  /** Copies of rows and keys of a query head that follow them; undefined when there are none. */
+  rearrangementOf(number: number): Rearrangement | undefined {
+    return this.#plans[this.#plans.length === 1 ? 0 : number].rearrangement;
   }
 
   /** Gives the memory of the call back. */
@@ -202,7 +217,7 @@ export class KernelCall {
 
   /** Lifts queries, keys and values, each once, turns them by their place, and makes the copies of a rearrangement. */
   #liftRows(): void {
-    const { inputs, sizes, heads, lifts, rearrangement, paddedQueries, paddedKeys } = this;
+    const { inputs, sizes, heads, lifts, paddedQueries, paddedKeys } = this;
     const { queries, keys, width, valueWidth } = sizes;
     const { rowWidth, paddedValueWidth } = this.kernel.spec;
     const part = (data: Float32Array, index: number, count: number): Float32Array =>
@@ -242,16 +257,28 @@ export class KernelCall {
       ...queryPlaces,
       ...[...keyHeads.keys()].map((row) => ["key", this.key + 4 * row * paddedKeys * rowWidth] as const),
     ]);
-    if (rearrangement === undefined) return;
+    this.#copyRows(keyHeads, valueHeads);
+  }
+
+  /** Makes the copies of a rearrangement. */
+  #copyRows(keyHeads: ReadonlyMap<number, HeadRows>, valueHeads: ReadonlyMap<number, HeadRows>): void {
+    const { heads, sizes, paddedQueries, paddedKeys } = this;
+    const { rowWidth, paddedValueWidth } = this.kernel.spec;
+    const copy = (base: number, count: number, width: number, order: Int32Array, first: number): void =>
+      copyRows(this.view(base, count * width), width, order, first);
     for (const { number } of heads) {
-      copyRows(rowsAt(this.query, number, paddedQueries, rowWidth), rowWidth, rearrangement.rows, queries);
+      const rows = this.rearrangementOf(number)?.rows;
+      if (rows === undefined) return;
+      const base = this.query + 4 * number * paddedQueries * rowWidth;
+      copy(base, paddedQueries, rowWidth, rows, sizes.queries);
     }
-    for (const row of keyHeads.keys()) {
-      copyRows(rowsAt(this.key, row, paddedKeys, rowWidth), rowWidth, rearrangement.keys, keys);
+    for (const [row, { number }] of keyHeads) {
+      const base = this.key + 4 * row * paddedKeys * rowWidth;
+      copy(base, paddedKeys, rowWidth, this.rearrangementOf(number)!.keys, sizes.keys);
     }
-    for (const row of valueHeads.keys()) {
-      const values = rowsAt(this.value, row, paddedKeys, paddedValueWidth);
-      copyRows(values, paddedValueWidth, rearrangement.keys, keys);
+    for (const [row, { number }] of valueHeads) {
+      const base = this.value + 4 * row * paddedKeys * paddedValueWidth;
+      copy(base, paddedKeys, paddedValueWidth, this.rearrangementOf(number)!.keys, sizes.keys);
     }
   }
 
@@ -395,7 +422,7 @@ export class KernelCall {
       keep: this.composition.selection.limit ?? 0,
       head: address + 4 * head * count,
       limit: inputs.keyLengths?.[batch] ?? this.virtual.keys,
-      masks: this.#masks,
+      masks: this.#lists[this.#plans.length === 1 ? 0 : number].masks,
       mask: mask === undefined ? 0 : this.#mask + pairPlace(mask.shape, batch, head, 0, 0),
       maskStride: sizes.keys,
       bias: bias === undefined ? 0 : this.#bias + 4 * pairPlace(bias.shape, batch, head, 0, 0),
@@ -463,16 +490,24 @@ export class KernelCall {
 
   /** Records of all row tiles of all heads, long lists first within a head. */
   rowTileRecords(program: ScoreProgram): TaskRecord[] {
-    const { plan, virtual } = this;
-    const counts = rowTileCounts(plan);
-    const order = counts.map((_, tile) => tile).toSorted((a, b) => counts[b] - counts[a] || a - b);
+    const { virtual } = this;
+    const perPlan = this.#plans.map(({ tiles }, index) => {
+      const counts = rowTileCounts(tiles());
+      return {
+        counts,
+        order: counts.map((_, tile) => tile).toSorted((a, b) => counts[b] - counts[a] || a - b),
+        rowStart: tiles().rowStart,
+        rowEntries: this.#lists[index].rowEntries,
+      };
+    });
     return this.heads.flatMap((rows) => {
       const shared = this.headRecord(rows, program);
+      const { counts, order, rowStart, rowEntries } = perPlan[perPlan.length === 1 ? 0 : rows.number];
       return order.map((tile) => ({
         ...shared,
         firstRow: tile * tileRows,
         rows: Math.min(tileRows, virtual.queries - tile * tileRows),
-        tiles: this.#rowEntries + 8 * plan.rowStart[tile],
+        tiles: rowEntries + 8 * rowStart[tile],
         tileCount: counts[tile],
       }));
     });
