@@ -2,7 +2,7 @@
 
 /** What a choice computes from rows and vectors of one width; a backend may bring its own, equal bit for bit. */
 export interface ChoiceArithmetic {
-  /** All inner products of rows [n, width] and vectors [m, width], [n, m]. */
+  /** All inner products of rows [n, width] and vectors [m, width], [n, m]; to be read before the next call. */
   products(rows: Float32Array, vectors: Float32Array, width: number): Float32Array;
   /**
    * argmax[p; −p] over the inner products p of every row and the m vectors of each set, a number of [0, 2m); ties to the

@@ -121,9 +121,9 @@ function bucketsOf(
   rows: Float32Array,
   directions: readonly Float32Array[],
   width: number,
-  { nearest }: ChoiceArithmetic,
+  arithmetic: ChoiceArithmetic,
 ): readonly Int32Array[] {
-  if (directions[0].length > 0) return nearest(rows, directions, width);
+  if (directions[0].length > 0) return arithmetic.nearest(rows, directions, width);
   return directions.map(() => new Int32Array(rows.length / width));
 }
 

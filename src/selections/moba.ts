@@ -48,24 +48,21 @@ export const moba: PartFactory<Selection, MobaOptions> = definePart<Selection, M
     keep: (scores) => [...scores.keys()],
     limit: undefined,
     needsCausal: true,
-    choose(head, { products } = choiceArithmetic) {
+    choose(head, arithmetic = choiceArithmetic) {
       const { queries, keys, width, offset } = head;
       const count = queries.length / width;
-      const keyCodes = Int32Array.from({ length: keys.length / width }, (_, key) => Math.floor(key / block));
+      const keyCodes = new Int32Array(keys.length / width);
+      for (let key = 0; key < keyCodes.length; key++) keyCodes[key] = Math.floor(key / block);
       const means = meansOf(head, block);
       const blocks = means.length / width;
-      const gates = products(queries, means, width);
+      const gates = arithmetic.products(queries, means, width);
       const codes = Array.from({ length: k + 1 }, () => new Int32Array(count).fill(-1));
+      const best = new Int32Array(k);
       for (let query = 0; query < count; query++) {
         const own = Math.floor((query + offset) / block);
         codes[0][query] = own;
-        keepLargest(
-          gates.subarray(query * blocks, query * blocks + Math.max(0, Math.min(own, blocks))),
-          k,
-          (rank, at) => {
-            codes[1 + rank][query] = at;
-          },
-        );
+        const kept = largest(gates, query * blocks, Math.max(0, Math.min(own, blocks)), best);
+        for (let rank = 0; rank < kept; rank++) codes[1 + rank][query] = best[rank];
       }
       return {
         rounds: codes.map((queryCodes) => ({ queryCodes, keyCodes })),
@@ -88,24 +85,25 @@ function meansOf({ keys, width }: HeadVectors, block: number): Float32Array {
     for (let key = start; key < stop; key++) {
       for (let d = 0; d < width; d++) sum[d] += keys[key * width + d];
     }
-    means.set(
-      sum.map((total) => total / (stop - start)),
-      (start / block) * width,
-    );
+    const at = (start / block) * width;
+    for (let d = 0; d < width; d++) means[at + d] = sum[d] / (stop - start);
   }
   return means;
 }
 
-/** Tells the places of the k largest numbers, the largest first, ties to the lower place. */
-function keepLargest(numbers: Float32Array, k: number, keep: (rank: number, place: number) => void): void {
-  const best = new Int32Array(k);
+/**
+ * Places of the largest of `length` numbers from `first` on, as many as `best` holds, the largest first, ties to the lower
+ * place; returns how many there are.
+ */
+function largest(numbers: Float32Array, first: number, length: number, best: Int32Array): number {
   let count = 0;
-  for (let place = 0; place < numbers.length; place++) {
-    if (count === k && !(numbers[place] > numbers[best[k - 1]])) continue;
-    if (count < k) count++;
+  for (let place = 0; place < length; place++) {
+    const number = numbers[first + place];
+    if (count === best.length && !(number > numbers[first + best[count - 1]])) continue;
+    if (count < best.length) count++;
     let at = count - 1;
-    for (; at > 0 && numbers[place] > numbers[best[at - 1]]; at--) best[at] = best[at - 1];
+    for (; at > 0 && number > numbers[first + best[at - 1]]; at--) best[at] = best[at - 1];
     best[at] = place;
   }
-  for (let rank = 0; rank < count; rank++) keep(rank, best[rank]);
+  return count;
 }

@@ -1,11 +1,10 @@
 /** @file The backward pass of one call: its places, its tasks, and gradients on their way out. */
 import { type AttentionGradients } from "../../attention/index.ts";
 import { sizeOf, type Tensor } from "../../base/tensor.ts";
-import { type KernelCall, type TaskRecord } from "./kernel-call.ts";
+import { type CopiedArray, type KernelCall, type TaskRecord } from "./kernel-call.ts";
 import { rowBlocks } from "./head-rows.ts";
 import { tileKeys } from "./kernel-spec.ts";
 import { pullRows } from "./lift-rows.ts";
-import { addCopies, copyRows } from "./row-copies.ts";
 import { type TilePlan } from "./tile-plan.ts";
 import { liftOutGradient, pullValues } from "./value-rows.ts";
 import {
@@ -78,16 +77,28 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       gradient,
       call.valueLayout(head),
     );
-    const rearrangement = call.rearrangementOf(number);
-    if (rearrangement !== undefined) {
+    const order = call.rearrangementOf(number)?.rows;
+    if (order !== undefined) {
       // Copies of a row have its own Δ and lse, as these are of the row's whole softmax.
       const lse = call.view(call.logSumExp + 4 * number * paddedQueries, paddedQueries);
-      copyRows(joined, paddedValueWidth, rearrangement.rows, queries);
-      copyRows(gradient, paddedValueWidth, rearrangement.rows, queries);
-      copyRows(lse, 1, rearrangement.rows, queries);
+      for (let virtual = queries; virtual < order.length; virtual++) lse[virtual] = lse[order[virtual]];
     }
     addTo(dParameters[composition.aggregation.parameters[0]?.name ?? ""], head, byCurvature);
   }
+
+  const rowsAt = (base: number, number: number, width: number): CopiedArray => ({
+    side: "rows",
+    number,
+    data: base + 4 * number * paddedQueries * width,
+    width,
+  });
+  call.moveCopies(
+    "copyRows",
+    heads.flatMap(({ number }) => [
+      rowsAt(call.out, number, paddedValueWidth),
+      rowsAt(outGradient, number, paddedValueWidth),
+    ]),
+  );
 
   const records = heads.map((rows): TaskRecord => {
     const { number, valueRows } = rows;
@@ -151,12 +162,16 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
   const metricName = composition.similarity.metric;
   const queryLiftedAt = (number: number): number => queryGradient + 4 * number * chunks * queryFloats;
   const keyLiftedAt = (number: number): number => keyGradient + 4 * number * paddedKeys * rowWidth;
-  for (const { number } of heads) {
-    const rearrangement = call.rearrangementOf(number);
-    if (rearrangement === undefined) break;
-    addCopies(call.view(queryLiftedAt(number), queryFloats), rowWidth, rearrangement.rows, queries);
-    addCopies(call.view(keyLiftedAt(number), paddedKeys * rowWidth), rowWidth, rearrangement.keys, keys);
-  }
+  const valueLiftedAt = (number: number): number =>
+    valueGradient + 4 * number * paddedKeys * paddedValueWidth;
+  call.moveCopies(
+    "addCopies",
+    heads.flatMap(({ number }): CopiedArray[] => [
+      { side: "rows", number, data: queryLiftedAt(number), width: rowWidth },
+      { side: "keys", number, data: keyLiftedAt(number), width: rowWidth },
+      { side: "keys", number, data: valueLiftedAt(number), width: paddedValueWidth },
+    ]),
+  );
   call.turn(
     "back",
     heads.flatMap(({ number }) => [
@@ -195,12 +210,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       keys,
       metricOf(part(inputs.k.data, shared, keyCount)),
     );
-    const valueLifted = call.view(
-      valueGradient + 4 * number * paddedKeys * paddedValueWidth,
-      paddedKeys * paddedValueWidth,
-    );
-    const rearrangement = call.rearrangementOf(number);
-    if (rearrangement !== undefined) addCopies(valueLifted, paddedValueWidth, rearrangement.keys, keys);
+    const valueLifted = call.view(valueLiftedAt(number), paddedKeys * paddedValueWidth);
     const byCurvature =
       spec.weighing === "maxplus"
         ? pullWinners(call, dOut, number, part(dv.data, shared, keys * valueWidth))

@@ -3,9 +3,9 @@ import { type AttentionInputs, type Composition, resolveParameters } from "../..
 import { chooserOf, maskedCall, openComposition } from "../../attention/chosen-pairs.ts";
 import { headPlaces } from "../../attention/lifted-head.ts";
 import { type Tensor } from "../../base/tensor.ts";
-import { intersect } from "../../patterns/index.ts";
+import { intersect, type Pattern } from "../../patterns/index.ts";
 import { asksForPlaces, type CallPlan } from "./call-plan.ts";
-import { chosenPlan } from "./chosen-plan.ts";
+import { chosenPlan, type HeadPlan } from "./chosen-plan.ts";
 import { type WasmEngine } from "./engine.ts";
 import { sizesOf } from "./head-rows.ts";
 import { choiceOnEngine } from "./wasm-choice.ts";
@@ -44,11 +44,25 @@ export function chosenCall(
     queries: sizes.queries,
     keys: sizes.keys,
     offset: inputs.offset ?? 0,
-    isCausal:
-      composition.patterns.every(({ name }) => name === "causal" || name === "full") &&
-      composition.patterns.some(({ name }) => name === "causal"),
+    pattern: patternOf(composition.patterns),
     allows,
   };
-  const plans = headPlaces(sizes).map((place) => chosenPlan(choose(place), pairs));
-  return { composition: open, inputs, plans };
+  const plans = headPlaces(sizes).map((place) => chosenPlan(engine, choose(place), pairs));
+  return { composition: open, inputs, plans: equallyLong(plans) };
+}
+
+/** Plans of one number of virtual keys: what shorter ones lack are copies of key 0 that no tile names. */
+function equallyLong(plans: readonly HeadPlan[]): readonly HeadPlan[] {
+  const longest = Math.max(...plans.map(({ rearrangement }) => rearrangement.keys.length));
+  return plans.map(({ rearrangement, tiles }) => {
+    const keys = new Int32Array(longest);
+    keys.set(rearrangement.keys);
+    return { rearrangement: { ...rearrangement, keys }, tiles };
+  });
+}
+
+function patternOf(patterns: readonly Pattern[]): "causal" | "full" | "other" {
+  const names = patterns.map(({ name }) => name).filter((name) => name !== "full");
+  if (names.length === 0) return "full";
+  return names.every((name) => name === "causal") ? "causal" : "other";
 }

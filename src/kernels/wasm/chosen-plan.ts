@@ -6,7 +6,10 @@
 import { type Choice } from "../../selections/index.ts";
 import { isFound } from "../../selections/kept-keys.ts";
 import { type CallPlan } from "./call-plan.ts";
-import { tileRows } from "./kernel-spec.ts";
+import { type WasmEngine } from "./engine.ts";
+import { foundBits, type RowTile } from "./found-bits.ts";
+import { tileKeys, tileRows } from "./kernel-spec.ts";
+import { type Rearrangement } from "./rearrange.ts";
 import { TileWriter } from "./tile-writer.ts";
 import { type VirtualRows, virtualRows } from "./virtual-rows.ts";
 
@@ -15,60 +18,81 @@ export interface PlanPairs {
   readonly queries: number;
   readonly keys: number;
   readonly offset: number;
-  /** Whether the pattern allows exactly the keys up to a query's place. */
-  readonly isCausal: boolean;
+  /** Which pairs the pattern allows: those of keys up to a query's place, all, or those that it says. */
+  readonly pattern: "causal" | "full" | "other";
   readonly allows: (queryPlace: number, key: number) => boolean;
 }
 
-/** The plan of one head. */
-export function chosenPlan(choice: Choice, pairs: PlanPairs): CallPlan {
-  const virtual = virtualRows(choice, pairs.queries, pairs.keys);
-  const { rows, keys } = virtual;
-  const tiles = new TileWriter(rows.length, keys.length);
-  const hasKeys = new Uint8Array(pairs.queries);
-  // Rows that are themselves come last: only then it is known which of them have no other key.
-  const ownTiles = Math.ceil(pairs.queries / tileRows);
-  const rowTiles = Math.ceil(rows.length / tileRows);
-  const order = Array.from({ length: rowTiles }, (_, index) => (index + ownTiles) % rowTiles);
-  for (const tile of order) {
-    const [first, stop] = [tile * tileRows, Math.min((tile + 1) * tileRows, rows.length)];
-    const [firstKey, stopKey] = keySpan(virtual, pairs, choice, first, stop);
-    tiles.begin(tile, firstKey, stopKey);
-    for (let row = first; row < stop; row++) {
-      allowRow(choice, pairs, virtual, row, tiles, hasKeys);
-    }
-    if (choice.isOwnLast) allowOwn(pairs, first, Math.min(stop, pairs.queries), tiles, hasKeys);
-    tiles.end();
-  }
-  const plan = tiles.plan();
-  return { rearrangement: { rows, keys }, tiles: () => plan };
+/** The plan of one head, which has copies. */
+export interface HeadPlan extends CallPlan {
+  readonly rearrangement: Rearrangement;
 }
 
-/** Virtual keys outside of which no row of [first, stop) sees one. */
-function keySpan(
-  { starts, stops }: VirtualRows,
+/** The plan of one head. */
+export function chosenPlan(engine: WasmEngine, choice: Choice, pairs: PlanPairs): HeadPlan {
+  const { queries, keys, offset, pattern } = pairs;
+  const virtual = virtualRows(choice, queries, keys, pattern === "causal" ? offset : undefined);
+  const tiles = rowTiles(virtual, pairs, choice);
+  const writer = new TileWriter(virtual.rows.length, virtual.keys.length);
+  const hasKeys = new Uint8Array(queries);
+  const rows = { rows: virtual.rows, keys: virtual.keys };
+  const isOnEngine = choice.isOwnLast && pattern !== "other" && areGroupsApart(choice);
+  const bits = isOnEngine ? foundBits(engine, choice, virtual, tiles, offset) : undefined;
+  bits?.found.forEach((found, row) => {
+    if (found !== 0 && virtual.rounds[row] >= 0) hasKeys[virtual.rows[row]] = 1;
+  });
+  // Rows that are themselves come last: only then it is known which of them have no other key.
+  const own = Math.ceil(queries / tileRows);
+  tiles.forEach((_, index) => {
+    const number = (index + own) % tiles.length;
+    const tile = tiles[number];
+    writer.begin(number, tile, bits?.words[number]);
+    const stop = tile.firstRow + tile.rows;
+    if (bits === undefined) {
+      for (let row = tile.firstRow; row < stop; row++) allowRow(choice, pairs, virtual, row, writer, hasKeys);
+    }
+    if (choice.isOwnLast) allowOwn(pairs, tile.firstRow, Math.min(stop, queries), writer, hasKeys);
+    writer.end();
+  });
+  const plan = writer.plan();
+  return { rearrangement: rows, tiles: () => plan };
+}
+
+/** Whether every round has groups of its own, so that the rows of a tile belong to one round. */
+function areGroupsApart({ rounds }: Choice): boolean {
+  return new Set(rounds.map(({ keyCodes }) => keyCodes)).size === rounds.length;
+}
+
+/** All row tiles with the key tiles between the first and the last key of their rows. */
+function rowTiles(
+  { rows, starts, stops }: VirtualRows,
   { queries, keys, offset }: PlanPairs,
   { isOwnLast }: Choice,
-  first: number,
-  stop: number,
-): readonly [number, number] {
-  let [firstKey, stopKey] = [Infinity, 0];
-  for (let row = first; row < stop; row++) {
-    if (starts[row] >= stops[row]) continue;
-    firstKey = Math.min(firstKey, starts[row]);
-    stopKey = Math.max(stopKey, stops[row]);
-  }
-  if (isOwnLast && first < queries) {
-    firstKey = Math.min(firstKey, Math.max(0, first + offset));
-    stopKey = Math.max(stopKey, Math.min(stop + offset, keys));
-  }
-  return [firstKey, stopKey];
+): readonly RowTile[] {
+  return Array.from({ length: Math.ceil(rows.length / tileRows) }, (_, tile) => {
+    const firstRow = tile * tileRows;
+    const stopRow = Math.min(firstRow + tileRows, rows.length);
+    let [first, stop] = [Infinity, 0];
+    for (let row = firstRow; row < stopRow; row++) {
+      if (starts[row] >= stops[row]) continue;
+      if (starts[row] < first) first = starts[row];
+      if (stops[row] > stop) stop = stops[row];
+    }
+    if (isOwnLast && firstRow < queries) {
+      first = Math.min(first, firstRow + offset);
+      stop = Math.max(stop, Math.min(stopRow + offset, keys));
+    }
+    const hasNone = first >= stop;
+    const firstTile = hasNone ? 0 : Math.floor(first / tileKeys);
+    const tileCount = hasNone ? 0 : Math.ceil(stop / tileKeys) - firstTile;
+    return { firstRow, rows: stopRow - firstRow, firstTile, tileCount };
+  });
 }
 
 /** Allows a virtual row its keys. */
 function allowRow(
   choice: Choice,
-  { offset, isCausal, allows }: PlanPairs,
+  { offset, pattern, allows }: PlanPairs,
   { rows, keys, starts, stops, rounds }: VirtualRows,
   row: number,
   tiles: TileWriter,
@@ -77,20 +101,14 @@ function allowRow(
   const query = rows[row];
   const place = query + offset;
   const { isDisjoint, isOwnLast } = choice;
-  const start = starts[row];
-  let stop = stops[row];
-  if (isCausal) {
-    // Keys of a group ascend: those that are too late are at its end.
-    while (stop > start && keys[stop - 1] > place) stop--;
-    if (isDisjoint && !isOwnLast) {
-      tiles.allow(row, start, stop);
-      return;
-    }
+  if (pattern !== "other" && isDisjoint && !isOwnLast) {
+    tiles.allow(row, starts[row], stops[row]);
+    return;
   }
-  for (let at = start; at < stop; at++) {
+  for (let at = starts[row]; at < stops[row]; at++) {
     const key = keys[at];
     if (isOwnLast && key === place) continue;
-    if (!isCausal && !allows(place, key)) continue;
+    if (pattern === "other" && !allows(place, key)) continue;
     if (!isDisjoint && isFound(choice, query, key, rounds[row])) continue;
     tiles.allow(row, at, at + 1);
     hasKeys[query] = 1;

@@ -12,8 +12,8 @@ import { type WasmEngine } from "./engine.ts";
 import { backwardOf } from "./backward-call.ts";
 import { type CallPlan } from "./call-plan.ts";
 import { chosenCall } from "./chosen-call.ts";
-import { KernelCall } from "./kernel-call.ts";
-import { addCopies, joinCopies } from "./row-copies.ts";
+import { type CopiedArray, KernelCall } from "./kernel-call.ts";
+import { joinFactors } from "./row-copies.ts";
 import { runForward } from "./split-keys.ts";
 import { requireSupported } from "./supported.ts";
 import { finishRows } from "./value-rows.ts";
@@ -134,17 +134,19 @@ function select(call: KernelCall): void {
 function join(call: KernelCall): void {
   runForward(call, call.rowTileRecords(call.kernel.forward));
   const { spec } = call.kernel;
-  const [width, count] = [spec.paddedValueWidth, call.sizes.queries];
-  for (const { number, head } of call.heads) {
-    const rows = call.rearrangementOf(number)?.rows;
-    if (rows === undefined) return;
+  const width = spec.paddedValueWidth;
+  const arrays = call.heads.map(({ number, head }): CopiedArray => {
     const first = number * call.paddedQueries;
-    const out = call.view(call.out + 4 * first * width, rows.length * width);
-    const logSumExp = call.view(call.logSumExp + 4 * first, rows.length);
+    const array = { side: "rows", number, data: call.out + 4 * first * width, width } as const;
+    const rows = call.rearrangementOf(number)?.rows;
+    if (rows === undefined || spec.weighing !== "softmax") return array;
     const sink = spec.hasSink ? call.normaliserParameter(head) : undefined;
-    if (spec.weighing === "softmax") joinCopies({ out, logSumExp, width }, rows, count, sink);
-    else addCopies(out, width, rows, count);
-  }
+    const factors = call.takeFloats(rows.length);
+    const logSumExp = call.view(call.logSumExp + 4 * first, rows.length);
+    call.view(factors, rows.length).set(joinFactors(logSumExp, rows, call.sizes.queries, sink));
+    return { ...array, factors };
+  });
+  call.moveCopies(spec.weighing === "softmax" ? "joinCopies" : "addCopies", arrays);
 }
 
 function stateOf(call: KernelCall): ForwardState {

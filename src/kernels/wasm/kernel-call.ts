@@ -21,7 +21,7 @@ import { headTable, type ScoreProgram } from "./score-program.ts";
 import { type RecordField, recordFields } from "./scratch.ts";
 import { type CallPlan, callPlan } from "./call-plan.ts";
 import { type Rearrangement } from "./rearrange.ts";
-import { copyRows } from "./row-copies.ts";
+import { type CopyLists, copyRecords, type CopyTask, runCopies, writeCopyLists } from "./row-copies.ts";
 import { runTasks } from "./task-records.ts";
 import { type RowPlaces } from "./stored-rows.ts";
 import { type TablePlace } from "./stored-table.ts";
@@ -49,6 +49,17 @@ export interface CallOptions {
   readonly plans?: readonly CallPlan[] | undefined;
   /** Keys and values in place of those of the inputs, of which only the shapes count then. */
   readonly stored?: StoredKeys;
+}
+
+/** An array of rows with their copies. */
+export interface CopiedArray {
+  readonly side: keyof Rearrangement;
+  /** The query head whose rearrangement it has. */
+  readonly number: number;
+  readonly data: number;
+  readonly width: number;
+  /** Address of the factors of `joinCopies`. */
+  readonly factors?: number;
 }
 
 export class KernelCall {
@@ -89,6 +100,7 @@ export class KernelCall {
   readonly #scratch: number;
   readonly #scratchBytes: number;
   readonly #tables = new Map<ScoreProgram, number>();
+  readonly #copyLists = new Map<Int32Array, CopyLists>();
   readonly #start: number;
   readonly #stored: StoredKeys | undefined;
 
@@ -224,11 +236,18 @@ export class KernelCall {
       data.subarray(index * count, (index + 1) * count);
     const keyHeads = new Map(heads.map((rows) => [rows.keyRows, rows]));
     const valueHeads = new Map(heads.map((rows) => [rows.valueRows, rows]));
-    const rowsAt = (base: number, index: number, count: number, ofWidth: number): Float32Array =>
-      this.view(base + 4 * index * count * ofWidth, count * ofWidth);
+    /** Rows of one head, zeros behind the last; copies are written later. */
+    const rowsAt = (base: number, index: number, side: "queries" | "keys", ofWidth: number): Float32Array => {
+      const count = side === "queries" ? paddedQueries : paddedKeys;
+      const [own, all] = [sizes[side], this.virtual[side]];
+      const rows = this.view(base + 4 * index * count * ofWidth, count * ofWidth);
+      if (own === all) return rows;
+      rows.fill(0, all * ofWidth);
+      return rows.subarray(0, own * ofWidth);
+    };
     const shared = ({ batch, keyHead }: HeadRows): number => batch * sizes.keyHeads + keyHead;
     for (const { head, number } of heads) {
-      const target = rowsAt(this.query, number, paddedQueries, rowWidth);
+      const target = rowsAt(this.query, number, "queries", rowWidth);
       liftRows(
         lifts.query,
         part(inputs.q.data, number, queries * width),
@@ -245,12 +264,12 @@ export class KernelCall {
       return;
     }
     for (const [keyRows, rows] of keyHeads) {
-      const target = rowsAt(this.key, keyRows, paddedKeys, rowWidth);
+      const target = rowsAt(this.key, keyRows, "keys", rowWidth);
       const source = part(inputs.k.data, shared(rows), keys * width);
       liftRows(lifts.key, source, target, keys, this.rootMetric(rows.head));
     }
     for (const [valueRows, rows] of valueHeads) {
-      const target = rowsAt(this.value, valueRows, paddedKeys, paddedValueWidth);
+      const target = rowsAt(this.value, valueRows, "keys", paddedValueWidth);
       liftValues(part(inputs.v.data, shared(rows), keys * valueWidth), target, this.valueLayout(rows.head));
     }
     this.turn("forth", [
@@ -262,24 +281,43 @@ export class KernelCall {
 
   /** Makes the copies of a rearrangement. */
   #copyRows(keyHeads: ReadonlyMap<number, HeadRows>, valueHeads: ReadonlyMap<number, HeadRows>): void {
-    const { heads, sizes, paddedQueries, paddedKeys } = this;
+    const { heads, paddedQueries, paddedKeys } = this;
     const { rowWidth, paddedValueWidth } = this.kernel.spec;
-    const copy = (base: number, count: number, width: number, order: Int32Array, first: number): void =>
-      copyRows(this.view(base, count * width), width, order, first);
-    for (const { number } of heads) {
-      const rows = this.rearrangementOf(number)?.rows;
-      if (rows === undefined) return;
-      const base = this.query + 4 * number * paddedQueries * rowWidth;
-      copy(base, paddedQueries, rowWidth, rows, sizes.queries);
-    }
-    for (const [row, { number }] of keyHeads) {
-      const base = this.key + 4 * row * paddedKeys * rowWidth;
-      copy(base, paddedKeys, rowWidth, this.rearrangementOf(number)!.keys, sizes.keys);
-    }
-    for (const [row, { number }] of valueHeads) {
-      const base = this.value + 4 * row * paddedKeys * paddedValueWidth;
-      copy(base, paddedKeys, paddedValueWidth, this.rearrangementOf(number)!.keys, sizes.keys);
-    }
+    const keyRows = [...keyHeads].map(([row, { number }]) => [row, number] as const);
+    const valueRows = [...valueHeads].map(([row, { number }]) => [row, number] as const);
+    const queryRows = heads.map(({ number }) => [number, number] as const);
+    this.moveCopies("copyRows", [
+      ...queryRows.map(([row, number]) => {
+        const data = this.query + 4 * row * paddedQueries * rowWidth;
+        return { side: "rows", number, data, width: rowWidth } as const;
+      }),
+      ...keyRows.map(([row, number]) => {
+        const data = this.key + 4 * row * paddedKeys * rowWidth;
+        return { side: "keys", number, data, width: rowWidth } as const;
+      }),
+      ...valueRows.map(([row, number]) => {
+        const data = this.value + 4 * row * paddedKeys * paddedValueWidth;
+        return { side: "keys", number, data, width: paddedValueWidth } as const;
+      }),
+    ]);
+  }
+
+  /**
+   * Moves rows between themselves and their copies, all arrays at once; nothing where there are no copies.
+   *
+   * @param arrays - those of the query heads with their `number`, [virtual rows or keys, width]
+   */
+  moveCopies(task: CopyTask, arrays: readonly CopiedArray[]): void {
+    const records = arrays.flatMap(({ side, number, data, width, factors }) => {
+      const rearrangement = this.rearrangementOf(number);
+      if (rearrangement === undefined) return [];
+      const order = rearrangement[side];
+      const count = side === "rows" ? this.sizes.queries : this.sizes.keys;
+      const lists = this.#copyLists.get(order) ?? writeCopyLists(this.engine, order, count);
+      this.#copyLists.set(order, lists);
+      return copyRecords(task, lists, data, width, factors);
+    });
+    runCopies(this.engine, task, records);
   }
 
   /** The table by which the kernel turns the rows of one side. */

@@ -10,6 +10,7 @@ import {
   type CacheSizes,
   checkSizes,
   requireLogSumExp,
+  requireNoChoice,
   requireNothingCalibrated,
   requireShape,
 } from "./cache-checks.ts";
@@ -67,6 +68,7 @@ export class KeyValueCache {
   constructor(engine: WasmEngine, composition: Composition, options: CacheOptions) {
     requireSupported(composition);
     requirePositionInside(composition);
+    requireNoChoice(composition);
     const { parameters = {}, ...sizes } = options;
     this.#engine = engine;
     this.#composition = composition;
@@ -301,7 +303,8 @@ export class KeyValueCache {
  * @param engine - where keys and values lie and calls run
  * @param composition - the attention, such as `compose({…})` or `attention(…).composition`
  * @param options - see {@link CacheOptions}; parameters that keys or values are lifted with are fixed here
- * @throws DomainError `cache-sizes`, UnsupportedError `wasm-part`, `position-outside`, `cache-calibration`, `memory`
+ * @throws DomainError `cache-sizes`, UnsupportedError `wasm-part`, `position-outside`, `cache-selection`,
+ *   `cache-calibration`, `memory`
  * @example
  * ```ts
  * import { causal, compose, dot, rope, tensor } from "qklab";

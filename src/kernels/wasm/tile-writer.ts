@@ -25,14 +25,23 @@ export class TileWriter {
     this.#masks.fill(-1, 0, wordsPerTile);
   }
 
-  /** Begins a row tile whose rows see keys of [firstKey, stopKey) at most. */
-  begin(rowTile: number, firstKey: number, stopKey: number): void {
+  /**
+   * Begins a row tile.
+   *
+   * @param words - bits of its key tiles, where they are known; pairs may still be added
+   */
+  begin(
+    rowTile: number,
+    { firstTile, tileCount }: { readonly firstTile: number; readonly tileCount: number },
+    words?: Int32Array,
+  ): void {
     this.#rowTile = rowTile;
-    this.#firstTile = firstKey < stopKey ? Math.floor(firstKey / tileKeys) : 0;
-    this.#tileCount = firstKey < stopKey ? Math.ceil(stopKey / tileKeys) - this.#firstTile : 0;
-    const words = this.#tileCount * wordsPerTile;
-    if (this.#open.length < words) this.#open = new Int32Array(words);
-    else this.#open.fill(0, 0, words);
+    this.#firstTile = firstTile;
+    this.#tileCount = tileCount;
+    const count = tileCount * wordsPerTile;
+    if (words !== undefined) this.#open = words;
+    else if (this.#open.length < count) this.#open = new Int32Array(count);
+    else this.#open.fill(0, 0, count);
   }
 
   /** Allows a row of the row tile the keys [start, stop). */

@@ -1,10 +1,10 @@
 /** @file Queries and keys of a choice in the order of their groups, round by round. */
-import { type Choice } from "../../selections/index.ts";
+import { type Choice, type Round } from "../../selections/index.ts";
 import { roundUp, tileKeys, tileRows } from "./kernel-spec.ts";
 
 /**
  * Virtual rows and keys, of which the first Q and S are themselves. Row v sees keys among [starts[v], stops[v]), which are
- * those of its group, found by round rounds[v].
+ * those of its group, found by round rounds[v]; rows that see none have round −1.
  */
 export interface VirtualRows {
   readonly rows: Int32Array;
@@ -12,109 +12,147 @@ export interface VirtualRows {
   readonly starts: Int32Array;
   readonly stops: Int32Array;
   readonly rounds: Int32Array;
+  /** The virtual keys of every round: the first of them, and how many. */
+  readonly firstKeys: readonly number[];
+  readonly keyCounts: readonly number[];
+}
+
+/** Keys of one order: those of code c are order[starts[c] … stops[c]). */
+interface Groups {
+  readonly order: Int32Array;
+  readonly starts: Int32Array;
+  readonly stops: Int32Array;
+  readonly isInOrder: boolean;
 }
 
 /**
  * Rounds over the same groups of keys share their order, and their queries are put in order together. Every order begins
  * with a tile of its own; what fills the tile before is a copy of row or key 0 that no pair names.
+ *
+ * @param causalOffset - the place of the first query, where no row sees a later place; absent where rows do
  */
-export function virtualRows({ rounds, reach }: Choice, queries: number, keys: number): VirtualRows {
-  const rowLists: Int32Array[] = [padded(numbers(queries), tileRows)];
-  const keyLists: Int32Array[] = [padded(numbers(keys), tileKeys)];
-  const [starts, stops, ofRounds] = [0, 1, 2].map(() => [new Int32Array(rowLists[0].length)]);
-  let keyCount = keyLists[0].length;
+export function virtualRows(
+  { rounds, reach }: Choice,
+  queries: number,
+  keys: number,
+  causalOffset?: number,
+): VirtualRows {
+  const rowParts: Int32Array[] = [padded(numbers(queries), tileRows)];
+  const keyParts: Int32Array[] = [padded(numbers(keys), tileKeys)];
+  const roundParts: Int32Array[] = [new Int32Array(rowParts[0].length).fill(-1)];
+  const firstKeys: number[] = [];
+  const groupsOfRound: Groups[] = [];
+  let keyCount = keyParts[0].length;
   let isOwnTaken = false;
   for (const keyCodes of new Set(rounds.map((round) => round.keyCodes))) {
-    const own = rounds.flatMap((round, number) => (round.keyCodes === keyCodes ? [number] : []));
     const groups = groupsOf(keyCodes);
-    const firstKey = groups.isInOrder ? 0 : keyCount;
-    if (!groups.isInOrder) {
-      keyLists.push(padded(groups.order, tileKeys));
-      keyCount += roundUp(keyCodes.length, tileKeys);
-    }
-    const range = (code: number, write: (start: number, stop: number) => void): void => {
-      const last = groups.starts.length - 2;
-      const [low, high] = [Math.min(code - reach, last + 1), Math.min(code, last)];
-      if (high < 0) write(0, 0);
-      else write(firstKey + groups.starts[Math.max(0, low)], firstKey + groups.starts[high + 1]);
-    };
     const sorted: number[] = [];
-    for (const number of own) {
-      const { queryCodes } = rounds[number];
+    rounds.forEach(({ queryCodes, keyCodes: own }, round) => {
+      if (own !== keyCodes) return;
+      groupsOfRound[round] = groups;
+      firstKeys[round] = groups.isInOrder ? 0 : keyCount;
       // Rows whose groups ascend already need no copy.
-      if (isOwnTaken || !groups.isInOrder || !isAscending(queryCodes)) sorted.push(number);
-      else {
+      if (!isOwnTaken && groups.isInOrder && isAscending(queryCodes)) {
         isOwnTaken = true;
-        for (let row = 0; row < queries; row++) {
-          range(queryCodes[row], (start, stop) => {
-            starts[0][row] = start;
-            stops[0][row] = stop;
-          });
-          ofRounds[0][row] = number;
-        }
-      }
-    }
-    const entries = sortedEntries(
-      sorted.map((number) => rounds[number].queryCodes),
-      queries,
-    );
-    const rows = padded(
-      entries.map((entry) => entry % queries),
-      tileRows,
-    );
-    rowLists.push(rows);
-    const [start, stop, round] = [0, 1, 2].map(() => new Int32Array(rows.length));
-    entries.forEach((entry, at) => {
-      const number = sorted[Math.floor(entry / queries)];
-      range(rounds[number].queryCodes[entry % queries], (from, to) => {
-        start[at] = from;
-        stop[at] = to;
-      });
-      round[at] = number;
+        roundParts[0].fill(round, 0, queries);
+      } else sorted.push(round);
     });
-    starts.push(start);
-    stops.push(stop);
-    ofRounds.push(round);
+    if (!groups.isInOrder) {
+      keyParts.push(groups.order);
+      keyCount += groups.order.length;
+    }
+    const entries = sortedEntries(rounds, sorted, queries);
+    rowParts.push(padded(entries.rows, tileRows));
+    roundParts.push(padded(entries.rounds, tileRows, -1));
   }
-  return {
-    rows: joined(rowLists),
-    keys: joined(keyLists),
-    starts: joined(starts),
-    stops: joined(stops),
-    rounds: joined(ofRounds),
-  };
+  const [rows, ofRounds, allKeys] = [rowParts, roundParts, keyParts].map(joined);
+  const starts = new Int32Array(rows.length);
+  const stops = new Int32Array(rows.length);
+  for (let row = 0; row < rows.length; row++) {
+    const round = ofRounds[row];
+    const code = round < 0 ? -1 : rounds[round].queryCodes[rows[row]];
+    if (code < 0) continue;
+    [starts[row], stops[row]] = keysOf(groupsOfRound[round], code, reach);
+    starts[row] += firstKeys[round];
+    stops[row] += firstKeys[round];
+    if (causalOffset === undefined) continue;
+    stops[row] = firstAfter(allKeys, starts[row], stops[row], rows[row] + causalOffset);
+  }
+  const keyCounts = groupsOfRound.map(({ order }) => order.length);
+  return { rows, keys: allKeys, starts, stops, rounds: ofRounds, firstKeys, keyCounts };
 }
 
-/** Places in the order of their codes, and where each code starts, one more at the end. */
-function groupsOf(codes: Int32Array): {
-  readonly order: Int32Array;
-  readonly starts: Int32Array;
-  readonly isInOrder: boolean;
-} {
-  const starts = startsOf([codes]);
+/** The first of the ascending numbers [start, stop) of a list that is larger than `most`; `stop` when none is. */
+function firstAfter(list: Int32Array, start: number, stop: number, most: number): number {
+  let [low, high] = [start, stop];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle] <= most) low = middle + 1;
+    else high = middle;
+  }
+  return high;
+}
+
+/** Where the keys of the codes from `code` − `reach` to `code` lie. */
+function keysOf({ starts, stops }: Groups, code: number, reach: number): readonly [number, number] {
+  let [first, stop] = [0, 0];
+  for (let at = code - reach; at <= code; at++) {
+    if (!(starts[at] < stops[at])) continue;
+    if (stop === 0) first = starts[at];
+    stop = stops[at];
+  }
+  return [first, stop];
+}
+
+/**
+ * Places in the order of their codes. Keys of codes that follow each other begin with a tile of their own: where tiles divide
+ * them depends on no other keys, so that under a causal pattern no sum is taken in another order because of later tokens.
+ */
+function groupsOf(codes: Int32Array): Groups {
+  const isInOrder = isAscending(codes);
+  const sorted = startsOf([codes]);
+  const count = sorted.length - 1;
+  const [starts, stops] = [new Int32Array(count), new Int32Array(count)];
+  let at = 0;
+  for (let code = 0; code < count; code++) {
+    const size = sorted[code + 1] - sorted[code];
+    const isFirst = code === 0 || starts[code - 1] === stops[code - 1];
+    if (size > 0 && isFirst && !isInOrder) at = roundUp(at, tileKeys);
+    starts[code] = at;
+    at += size;
+    stops[code] = at;
+  }
+  const order = new Int32Array(roundUp(at, tileKeys));
   const next = starts.slice();
-  const order = new Int32Array(codes.length);
   for (let place = 0; place < codes.length; place++) order[next[codes[place]]++] = place;
-  return { order, starts, isInOrder: isAscending(codes) };
+  return { order, starts, stops, isInOrder };
 }
 
-/** Entries (list·queries + query) of several lists in the order of their codes, then of their queries; negative codes are left out. */
-function sortedEntries(lists: readonly Int32Array[], queries: number): Int32Array {
+/** Queries of some rounds in the order of their codes, then of their places; negative codes are left out. */
+function sortedEntries(
+  rounds: readonly Round[],
+  chosen: readonly number[],
+  queries: number,
+): { readonly rows: Int32Array; readonly rounds: Int32Array } {
+  const lists = chosen.map((round) => rounds[round].queryCodes);
   const next = startsOf(lists);
-  const entries = new Int32Array(next.at(-1) ?? 0);
+  const [rows, ofRounds] = [0, 1].map(() => new Int32Array(next.at(-1) ?? 0));
   for (let query = 0; query < queries; query++) {
     for (let list = 0; list < lists.length; list++) {
       const code = lists[list][query];
-      if (code >= 0) entries[next[code]++] = list * queries + query;
+      if (code < 0) continue;
+      const at = next[code]++;
+      rows[at] = query;
+      ofRounds[at] = chosen[list];
     }
   }
-  return entries;
+  return { rows, rounds: ofRounds };
 }
 
 /** Where each code starts when all of them are sorted, one more at the end. */
 function startsOf(lists: readonly Int32Array[]): Int32Array {
   let largest = -1;
-  for (const codes of lists) for (const code of codes) largest = Math.max(largest, code);
+  for (const codes of lists) for (const code of codes) if (code > largest) largest = code;
   const starts = new Int32Array(largest + 2);
   for (const codes of lists) for (const code of codes) if (code >= 0) starts[code + 1] += 1;
   for (let code = 0; code <= largest; code++) starts[code + 1] += starts[code];
@@ -122,19 +160,25 @@ function startsOf(lists: readonly Int32Array[]): Int32Array {
 }
 
 function isAscending(codes: Int32Array): boolean {
-  return codes.every((code, at) => at === 0 || code >= codes[at - 1]);
+  for (let at = 1; at < codes.length; at++) if (codes[at] < codes[at - 1]) return false;
+  return true;
 }
 
-const numbers = (count: number): Int32Array => Int32Array.from({ length: count }, (_, number) => number);
+function numbers(count: number): Int32Array {
+  const list = new Int32Array(count);
+  for (let number = 0; number < count; number++) list[number] = number;
+  return list;
+}
 
-/** With zeros behind, up to a multiple. */
-function padded(list: Int32Array, multiple: number): Int32Array {
-  const longer = new Int32Array(roundUp(list.length, multiple));
+/** With a number behind, up to a multiple. */
+function padded(list: Int32Array, multiple: number, by = 0): Int32Array {
+  const longer = new Int32Array(roundUp(list.length, multiple)).fill(by, list.length);
   longer.set(list);
   return longer;
 }
 
-function joined(lists: readonly Int32Array[]): Int32Array {
+/** Lists one after the other. */
+export function joined(lists: readonly Int32Array[]): Int32Array {
   const all = new Int32Array(lists.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const list of lists) {

@@ -21,6 +21,7 @@ export function choiceOnEngine(engine: WasmEngine): ChoiceArithmetic {
         const columns = roundUp(count, 8);
         const to = call.takeFloats(roundUp(call.rows, 4) * columns);
         call.run("products", vectors, to, 4 * columns);
+        if (count === columns) return call.floats(to, call.rows * count);
         const found = new Float32Array(call.rows * count);
         for (let row = 0; row < call.rows; row++) {
           found.set(call.floats(to + 4 * row * columns, count), row * count);
@@ -49,23 +50,26 @@ const numbersOfRow = extremesBytes / 4;
 function nearestOf(extremes: Float32Array, places: Int32Array, count: number): Int32Array {
   const nearest = new Int32Array(extremes.length / numbersOfRow);
   for (let row = 0; row < nearest.length; row++) {
-    const at = row * numbersOfRow;
-    let [largest, smallest, largestAt, smallestAt] = [-Infinity, Infinity, Infinity, Infinity];
-    for (let lane = at; lane < at + 4; lane++) {
-      const [high, highAt, low, lowAt] = [
-        extremes[lane],
-        places[lane + 4],
-        extremes[lane + 8],
-        places[lane + 12],
-      ];
-      if (high > largest || (high === largest && highAt < largestAt)) [largest, largestAt] = [high, highAt];
-      if (low < smallest || (low === smallest && lowAt < smallestAt)) [smallest, smallestAt] = [low, lowAt];
+    const first = row * numbersOfRow;
+    let high = first;
+    let low = first + 8;
+    for (let lane = 1; lane < 4; lane++) {
+      if (isBefore(extremes[high], places[high + 4], extremes[first + lane], places[first + lane + 4])) {
+        high = first + lane;
+      }
+      if (isBefore(-extremes[low], places[low + 4], -extremes[first + lane + 8], places[first + lane + 12])) {
+        low = first + lane + 8;
+      }
     }
     // Vectors of zeros that fill the last panel are never the larger of the two.
-    nearest[row] = largest >= -smallest ? largestAt : count + smallestAt;
+    nearest[row] = extremes[high] >= -extremes[low] ? places[high + 4] : count + places[low + 4];
   }
   return nearest;
 }
+
+/** Whether the second number is larger, or as large at a lower place. */
+const isBefore = (a: number, placeOfA: number, b: number, placeOfB: number): boolean =>
+  b > a || (b === a && placeOfB < placeOfA);
 
 /** Rows in the memory of an engine, and their products with vectors. */
 class RowsInMemory {
