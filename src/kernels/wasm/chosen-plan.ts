@@ -38,9 +38,11 @@ export function chosenPlan(engine: WasmEngine, choice: Choice, pairs: PlanPairs)
   const rows = { rows: virtual.rows, keys: virtual.keys };
   const isOnEngine = choice.isOwnLast && pattern !== "other" && areGroupsApart(choice);
   const bits = isOnEngine ? foundBits(engine, choice, virtual, tiles, offset) : undefined;
-  bits?.found.forEach((found, row) => {
-    if (found !== 0 && virtual.rounds[row] >= 0) hasKeys[virtual.rows[row]] = 1;
-  });
+  if (bits !== undefined) {
+    for (let row = 0; row < virtual.rows.length; row++) {
+      if (virtual.rounds[row] >= 0 && bits.found[row] !== 0) hasKeys[virtual.rows[row]] = 1;
+    }
+  }
   // Rows that are themselves come last: only then it is known which of them have no other key.
   const own = Math.ceil(queries / tileRows);
   tiles.forEach((_, index) => {

@@ -22,14 +22,14 @@ import { type RecordField, recordFields } from "./scratch.ts";
 import { type CallPlan, callPlan } from "./call-plan.ts";
 import { type Rearrangement } from "./rearrange.ts";
 import { type CopyLists, copyRecords, type CopyTask, runCopies, writeCopyLists } from "./row-copies.ts";
-import { runTasks } from "./task-records.ts";
+import { type FieldsOfTask, runTasks } from "./task-records.ts";
 import { type RowPlaces } from "./stored-rows.ts";
 import { type TablePlace } from "./stored-table.ts";
 import { type TilePlan } from "./tile-plan.ts";
 import { liftValues, type ValueLayout } from "./value-rows.ts";
 
-/** A record before it is written: fields that it leaves out are 0. */
-export type TaskRecord = Partial<Record<Exclude<RecordField, "task">, number>>;
+/** A record of attention. */
+export type TaskRecord = FieldsOfTask<Exclude<RecordField, "task">>;
 
 /** Keys and values that lie in the memory already, and what was decided when they were written. */
 export interface StoredKeys extends RowPlaces {
@@ -539,10 +539,10 @@ export class KernelCall {
       };
     });
     return this.heads.flatMap((rows) => {
-      const shared = this.headRecord(rows, program);
+      const base = this.headRecord(rows, program);
       const { counts, order, rowStart, rowEntries } = perPlan[perPlan.length === 1 ? 0 : rows.number];
       return order.map((tile) => ({
-        ...shared,
+        base,
         firstRow: tile * tileRows,
         rows: Math.min(tileRows, virtual.queries - tile * tileRows),
         tiles: rowEntries + 8 * rowStart[tile],

@@ -1,37 +1,44 @@
 /** @file Records of tasks as threads read them: fields of i32 at fixed places, one record after the other. */
-import { type Arena } from "./arena.ts";
 import { type Task } from "./emit-kernel.ts";
 import { type Phase, taskNumber, type WasmEngine } from "./engine.ts";
 import { recordBytes } from "./scratch.ts";
 
-/** Runs one task for each record; fields that a record leaves out are 0. */
+/** A record before it is written: fields that it and its base leave out are 0. */
+export type FieldsOfTask<Field extends string> = Partial<Record<Field, number>> & {
+  /** Fields that many records share; a record's own come before them. */
+  readonly base?: Partial<Record<Field, number>>;
+};
+
+/** Runs one task for each record. */
 export function runTasks<Field extends string>(
   engine: WasmEngine,
   task: Task,
   fields: readonly ("task" | Field)[],
-  records: readonly Partial<Record<Field, number>>[],
+  records: readonly FieldsOfTask<Field>[],
   { kernel, scratch, scratchBytes }: Pick<Phase, "kernel" | "scratch" | "scratchBytes">,
 ): void {
   const { arena } = engine;
   const mark = arena.mark;
   const start = arena.take(records.length * recordBytes);
-  records.forEach((record, index) =>
-    writeRecord(arena, start + index * recordBytes, taskNumber(task), fields, record),
-  );
+  const { integers } = arena;
+  const places = new Map<string, number>(fields.map((name, place) => [name, place]));
+  const bases = new Map<unknown, Int32Array>();
+  records.forEach((record, index) => {
+    const { base } = record;
+    const shared = bases.get(base) ?? numbersOf(fields, base ?? {}, taskNumber(task));
+    bases.set(base, shared);
+    const at = (start + index * recordBytes) / 4;
+    integers.set(shared, at);
+    for (const name in record) if (name !== "base") integers[at + places.get(name)!] = record[name as Field]!;
+  });
   engine.run({ kernel, records: start, count: records.length, scratch, scratchBytes });
   arena.giveBack(mark);
 }
 
-function writeRecord<Field extends string>(
-  { integers }: Arena,
-  address: number,
-  task: number,
+function numbersOf<Field extends string>(
   fields: readonly ("task" | Field)[],
   record: Partial<Record<Field, number>>,
-): void {
-  const at = address / 4;
-  for (let place = 0; place < fields.length; place++) {
-    const name = fields[place];
-    integers[at + place] = name === "task" ? task : (record[name] ?? 0);
-  }
+  task: number,
+): Int32Array {
+  return Int32Array.from(fields, (name) => (name === "task" ? task : (record[name] ?? 0)));
 }

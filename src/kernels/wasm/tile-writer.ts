@@ -97,6 +97,7 @@ function shareOf(words: Int32Array, rows: number, keys: number): "all" | "none" 
     const [first, second] = [words[2 * row], words[2 * row + 1]];
     isAny |= first | second;
     isAll &&= first === low && second === (high | 0);
+    if (isAny !== 0 && !isAll) return "some";
   }
   if (isAny === 0) return "none";
   return isAll ? "all" : "some";

@@ -17,11 +17,11 @@ export interface VirtualRows {
   readonly keyCounts: readonly number[];
 }
 
-/** Keys of one order: those of code c are order[starts[c] … stops[c]). */
+/** Keys of one order; those that a query of code c sees are order[firsts[c] … lasts[c]), none beyond the last code. */
 interface Groups {
   readonly order: Int32Array;
-  readonly starts: Int32Array;
-  readonly stops: Int32Array;
+  readonly firsts: Int32Array;
+  readonly lasts: Int32Array;
   readonly isInOrder: boolean;
 }
 
@@ -45,7 +45,7 @@ export function virtualRows(
   let keyCount = keyParts[0].length;
   let isOwnTaken = false;
   for (const keyCodes of new Set(rounds.map((round) => round.keyCodes))) {
-    const groups = groupsOf(keyCodes);
+    const groups = groupsOf(keyCodes, reach);
     const sorted: number[] = [];
     rounds.forEach(({ queryCodes, keyCodes: own }, round) => {
       if (own !== keyCodes) return;
@@ -72,9 +72,10 @@ export function virtualRows(
     const round = ofRounds[row];
     const code = round < 0 ? -1 : rounds[round].queryCodes[rows[row]];
     if (code < 0) continue;
-    [starts[row], stops[row]] = keysOf(groupsOfRound[round], code, reach);
-    starts[row] += firstKeys[round];
-    stops[row] += firstKeys[round];
+    const groups = groupsOfRound[round];
+    const group = Math.min(code, groups.firsts.length - 1);
+    starts[row] = firstKeys[round] + groups.firsts[group];
+    stops[row] = firstKeys[round] + groups.lasts[group];
     if (causalOffset === undefined) continue;
     stops[row] = firstAfter(allKeys, starts[row], stops[row], rows[row] + causalOffset);
   }
@@ -93,39 +94,30 @@ function firstAfter(list: Int32Array, start: number, stop: number, most: number)
   return high;
 }
 
-/** Where the keys of the codes from `code` − `reach` to `code` lie. */
-function keysOf({ starts, stops }: Groups, code: number, reach: number): readonly [number, number] {
-  let [first, stop] = [0, 0];
-  for (let at = code - reach; at <= code; at++) {
-    if (!(starts[at] < stops[at])) continue;
-    if (stop === 0) first = starts[at];
-    stop = stops[at];
-  }
-  return [first, stop];
-}
-
 /**
  * Places in the order of their codes. Keys of codes that follow each other begin with a tile of their own: where tiles divide
  * them depends on no other keys, so that under a causal pattern no sum is taken in another order because of later tokens.
  */
-function groupsOf(codes: Int32Array): Groups {
+function groupsOf(codes: Int32Array, reach: number): Groups {
   const isInOrder = isAscending(codes);
   const sorted = startsOf([codes]);
   const count = sorted.length - 1;
-  const [starts, stops] = [new Int32Array(count), new Int32Array(count)];
+  const next = new Int32Array(count);
+  // A query may be one code behind the keys that it sees, and one more stands for all that see none.
+  const [firsts, lasts] = [new Int32Array(count + 2), new Int32Array(count + 2)];
   let at = 0;
-  for (let code = 0; code < count; code++) {
-    const size = sorted[code + 1] - sorted[code];
-    const isFirst = code === 0 || starts[code - 1] === stops[code - 1];
-    if (size > 0 && isFirst && !isInOrder) at = roundUp(at, tileKeys);
-    starts[code] = at;
+  for (let code = 0; code <= count; code++) {
+    const size = code < count ? sorted[code + 1] - sorted[code] : 0;
+    const before = code > 0 ? sorted[code] - sorted[code - 1] : 0;
+    if (size > 0 && before === 0 && !isInOrder) at = roundUp(at, tileKeys);
+    if (code < count) next[code] = at;
+    firsts[code] = at - before * reach;
     at += size;
-    stops[code] = at;
+    lasts[code] = at;
   }
   const order = new Int32Array(roundUp(at, tileKeys));
-  const next = starts.slice();
   for (let place = 0; place < codes.length; place++) order[next[codes[place]]++] = place;
-  return { order, starts, stops, isInOrder };
+  return { order, firsts, lasts, isInOrder };
 }
 
 /** Queries of some rounds in the order of their codes, then of their places; negative codes are left out. */
