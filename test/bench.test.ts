@@ -72,6 +72,7 @@ describe("the words of the command line", () => {
   test("every benchmark is found under its own name", () => {
     expect([...benchmarks].map(([name, benchmark]) => [name, benchmark.name])).toEqual([
       ["attention", "attention"],
+      ["sparse", "sparse"],
     ]);
   });
 

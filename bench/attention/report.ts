@@ -28,7 +28,7 @@ export interface CurvePoint {
 
 /** Everything that was found. */
 export interface AttentionReport {
-  readonly benchmark: "attention";
+  readonly benchmark: string;
   readonly preset: Preset;
   readonly rounds: number;
   readonly threads: number;

@@ -42,7 +42,7 @@ export function foundBits(
     const queries = rounds[0].queryCodes.length;
     const queryCodes = write(joined(rounds.map((round) => round.queryCodes)));
     const keyCodes = rounds.map((_, round) => earlierCodes(rounds, round, virtual)).map(write);
-    const shared = {
+    const base = {
       order: write(virtual.rows),
       starts: write(virtual.starts),
       stops: write(virtual.stops),
@@ -53,33 +53,32 @@ export function foundBits(
       reach,
       found: arena.take(4 * virtual.rows.length),
     };
+    const bases = rounds.map((_, round) => ({
+      ...base,
+      count: round,
+      keyCodes: keyCodes[round],
+      keyStride: 4 * virtual.keyCounts[round],
+      firstKey: virtual.firstKeys[round],
+    }));
     const tileWords = tileBitsBytes / 4;
     const counts = tiles.map(({ tileCount }) => tileCount);
     const all = counts.reduce((sum, count) => sum + count, 0);
     const bits = arena.take(Math.max(1, all) * tileBitsBytes);
     arena.integers.fill(0, bits / 4, bits / 4 + all * tileWords);
-    let at = bits;
-    const records = tiles.map(({ firstRow, rows, firstTile, tileCount }) => {
+    let end = bits;
+    const records = tiles.flatMap(({ firstRow, rows, firstTile, tileCount }) => {
+      const start = end;
+      end += tileCount * tileBitsBytes;
       const round = virtual.rounds[firstRow];
-      const record = {
-        ...shared,
-        rows,
-        firstRow,
-        firstTile,
-        bits: at,
-        count: round,
-        keyCodes: keyCodes[round],
-        keyStride: 4 * virtual.keyCounts[round],
-        firstKey: virtual.firstKeys[round],
-      };
-      at += tileCount * tileBitsBytes;
-      return record;
+      if (round < 0 || tileCount === 0) return [];
+      const ofRound = bases[round];
+      return [{ base: ofRound, rows, firstRow, firstTile, bits: start }];
     });
     const kernel = codes.get(engine) ?? engine.compile(foundModule(engine.shared));
     codes.set(engine, kernel);
     runTasks(engine, "foundBits", foundFields, records, { kernel, scratch: 0, scratchBytes: 0 });
     const words = arena.integers.slice(bits / 4, bits / 4 + all * tileWords);
-    const found = arena.integers.slice(shared.found / 4, shared.found / 4 + virtual.rows.length);
+    const found = arena.integers.slice(base.found / 4, base.found / 4 + virtual.rows.length);
     let start = 0;
     const ofTiles = counts.map((count) => words.subarray(start, (start += count * tileWords)));
     return { words: ofTiles, found };
