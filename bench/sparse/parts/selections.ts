@@ -25,7 +25,8 @@ export const selections: Part = {
   async run(context) {
     const sizes = { heads: 1, length: context.isSmall ? 512 : 16_384, width: 64, isShared: true };
     for (const direction of ["forward", "both"] as const) {
-      const problemOf = (selector: string): AttentionProblem => attentionProblem(selector, { ...sizes, direction });
+      const problemOf = (selector: string): AttentionProblem =>
+        attentionProblem(selector, { ...sizes, direction });
       const entries = [dense, ...cases.map(({ selector }) => selector)].map((selector): HeatEntry => ({
         key: selector,
         contestant: "own",
@@ -34,7 +35,9 @@ export const selections: Part = {
       const { times } = await runHeat(context, entries);
       for (const { selector, goal } of cases) {
         const title = { against: "our own dense causal", case: textOf(problemOf(selector)), goal };
-        context.findings.goals.push(timeGoal(title, times.get(selector)!, times.get(dense)!, !context.isSmall));
+        context.findings.goals.push(
+          timeGoal(title, times.get(selector)!, times.get(dense)!, !context.isSmall),
+        );
       }
     }
     const problem = attentionProblem(cases[0].selector, sizes);
@@ -48,7 +51,13 @@ function recallOf(problem: AttentionProblem): number {
   const { q, k } = inputsOf(problem);
   const { width, length } = problem;
   const [queries, keys] = [q, k].map((rows) => rows.subarray(0, length * width));
-  const choice = parseSelector(problem.selector).selection!.choose!({ queries, keys, width, offset: 0, places: length });
+  const choice = parseSelector(problem.selector).selection!.choose!({
+    queries,
+    keys,
+    width,
+    offset: 0,
+    places: length,
+  });
   const rows = random("bench", "recall").distinct(Math.min(sampledRows, length - nearest), length - nearest);
   let hits = 0;
   for (const row of rows) {
