@@ -1,7 +1,8 @@
 /** @file The backward pass of one call: its places, its tasks, and gradients on their way out. */
 import { type AttentionGradients } from "../../attention/index.ts";
 import { sizeOf, type Tensor } from "../../base/tensor.ts";
-import { type CopiedArray, type KernelCall, type TaskRecord } from "./kernel-call.ts";
+import { type CopiedArray } from "./copied-arrays.ts";
+import { type KernelCall, type TaskRecord } from "./kernel-call.ts";
 import { rowBlocks } from "./head-rows.ts";
 import { tileKeys } from "./kernel-spec.ts";
 import { pullRows } from "./lift-rows.ts";
@@ -92,7 +93,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
     data: base + 4 * number * paddedQueries * width,
     width,
   });
-  call.moveCopies(
+  call.copies.move(
     "copyRows",
     heads.flatMap(({ number }) => [
       rowsAt(call.out, number, paddedValueWidth),
@@ -164,7 +165,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
   const keyLiftedAt = (number: number): number => keyGradient + 4 * number * paddedKeys * rowWidth;
   const valueLiftedAt = (number: number): number =>
     valueGradient + 4 * number * paddedKeys * paddedValueWidth;
-  call.moveCopies(
+  call.copies.move(
     "addCopies",
     heads.flatMap(({ number }): CopiedArray[] => [
       { side: "rows", number, data: queryLiftedAt(number), width: rowWidth },

@@ -12,7 +12,8 @@ import { type WasmEngine } from "./engine.ts";
 import { backwardOf } from "./backward-call.ts";
 import { type CallPlan } from "./call-plan.ts";
 import { chosenCall } from "./chosen-call.ts";
-import { type CopiedArray, KernelCall } from "./kernel-call.ts";
+import { type CopiedArray } from "./copied-arrays.ts";
+import { KernelCall } from "./kernel-call.ts";
 import { joinFactors } from "./row-copies.ts";
 import { runForward } from "./split-keys.ts";
 import { requireSupported } from "./supported.ts";
@@ -146,7 +147,7 @@ function join(call: KernelCall): void {
     call.view(factors, rows.length).set(joinFactors(logSumExp, rows, call.sizes.queries, sink));
     return { ...array, factors };
   });
-  call.moveCopies(spec.weighing === "softmax" ? "joinCopies" : "addCopies", arrays);
+  call.copies.move(spec.weighing === "softmax" ? "joinCopies" : "addCopies", arrays);
 }
 
 function stateOf(call: KernelCall): ForwardState {

@@ -19,48 +19,16 @@ import { liftRows, type RowLift, rowLift } from "./lift-rows.ts";
 import { turnSigns, turnTable, turnWidth } from "./rotation.ts";
 import { headTable, type ScoreProgram } from "./score-program.ts";
 import { type RecordField, recordFields } from "./scratch.ts";
+import { type CallOptions, type StoredKeys } from "./call-options.ts";
 import { type CallPlan, callPlan } from "./call-plan.ts";
 import { type Rearrangement } from "./rearrange.ts";
-import { type CopyLists, copyRecords, type CopyTask, runCopies, writeCopyLists } from "./row-copies.ts";
+import { type CopiedArray, CopiedArrays } from "./copied-arrays.ts";
 import { type FieldsOfTask, runTasks } from "./task-records.ts";
-import { type RowPlaces } from "./stored-rows.ts";
-import { type TablePlace } from "./stored-table.ts";
-import { type TilePlan } from "./tile-plan.ts";
+import { rowTileCounts, type TilePlan } from "./tile-plan.ts";
 import { liftValues, type ValueLayout } from "./value-rows.ts";
 
 /** A record of attention. */
 export type TaskRecord = FieldsOfTask<Exclude<RecordField, "task">>;
-
-/** Keys and values that lie in the memory already, and what was decided when they were written. */
-export interface StoredKeys extends RowPlaces {
-  readonly parameters: Readonly<Record<string, Tensor64>>;
-  /** The length that centres xPos. */
-  readonly rotationLength: number;
-  readonly table: TablePlace | undefined;
-}
-
-/** What a call is told beside its inputs. */
-export interface CallOptions {
-  /** Names of the parameters whose gradients are asked for; all when absent. */
-  readonly learned?: readonly string[] | undefined;
-  /** Whether scores of all pairs are asked for. */
-  readonly showsPairs?: boolean;
-  /** A plan for every query head in place of the pattern's. */
-  readonly plans?: readonly CallPlan[] | undefined;
-  /** Keys and values in place of those of the inputs, of which only the shapes count then. */
-  readonly stored?: StoredKeys;
-}
-
-/** An array of rows with their copies. */
-export interface CopiedArray {
-  readonly side: keyof Rearrangement;
-  /** The query head whose rearrangement it has. */
-  readonly number: number;
-  readonly data: number;
-  readonly width: number;
-  /** Address of the factors of `joinCopies`. */
-  readonly factors?: number;
-}
 
 export class KernelCall {
   readonly engine: WasmEngine;
@@ -99,8 +67,9 @@ export class KernelCall {
   readonly #table: number;
   readonly #scratch: number;
   readonly #scratchBytes: number;
+  /** Moves rows between themselves and their copies. */
+  readonly copies: CopiedArrays;
   readonly #tables = new Map<ScoreProgram, number>();
-  readonly #copyLists = new Map<Int32Array, CopyLists>();
   readonly #start: number;
   readonly #stored: StoredKeys | undefined;
 
@@ -146,6 +115,7 @@ export class KernelCall {
     };
     this.#plans = plans ?? [callPlan(this, this.sizes, showsPairs || stored !== undefined)];
     const [{ rearrangement }] = this.#plans;
+    this.copies = new CopiedArrays(engine, this.sizes, (number) => this.rearrangementOf(number));
     this.virtual = {
       queries: rearrangement?.rows.length ?? queries,
       keys: rearrangement?.keys.length ?? keys,
@@ -283,41 +253,22 @@ export class KernelCall {
   #copyRows(keyHeads: ReadonlyMap<number, HeadRows>, valueHeads: ReadonlyMap<number, HeadRows>): void {
     const { heads, paddedQueries, paddedKeys } = this;
     const { rowWidth, paddedValueWidth } = this.kernel.spec;
-    const keyRows = [...keyHeads].map(([row, { number }]) => [row, number] as const);
-    const valueRows = [...valueHeads].map(([row, { number }]) => [row, number] as const);
-    const queryRows = heads.map(({ number }) => [number, number] as const);
-    this.moveCopies("copyRows", [
-      ...queryRows.map(([row, number]) => {
-        const data = this.query + 4 * row * paddedQueries * rowWidth;
-        return { side: "rows", number, data, width: rowWidth } as const;
+    const keysAt =
+      (base: number, width: number) =>
+      ([row, { number }]: readonly [number, HeadRows]): CopiedArray => ({
+        side: "keys",
+        number,
+        data: base + 4 * row * paddedKeys * width,
+        width,
+      });
+    this.copies.move("copyRows", [
+      ...heads.map(({ number }): CopiedArray => {
+        const data = this.query + 4 * number * paddedQueries * rowWidth;
+        return { side: "rows", number, data, width: rowWidth };
       }),
-      ...keyRows.map(([row, number]) => {
-        const data = this.key + 4 * row * paddedKeys * rowWidth;
-        return { side: "keys", number, data, width: rowWidth } as const;
-      }),
-      ...valueRows.map(([row, number]) => {
-        const data = this.value + 4 * row * paddedKeys * paddedValueWidth;
-        return { side: "keys", number, data, width: paddedValueWidth } as const;
-      }),
+      ...[...keyHeads].map(keysAt(this.key, rowWidth)),
+      ...[...valueHeads].map(keysAt(this.value, paddedValueWidth)),
     ]);
-  }
-
-  /**
-   * Moves rows between themselves and their copies, all arrays at once; nothing where there are no copies.
-   *
-   * @param arrays - those of the query heads with their `number`, [virtual rows or keys, width]
-   */
-  moveCopies(task: CopyTask, arrays: readonly CopiedArray[]): void {
-    const records = arrays.flatMap(({ side, number, data, width, factors }) => {
-      const rearrangement = this.rearrangementOf(number);
-      if (rearrangement === undefined) return [];
-      const order = rearrangement[side];
-      const count = side === "rows" ? this.sizes.queries : this.sizes.keys;
-      const lists = this.#copyLists.get(order) ?? writeCopyLists(this.engine, order, count);
-      this.#copyLists.set(order, lists);
-      return copyRecords(task, lists, data, width, factors);
-    });
-    runCopies(this.engine, task, records);
   }
 
   /** The table by which the kernel turns the rows of one side. */
@@ -531,12 +482,8 @@ export class KernelCall {
     const { virtual } = this;
     const perPlan = this.#plans.map(({ tiles }, index) => {
       const counts = rowTileCounts(tiles());
-      return {
-        counts,
-        order: counts.map((_, tile) => tile).toSorted((a, b) => counts[b] - counts[a] || a - b),
-        rowStart: tiles().rowStart,
-        rowEntries: this.#lists[index].rowEntries,
-      };
+      const order = counts.map((_, tile) => tile).toSorted((a, b) => counts[b] - counts[a] || a - b);
+      return { counts, order, rowStart: tiles().rowStart, rowEntries: this.#lists[index].rowEntries };
     });
     return this.heads.flatMap((rows) => {
       const base = this.headRecord(rows, program);
@@ -551,6 +498,3 @@ export class KernelCall {
     });
   }
 }
-
-const rowTileCounts = ({ rowStart }: TilePlan): number[] =>
-  Array.from({ length: rowStart.length - 1 }, (_, tile) => rowStart[tile + 1] - rowStart[tile]);

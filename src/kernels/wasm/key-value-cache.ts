@@ -16,7 +16,8 @@ import {
 } from "./cache-checks.ts";
 import { type WasmEngine } from "./engine.ts";
 import { forwardOf, inCall } from "./fused-attention.ts";
-import { KernelCall, type StoredKeys } from "./kernel-call.ts";
+import { type StoredKeys } from "./call-options.ts";
+import { KernelCall } from "./kernel-call.ts";
 import { type KernelSpec } from "./kernel-spec.ts";
 import { liftRows, rowLift } from "./lift-rows.ts";
 import { StoredRows } from "./stored-rows.ts";

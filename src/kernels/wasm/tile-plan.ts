@@ -18,6 +18,10 @@ export interface TilePlan {
   readonly masks: Int32Array;
 }
 
+/** How many key tiles every row tile has. */
+export const rowTileCounts = ({ rowStart }: TilePlan): number[] =>
+  Array.from({ length: rowStart.length - 1 }, (_, tile) => rowStart[tile + 1] - rowStart[tile]);
+
 type Share = "all" | "none" | "some";
 
 /** A tile as places of queries and keys, ends included. */
