@@ -22,6 +22,32 @@ export interface AttentionProblem {
   readonly direction: "forward" | "both";
 }
 
+/** Which terms of the recurrent core a problem has: none; a decay of every channel; a correction. */
+export type RecurrenceTerms = "linear" | "gla" | "deltanet";
+
+/** The core of the recurrent class at one size; all inputs are [batch, heads, length, width]. */
+export interface RecurrenceProblem {
+  readonly kind: "recurrence";
+  readonly terms: RecurrenceTerms;
+  readonly batch: number;
+  readonly heads: number;
+  readonly length: number;
+  readonly width: number;
+  /** `both`: the gradients of all inputs as well. */
+  readonly direction: "forward" | "both";
+}
+
+/** One token over a state that has taken `length` tokens. */
+export interface RecurrentStepProblem {
+  readonly kind: "recurrent-step";
+  readonly heads: number;
+  readonly length: number;
+  readonly width: number;
+}
+
+/** Problems whose tensors travel as files. */
+export type TensorProblem = AttentionProblem | RecurrenceProblem;
+
 /** The bare register tile on all threads at the same time: what WebAssembly can do on this machine at all. */
 export interface LimitProblem {
   readonly kind: "limit";
@@ -52,7 +78,13 @@ export interface CopyProblem {
   readonly kind: "copy";
 }
 
-export type Problem = AttentionProblem | LimitProblem | TrainingProblem | DecodingProblem | CopyProblem;
+export type Problem =
+  | TensorProblem
+  | RecurrentStepProblem
+  | LimitProblem
+  | TrainingProblem
+  | DecodingProblem
+  | CopyProblem;
 
 /** What a contestant is asked. */
 export type Request =
@@ -96,12 +128,24 @@ export interface PrepareAnswer {
 /** An answer to any request. */
 export type Answer<T> = { readonly result: T } | { readonly error: string };
 
-/** Numbers of one tensor of an attention problem. */
-export function sizeOfProblem({ batch, heads, length, width }: AttentionProblem): number {
+/** Whether inputs and results of a problem travel as files. */
+export function hasTensors(problem: Problem): problem is TensorProblem {
+  return problem.kind === "attention" || problem.kind === "recurrence";
+}
+
+/** Numbers of one tensor of a problem. */
+export function sizeOfProblem({ batch, heads, length, width }: TensorProblem): number {
   return batch * heads * length * width;
 }
 
+const extraInputs: Readonly<Record<RecurrenceTerms, readonly string[]>> = {
+  linear: [],
+  gla: ["logDecay"],
+  deltanet: ["a", "b"],
+};
+
 /** The tensors that a problem's file of inputs holds, in order. */
-export function inputNames({ direction }: AttentionProblem): readonly string[] {
-  return direction === "both" ? ["q", "k", "v", "dOut"] : ["q", "k", "v"];
+export function inputNames(problem: TensorProblem): readonly string[] {
+  const extra = problem.kind === "recurrence" ? extraInputs[problem.terms] : [];
+  return ["q", "k", "v", ...extra, ...(problem.direction === "both" ? ["dOut"] : [])];
 }

@@ -30,11 +30,14 @@ export type ContestantName =
   | "jax-training"
   | "jax"
   | "jax-composition"
+  | "jax-recurrence"
   | "onnxruntime-node"
   | "onnxruntime-web"
   | "ruvector"
   | "tfjs"
-  | "torch";
+  | "torch"
+  | "torch-tokens"
+  | "torch-chunks";
 
 const program =
   (name: string, ...words: readonly string[]) =>
@@ -47,6 +50,14 @@ const packageProgram =
   (name: string, ...words: readonly string[]) =>
   (places: Places, threads: number): Command =>
     program(name, places.peers, ...words)(places, threads);
+
+const torchProgram =
+  (...words: readonly string[]) =>
+  ({ peers }: Places, threads: number): Command => ({
+    file: pythonWithTorch(),
+    arguments: [join(peers, "torch-serve.py"), String(threads), ...words],
+    environment: withoutBlasSettings(),
+  });
 
 /** All contestants. */
 export const entries: Readonly<Record<ContestantName, Entry>> = {
@@ -67,6 +78,11 @@ export const entries: Readonly<Record<ContestantName, Entry>> = {
     isPackage: false,
     command: program("jax", "composition"),
   },
+  "jax-recurrence": {
+    title: "jax-js cumulative sum",
+    isPackage: false,
+    command: program("jax", "recurrence"),
+  },
   "onnxruntime-node": {
     title: "onnxruntime-node",
     isPackage: true,
@@ -79,15 +95,13 @@ export const entries: Readonly<Record<ContestantName, Entry>> = {
   },
   ruvector: { title: "@ruvector/attention", isPackage: true, command: packageProgram("ruvector") },
   tfjs: { title: "tfjs-wasm", isPackage: true, command: packageProgram("tfjs") },
-  torch: {
-    title: "PyTorch eager",
+  torch: { title: "PyTorch eager", isPackage: false, command: torchProgram() },
+  "torch-tokens": {
+    title: "PyTorch eager, token by token",
     isPackage: false,
-    command: ({ peers }, threads) => ({
-      file: pythonWithTorch(),
-      arguments: [join(peers, "torch-serve.py"), String(threads)],
-      environment: withoutBlasSettings(),
-    }),
+    command: torchProgram("tokens"),
   },
+  "torch-chunks": { title: "PyTorch eager, in chunks", isPackage: false, command: torchProgram("chunks") },
 };
 
 /** @throws Error with the reason when the contestant cannot be started here */

@@ -5,6 +5,7 @@ export * from "./base/index.ts";
 export * from "./normalisers/index.ts";
 export * from "./patterns/index.ts";
 export * from "./positions/index.ts";
+export * from "./recurrence/index.ts";
 export * from "./score/index.ts";
 export * from "./selections/index.ts";
 export * from "./similarities/index.ts";

@@ -21,7 +21,11 @@ import { readOptions, UsageError } from "../bench/options.ts";
 import { type AttentionProblem, type PrepareRequest } from "../bench/protocol.ts";
 import { type ContestantName, makeRoster, type Places } from "../bench/roster.ts";
 import { interleaved, quantile, timesOf } from "../bench/rounds.ts";
+import { errorOfRecurrence } from "../bench/recurrence/correctness.ts";
+import { crossingOf } from "../bench/recurrence/parts.ts";
+import { coreInputsOf, coreOf, recurrenceInputs, recurrenceProblem } from "../bench/recurrence/problems.ts";
 import { compose, parseSelector, referenceForward } from "../src/index.ts";
+import { coreForward } from "../src/recurrence/index.ts";
 import { root } from "./docs/blocks.ts";
 
 /** Building the programs of the benchmark is part of running it. */
@@ -72,6 +76,7 @@ describe("the words of the command line", () => {
   test("every benchmark is found under its own name", () => {
     expect([...benchmarks].map(([name, benchmark]) => [name, benchmark.name])).toEqual([
       ["attention", "attention"],
+      ["recurrence", "recurrence"],
       ["sparse", "sparse"],
     ]);
   });
@@ -133,6 +138,26 @@ describe("goals", () => {
     expect(exponentOf(points)).toBeCloseTo(1.5, 10);
     expect(exponentGoal(title, 2.11, 0.1, true).reached).toBe(false);
     expect(exponentGoal(title, 1.91, 0.1, true).reached).toBe(true);
+  });
+});
+
+describe("recurrences", () => {
+  test("a crossing lies between the two lengths where it happens", () => {
+    expect(crossingOf([64, 256], [1, -1])).toBe(128);
+    expect(crossingOf([64, 128, 256, 512], [-1, 1, 1, -3])).toBe(304);
+    expect(crossingOf([64, 128], [-1, -2])).toBe(64);
+    expect(crossingOf([64, 128], [-1, 2])).toBe(Infinity);
+  });
+
+  test.each(["linear", "gla", "deltanet"] as const)("inputs of %s are those of its core", (terms) => {
+    const problem = recurrenceProblem(terms, 5, { width: 8 });
+    const { inputs, dOut } = coreInputsOf(problem, recurrenceInputs(problem));
+    const { out } = coreForward(coreOf(problem), inputs);
+    expect(dOut!.shape).toEqual(out.shape);
+    const arrays = recurrenceInputs(problem);
+    const results = { out: Float32Array.from(out.data), ...arrays };
+    expect(errorOfRecurrence({ ...problem, direction: "forward" }, results)).toBeLessThan(1e-6);
+    expect(errorOfRecurrence(problem, results)).toBe(Infinity);
   });
 });
 
@@ -234,6 +259,20 @@ describe("the program", () => {
         { peer: "tfjs-wasm", reason: "bench/peers/package-lock.json is not there" },
       ]);
       expect(report.wrong).toEqual([]);
+    },
+    buildLimitMs,
+  );
+
+  test(
+    "times recurrences, and finds them right",
+    () => {
+      const words = ["--preset", "quick", "--rounds", "1", "--only", "dense,decoding", "--json"];
+      const { stdout, status } = run("recurrence", ...words);
+      expect(status).toBe(0);
+      const { goals, wrong } = JSON.parse(stdout) as AttentionReport;
+      expect(goals.map(({ kind }) => kind)).toEqual(["time", "time", "time", "time", "memory", "memory"]);
+      expect(goals.filter((goal) => goal.kind === "memory").map(({ ratio }) => ratio)).toEqual([1, 1]);
+      expect(wrong).toEqual([]);
     },
     buildLimitMs,
   );

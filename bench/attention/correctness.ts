@@ -15,7 +15,7 @@ import {
   widen,
 } from "../../src/index.ts";
 import { guards } from "../../src/similarities/index.ts";
-import { type AttentionProblem } from "../protocol.ts";
+import { type AttentionProblem, type TensorProblem } from "../protocol.ts";
 import { inputsOf } from "./problems.ts";
 
 /**
@@ -39,7 +39,7 @@ const lastRows = 2;
 export type Results = Readonly<Record<string, Float32Array>>;
 
 /** A small problem of the same attention, whose results can be compared whole. */
-export function smallForm(problem: AttentionProblem): AttentionProblem {
+export function smallForm<P extends TensorProblem>(problem: P): P {
   return { ...problem, batch: 1, heads: 2, length: wholeLength };
 }
 
@@ -132,7 +132,7 @@ function tensorsOf(problem: AttentionProblem): Record<"q" | "k" | "v" | "dOut", 
 }
 
 /** NaN, or numbers that are missing, are as wrong as can be. */
-function relativeError(
+export function relativeError(
   expected: Float32Array | Float64Array,
   given: Float32Array | undefined,
   scale: number = largest(expected),

@@ -4,7 +4,9 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type AttentionProblem, type Problem, sizeOfProblem } from "../protocol.ts";
+import { hasTensors, type Problem, sizeOfProblem, type TensorProblem } from "../protocol.ts";
+import { errorOfRecurrence } from "../recurrence/correctness.ts";
+import { recurrenceText } from "../recurrence/problems.ts";
 import { type ContestantName } from "../roster.ts";
 import { type Entrant, interleaved, type Times } from "../rounds.ts";
 import { type Context } from "./context.ts";
@@ -79,6 +81,10 @@ export function textOf(problem: Problem): string {
   switch (problem.kind) {
     case "attention":
       return `${problemText(problem)}, ${sizesText(problem)}`;
+    case "recurrence":
+      return recurrenceText(problem);
+    case "recurrent-step":
+      return `a token after ${problem.length}, ${problem.heads} heads, D = ${problem.width}`;
     case "limit":
       return "micro-kernel";
     case "decoding":
@@ -89,6 +95,9 @@ export function textOf(problem: Problem): string {
       return `training step, width ${problem.width}, batch ${problem.batch} × ${problem.length}`;
   }
 }
+
+const errorOfWhole = (problem: TensorProblem, results: Results): number =>
+  problem.kind === "attention" ? errorOfSmall(problem, results) : errorOfRecurrence(problem, results);
 
 interface Ready {
   readonly timeMs: () => Promise<number>;
@@ -110,20 +119,20 @@ async function makeReady(
   const text = textOf(problem);
   progress(`${titleOf(contestant)}: ${text}`);
   try {
-    if (contestant === own && problem.kind === "attention") {
+    if (contestant === own && hasTensors(problem)) {
       const small = smallForm(problem);
       if (!checked.has(JSON.stringify(small))) {
         const { results, slot } = await prepare(context, contestant, small);
         await found.release(slot);
-        requireOwn(text, errorOfSmall(small, results));
+        requireOwn(text, errorOfWhole(small, results));
         checked.add(JSON.stringify(small));
       }
     }
     const { results, facts, slot } = await prepare(context, contestant, problem);
     const key = JSON.stringify(problem);
-    if (problem.kind === "attention") {
+    if (hasTensors(problem)) {
       if (contestant === own) {
-        requireOwn(text, errorOfLastRows(problem, results));
+        if (problem.kind === "attention") requireOwn(text, errorOfLastRows(problem, results));
         ours.set(key, results);
       } else {
         const error = judge === undefined ? errorAgainst(ours.get(key)!, results) : judge.errorOf(results);
@@ -158,15 +167,15 @@ async function prepare(
   const contestant = await roster.find(name);
   if ("reason" in contestant) throw new Error(contestant.reason);
   const [inputs, outputs] = [join(folder, "inputs"), join(folder, "outputs")];
-  if (problem.kind === "attention") writeInputs(inputs, problem);
+  if (hasTensors(problem)) writeInputs(inputs, problem);
   const slot = nextSlot++;
   const answer = await contestant.prepare({ slot, problem, inputs, outputs });
-  const results = problem.kind === "attention" ? readResults(outputs, answer.outputs, problem) : {};
+  const results = hasTensors(problem) ? readResults(outputs, answer.outputs, problem) : {};
   return { results, facts: answer.facts, slot };
 }
 
 /** The tensors that a contestant left in a file. */
-export function readResults(path: string, names: readonly string[], problem: AttentionProblem): Results {
+export function readResults(path: string, names: readonly string[], problem: TensorProblem): Results {
   const size = sizeOfProblem(problem);
   const bytes = readFileSync(path);
   const numbers = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);

@@ -1,7 +1,8 @@
 /** @file The attentions that are timed, and their inputs. */
 import { writeFileSync } from "node:fs";
 import { random } from "../../src/index.ts";
-import { type AttentionProblem, inputNames, sizeOfProblem } from "../protocol.ts";
+import { type AttentionProblem, inputNames, sizeOfProblem, type TensorProblem } from "../protocol.ts";
+import { recurrenceInputs } from "../recurrence/problems.ts";
 
 /** A problem of one head group with inputs of N(0, 1) unless told otherwise. */
 export function attentionProblem(
@@ -35,15 +36,16 @@ export function inputsOf(problem: AttentionProblem): Record<string, Float32Array
 }
 
 /** Writes the inputs one after the other. */
-export function writeInputs(path: string, problem: AttentionProblem): void {
-  const bytes = Object.values(inputsOf(problem)).map(({ buffer, byteOffset, byteLength }) =>
+export function writeInputs(path: string, problem: TensorProblem): void {
+  const inputs = problem.kind === "attention" ? inputsOf(problem) : recurrenceInputs(problem);
+  const bytes = Object.values(inputs).map(({ buffer, byteOffset, byteLength }) =>
     Buffer.from(buffer, byteOffset, byteLength),
   );
   writeFileSync(path, Buffer.concat(bytes));
 }
 
 /** `2 × 4 × 1024 × 32`, as readers see it. */
-export function sizesText({ batch, heads, length, width }: AttentionProblem): string {
+export function sizesText({ batch, heads, length, width }: TensorProblem): string {
   return `${batch > 1 ? `batch ${batch}, ` : ""}${heads} ${heads === 1 ? "head" : "heads"}, N = ${length}, D = ${width}`;
 }
 

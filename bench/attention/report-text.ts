@@ -1,10 +1,10 @@
 /** @file The report as text for a terminal. */
 import stringWidth from "string-width";
-import { type AttentionReport } from "./report.ts";
+import { type PartsReport } from "./report.ts";
 import { goalCells, goalColumns } from "./goal-cells.ts";
 
 /** The report: machine, goals, and who was not there. */
-export function reportText(report: AttentionReport): string {
+export function reportText(report: PartsReport): string {
   const { machine, goals, absent, wrong, contestants, facts, rounds, threads } = report;
   const rows = [goalColumns.map(({ title }) => title), ...goals.map(goalCells)];
   const widths = goalColumns.map((_, column) => Math.max(...rows.map((row) => stringWidth(row[column]))));

@@ -26,9 +26,9 @@ export interface CurvePoint {
   readonly time_ms: number;
 }
 
-/** Everything that was found. */
-export interface AttentionReport {
-  readonly benchmark: string;
+/** Everything that the parts of a benchmark found. */
+export interface PartsReport<Name extends string = string> {
+  readonly benchmark: Name;
   readonly preset: Preset;
   readonly rounds: number;
   readonly threads: number;
@@ -43,3 +43,6 @@ export interface AttentionReport {
   /** What else was measured, such as GFLOP/s of the micro-kernel. */
   readonly facts: Readonly<Record<string, number>>;
 }
+
+/** What the benchmark of the fused attentions found. */
+export type AttentionReport = PartsReport<"attention">;

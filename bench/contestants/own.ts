@@ -13,6 +13,7 @@ import { type AttentionProblem } from "../protocol.ts";
 import { copyBytes, copyLimit } from "./copy-limit.ts";
 import { prepareDecoding } from "./decoding.ts";
 import { microKernelLimit, operationsPerThread } from "./micro-kernel-limit.ts";
+import { prepareRecurrence, prepareSteps } from "./recurrence.ts";
 import { type Inputs, type Prepared, serve } from "./serve.ts";
 
 const threads = Number(process.argv[2]);
@@ -43,6 +44,10 @@ await serve({
         const { run, close } = copyLimit(threads);
         return { run, read: () => ({}), facts: () => ({ bytes: copyBytes }), release: close };
       }
+      case "recurrence":
+        return prepareRecurrence(engine, problem, inputs);
+      case "recurrent-step":
+        return prepareSteps(engine, problem);
       case "training":
         throw new Error("the training step is not part of this program");
     }

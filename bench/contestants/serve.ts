@@ -5,6 +5,7 @@ import {
   type Answer,
   type AttentionProblem,
   type Description,
+  hasTensors,
   inputNames,
   type PrepareAnswer,
   type Problem,
@@ -25,8 +26,9 @@ export interface Prepared<R = unknown> {
   release?(): void | Promise<void>;
 }
 
-/** Tensors of an attention problem. */
-export type Inputs = Readonly<Record<"q" | "k" | "v" | "dOut", Float32Array>>;
+/** Tensors of a problem, those of attention by name. */
+export type Inputs = Readonly<Record<"q" | "k" | "v" | "dOut", Float32Array>> &
+  Readonly<Record<string, Float32Array | undefined>>;
 
 /** A program that takes part. */
 export interface Program {
@@ -87,7 +89,7 @@ export function requireAttention(problem: Problem): AttentionProblem {
 
 /** One tensor after the other, so that no second copy is in memory when memory is measured. */
 function readInputs(problem: Problem, path: string): Inputs {
-  if (problem.kind !== "attention") return {} as Inputs;
+  if (!hasTensors(problem)) return {} as Inputs;
   const file = openSync(path, "r");
   try {
     return Object.fromEntries(
@@ -96,7 +98,7 @@ function readInputs(problem: Problem, path: string): Inputs {
         readSync(file, numbers);
         return [name, numbers];
       }),
-    ) as Inputs;
+    ) as unknown as Inputs;
   } finally {
     closeSync(file);
   }

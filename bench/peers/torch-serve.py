@@ -1,4 +1,7 @@
-"""PyTorch as a contestant of the benchmark: the protocol of bench/protocol.ts. Usage: python3 torch-serve.py THREADS."""
+"""PyTorch as a contestant of the benchmark: the protocol of bench/protocol.ts.
+
+Usage: python3 torch-serve.py THREADS [tokens | chunks]; the form is that of recurrences.
+"""
 
 import importlib.util
 import json
@@ -17,8 +20,12 @@ def load(name):
     return module
 
 
+extra_inputs = {"linear": [], "gla": ["logDecay"], "deltanet": ["a", "b"]}
+
+
 def read_inputs(problem, path):
-    names = ["q", "k", "v"] + (["dOut"] if problem["direction"] == "both" else [])
+    names = ["q", "k", "v"] + extra_inputs.get(problem.get("terms"), [])
+    names += ["dOut"] if problem["direction"] == "both" else []
     numbers = torch.from_file(path, size=os.path.getsize(path) // 4, dtype=torch.float32).clone()
     return dict(zip(names, numbers.chunk(len(names))))
 
@@ -26,6 +33,8 @@ def read_inputs(problem, path):
 def prepare(problem, inputs):
     if problem["kind"] == "attention":
         return load("torch-attention").attention_run(problem, read_inputs(problem, inputs))
+    if problem["kind"] == "recurrence":
+        return load("torch-recurrence").recurrence_run(problem, read_inputs(problem, inputs), sys.argv[2])
     if problem["kind"] == "training":
         sizes = {name: size for name, size in problem.items() if name != "kind"}
         return load("torch-training").training_step(**sizes)

@@ -1,19 +1,19 @@
 /** @file The benchmark of attentions that compare only with a chosen few, against our own dense attention. */
 import { type Part } from "../attention/context.ts";
-import { type AttentionReport } from "../attention/report.ts";
+import { type PartsReport } from "../attention/report.ts";
 import { reportText } from "../attention/report-text.ts";
-import { runParts } from "../attention/run-parts.ts";
 import { type Benchmark } from "../benchmark.ts";
 import { UsageError } from "../options.ts";
+import { runParts } from "../run-parts.ts";
 import { selections } from "./parts/selections.ts";
 
 /** In this order they are run and reported. A new row is a part here. */
 const parts: readonly Part[] = [selections];
 
 /** `npm run bench -- sparse` */
-export const sparse: Benchmark<AttentionReport> = {
+export const sparse: Benchmark<PartsReport<"sparse">> = {
   name: "sparse",
-  run: (options, places, progress) => runParts("sparse", parts, options, places, progress),
+  run: (options, places, progress) => runParts("sparse", parts, { options, places, progress }),
   text: reportText,
   write() {
     throw new UsageError(

@@ -12,8 +12,17 @@ export function initialParameters(
   sizes: ParameterSizes,
   seed: number | string = 0,
 ): Record<string, Tensor64> {
+  return initialValues(parametersOf(composition), sizes, seed);
+}
+
+/** Declared parameters before training. */
+export function initialValues(
+  declared: readonly Parameter[],
+  sizes: ParameterSizes,
+  seed: number | string = 0,
+): Record<string, Tensor64> {
   return Object.fromEntries(
-    parametersOf(composition).map((parameter) => [
+    declared.map((parameter) => [
       parameter.name,
       tensor64(parameter.initial(sizes, random(seed, "parameter", parameter.name)), parameter.shape(sizes)),
     ]),
@@ -30,7 +39,15 @@ export function resolveParameters(
   sizes: ParameterSizes,
   given: Readonly<Record<string, Tensor | Tensor64>> = {},
 ): Record<string, Tensor64> {
-  const declared = parametersOf(composition);
+  return resolveValues(parametersOf(composition), sizes, given);
+}
+
+/** As {@link resolveParameters}, of declared parameters. */
+export function resolveValues(
+  declared: readonly Parameter[],
+  sizes: ParameterSizes,
+  given: Readonly<Record<string, Tensor | Tensor64>>,
+): Record<string, Tensor64> {
   const names = declared.map(({ name }) => name);
   for (const name of Object.keys(given)) {
     if (names.includes(name)) continue;
@@ -39,7 +56,7 @@ export function resolveParameters(
       `Cannot set '${name}' as this attention has no such parameter: it has ${names.join(", ") || "none"}. ${didYouMean(name, names)}`,
     );
   }
-  const values = initialParameters(composition, sizes);
+  const values = initialValues(declared, sizes);
   for (const parameter of declared) {
     const value = given[parameter.name];
     if (value === undefined) continue;

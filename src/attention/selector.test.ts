@@ -14,6 +14,7 @@ import {
   similarity,
   splitSelectors,
 } from "../index.ts";
+import { recurrentNames } from "./selector.ts";
 
 const code = (expected: string, name = "DomainError"): unknown =>
   expect.objectContaining({ name, code: expected });
@@ -161,7 +162,6 @@ describe("errors", () => {
       code: "unknown-part",
       says: /begin with a known similarity: 'cosin'.*'cosine'/,
     },
-    { selector: "linear:map=elu1", code: "unknown-part", says: /'linear'/ },
     { selector: "causal+dot", code: "unknown-part", says: /begin with a known similarity: 'causal'/ },
     { selector: "dot+casual", code: "unknown-part", says: /known parts: 'casual'. Did you mean 'causal'/ },
     { selector: "dot+dot", code: "unknown-part", says: /known parts: 'dot'/ },
@@ -186,6 +186,13 @@ describe("errors", () => {
   ])("'$selector' is $code", ({ selector, code: expected, says }) => {
     expect(() => parseSelector(selector)).toThrow(code(expected));
     expect(() => parseSelector(selector)).toThrow(says);
+  });
+
+  test("rules of the recurrent class are told from misspelt similarities", () => {
+    for (const name of recurrentNames) {
+      const thrown = expect.objectContaining({ name: "UnsupportedError", code: "recurrent-class" });
+      expect(() => parseSelector(`${name}+causal`)).toThrow(thrown);
+    }
   });
 
   test("whatever is written, the answer is parts or an error with a code", () => {

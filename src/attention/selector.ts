@@ -3,7 +3,7 @@
  * command line, in URLs, configurations and file names. Parsing and printing are inverse.
  */
 import { aggregations, type Aggregation } from "../aggregations/index.ts";
-import { DomainError } from "../base/errors.ts";
+import { DomainError, UnsupportedError } from "../base/errors.ts";
 import { didYouMean, type OptionValue, parseNumberOrWord } from "../base/options.ts";
 import { type Part, type PartFactory, type PartKind, printPart } from "../base/part.ts";
 import { type Normaliser, normalisers } from "../normalisers/index.ts";
@@ -41,7 +41,8 @@ export const partFactories: Readonly<Record<PartKind, readonly AnyPartFactory[]>
  *
  * @param selector - the similarity, then other parts in any order
  * @param own - similarities of the caller's beside the built-in ones
- * @throws DomainError `unknown-part` with the nearest known names, `repeated-part`, `bad-selector`, or an option's error
+ * @throws DomainError `unknown-part` with the nearest known names, `repeated-part`, `bad-selector`, or an option's error;
+ *   UnsupportedError `recurrent-class` for a rule of that class
  * @example
  * ```ts
  * import { parseSelector } from "qklab";
@@ -49,13 +50,32 @@ export const partFactories: Readonly<Record<PartKind, readonly AnyPartFactory[]>
  * ```
  */
 export function parseSelector(selector: string, own: readonly AnyPartFactory[] = []): SelectedParts {
-  const [first, ...rest] = selector.split(/\+(?!\d)/);
-  const knownSimilarities = [...similarities, ...own];
-  const similarity = readPart(selector, first, knownSimilarities, "similarity") as Similarity;
+  requirePairs(selector, own);
+  const { first, ...others } = readSelector(selector, [...similarities, ...own], "similarity");
+  return { similarity: first as Similarity, ...others };
+}
+
+/** The name that a selector begins with. */
+export function firstName(selector: string): string {
+  return selector.split(/[:+]/)[0].trim();
+}
+
+/**
+ * Reads a selector that begins with one of `factories` and goes on with parts of an attention.
+ *
+ * @param wanted - what the factories are called in errors
+ */
+export function readSelector(
+  selector: string,
+  factories: readonly AnyPartFactory[],
+  wanted: string,
+): Omit<SelectedParts, "similarity"> & { readonly first: Part } {
+  const [text, ...rest] = selector.split(/\+(?!\d)/);
+  const first = readPart(selector, text, factories, wanted);
   const others = Object.entries(partFactories)
     .filter(([kind]) => kind !== "similarity")
     .flatMap(([, factories]) => factories);
-  const parts = rest.map((text) => readPart(selector, text, others, "part"));
+  const parts = rest.map((part) => readPart(selector, part, others));
   const ofKind = <P extends Part>(kind: PartKind): readonly P[] =>
     parts.filter((part) => part.kind === kind) as P[];
   const single = <P extends Part>(kind: PartKind): P | undefined => {
@@ -67,7 +87,7 @@ export function parseSelector(selector: string, own: readonly AnyPartFactory[] =
     );
   };
   return withoutAbsent({
-    similarity,
+    first,
     position: single<Position>("position"),
     patterns: ofKind<Pattern>("pattern"),
     selection: single<Selection>("selection"),
@@ -124,7 +144,7 @@ function readPart(
   selector: string,
   text: string,
   factories: readonly AnyPartFactory[],
-  wanted: "similarity" | "part",
+  wantedFirst?: string,
 ): Part {
   const match = /^([\w-]*)(?::(.*))?$/s.exec(text.trim());
   const name = match?.[1] ?? text;
@@ -133,12 +153,37 @@ function readPart(
     const known = factories.map(({ definition }) => definition.selector);
     throw new DomainError(
       "unknown-part",
-      wanted === "similarity"
-        ? `Cannot read '${selector}' as it must begin with a known similarity: '${name}'. ${didYouMean(name, known)}`
-        : `Cannot read '${selector}' as what follows its similarity must be known parts: '${name}'. ${didYouMean(name, known)}`,
+      wantedFirst === undefined
+        ? `Cannot read '${selector}' as what follows its similarity must be known parts: '${name}'. ${didYouMean(name, known)}`
+        : `Cannot read '${selector}' as it must begin with a known ${wantedFirst}: '${name}'. ${didYouMean(name, known)}`,
     );
   }
   return factory(readOptions(selector, match?.[2]));
+}
+
+/** The rules of the recurrent class by name, which this layer does not know but must tell from misspelt similarities. */
+export const recurrentNames: readonly string[] = [
+  "linear",
+  "performer",
+  "retnet",
+  "gla",
+  "deltanet",
+  "gated-deltanet",
+  "rwkv4",
+  "rwkv5",
+  "rwkv6",
+  "rwkv7",
+];
+
+/** Refuses rules of the recurrent class where pairs of queries and keys are compared. */
+function requirePairs(selector: string, own: readonly AnyPartFactory[]): void {
+  const name = firstName(selector);
+  if (!recurrentNames.includes(name) || own.some(({ definition }) => definition.selector === name)) return;
+  throw new UnsupportedError(
+    "recurrent-class",
+    `Cannot use '${selector}' here as this takes similarities, which compare pairs: '${name}' is of the recurrent class, ` +
+      "which keeps a state. Use it in recurrence() or in the commands attend, inspect and list, or take a similarity such as dot",
+  );
 }
 
 function readOptions(selector: string, text: string | undefined): Record<string, OptionValue> {

@@ -1,18 +1,11 @@
-/** @file Attention on the fused kernels as an operation of a tape: numbers go from jax-js to the engine and back. */
-import { type numpy as np } from "@jax-js/jax";
+/** @file Attention on the fused kernels as an operation of a tape. */
 import { type AttentionInputs, type Composition, parametersOf, printSelector } from "../attention/index.ts";
 import { NumbersError } from "../base/errors.ts";
 import { type Parameter } from "../base/parameter.ts";
 import { type Tensor } from "../base/tensor.ts";
-import { arrayOf, tensorsOf } from "../kernels/jax/tensors.ts";
-import { type ForwardState, fusedBackward, fusedForward, type WasmEngine } from "../kernels/wasm/index.ts";
-import { type Arrays, type Operation } from "./operation.ts";
-
-/** What the backward call needs of the forward call. */
-interface FusedState {
-  readonly inputs: AttentionInputs<Tensor>;
-  readonly state: ForwardState;
-}
+import { fusedBackward, fusedForward, type WasmEngine } from "../kernels/wasm/index.ts";
+import { type Operation, type Tensors } from "./operation.ts";
+import { onlyWanted, tensorOperation } from "./tensor-operation.ts";
 
 /**
  * An attention for a tape, as `attentionOperation` describes it.
@@ -24,43 +17,26 @@ export function fusedAttentionOperation(
   composition: Composition,
   engine: WasmEngine,
   offset: number,
-): Operation<string, "out", FusedState> {
+): Operation<string, "out"> {
   const parameters = parametersOf(composition);
   const names = parameters.map(({ name }) => name);
-  return {
-    name: printSelector(composition),
-    async forward(arrays, wanted) {
-      const inputs = await readInputs(arrays, names, offset);
+  return tensorOperation(printSelector(composition), {
+    forward(tensors, wanted) {
+      const inputs = inputsOf(tensors, names, offset);
       requireConvergent(parameters, inputs.parameters ?? {});
       const { out, state } = fusedForward(engine, composition, inputs);
-      const outputs = { out: arrayOf(out) };
-      return wanted.size > 0 ? { outputs, state: { inputs, state } } : { outputs };
+      return wanted.size > 0 ? { outputs: { out }, state } : { outputs: { out } };
     },
-    async backward(_inputs, _saved, { out }, wanted, known) {
-      const { inputs, state } = known!;
-      const { out: dOut } = await tensorsOf({ out: out!.ref });
+    backward(tensors, { out }, wanted, state) {
       const learned = names.filter((name) => wanted.has(name));
-      const { dq, dk, dv, dBias, dParameters } = fusedBackward(engine, composition, inputs, dOut, {
-        state,
+      const inputs = inputsOf(tensors, names, offset);
+      const { dq, dk, dv, dBias, dParameters } = fusedBackward(engine, composition, inputs, out!, {
+        state: state!,
         learned,
       });
-      const gradients: Readonly<Record<string, Tensor | undefined>> = {
-        q: dq,
-        k: dk,
-        v: dv,
-        bias: dBias,
-        ...dParameters,
-      };
-      return Object.fromEntries(
-        Object.entries(gradients).flatMap(([name, gradient]): [string, np.Array][] =>
-          gradient === undefined || !wanted.has(name) ? [] : [[name, arrayOf(gradient)]],
-        ),
-      );
+      return onlyWanted({ q: dq, k: dk, v: dv, bias: dBias, ...dParameters }, wanted);
     },
-    dispose() {
-      // The engine is the caller's, and keeps its kernels.
-    },
-  };
+  });
 }
 
 /** Training keeps parameters in their domain as long as it converges. */
@@ -77,14 +53,11 @@ function requireConvergent(parameters: readonly Parameter[], values: Readonly<Re
   }
 }
 
-/** The numbers of a call's arrays, which stay the tape's. */
-async function readInputs(
-  arrays: Arrays,
+function inputsOf(
+  { q, k, v, bias, mask, keyLengths, ...parameters }: Tensors,
   parameterNames: readonly string[],
   offset: number,
-): Promise<AttentionInputs<Tensor>> {
-  const borrowed = Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, array.ref]));
-  const { q, k, v, bias, mask, keyLengths, ...parameters } = await tensorsOf(borrowed);
+): AttentionInputs<Tensor> {
   return {
     q,
     k,

@@ -3,6 +3,7 @@
  * fused kernels take the same place.
  */
 import { type numpy as np } from "@jax-js/jax";
+import { type Tensor } from "../base/tensor.ts";
 
 /** Arrays by name. */
 export type Arrays<Names extends string = string> = Readonly<Record<Names, np.Array>>;
@@ -15,9 +16,35 @@ export interface ForwardResult<Out extends string = string, State = unknown> {
   readonly state?: State;
 }
 
+/** Tensors by name. */
+export type Tensors<Names extends string = string> = Readonly<Record<Names, Tensor>>;
+
+/**
+ * How an operation runs on plain numbers: what an engine computes need not pass through jax-js on its way to what the engine
+ * computes next. Tensors are never changed once they are made; inputs of integers have integers in their `data`.
+ */
+export interface TensorForm<In extends string = string, Out extends string = string, State = unknown> {
+  /** As {@link Operation.forward}. */
+  forward(
+    inputs: Tensors<In>,
+    wanted: ReadonlySet<In>,
+  ): { readonly outputs: Tensors<Out>; readonly state?: State };
+  /** As {@link Operation.backward}. */
+  backward(
+    inputs: Tensors<In>,
+    gradients: Partial<Tensors<Out>>,
+    wanted: ReadonlySet<In>,
+    state: State | undefined,
+  ): Partial<Tensors<In>>;
+  /** Frees what a state holds outside of JavaScript; backward can do without the state of such a form. */
+  free?(state: State): void;
+}
+
 /** A differentiable step. It never consumes what it is given, and everything that it returns is the caller's to dispose. */
 export interface Operation<In extends string = string, Out extends string = string, State = unknown> {
   readonly name: string;
+  /** The same on plain numbers, where that is how it is computed. */
+  readonly tensors?: TensorForm<In, Out, State>;
   /**
    * @param inputs - by name
    * @param wanted - inputs whose gradients will be asked for; empty when backward will not be called

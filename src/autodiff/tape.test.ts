@@ -11,7 +11,8 @@ import { cauchy } from "../similarities/index.ts";
 import { attentionOperation } from "./attention-operation.ts";
 import { type Arrays } from "./operation.ts";
 import { lossStage, stage } from "./stage.ts";
-import { Tape, type Value } from "./tape.ts";
+import { Tape } from "./tape.ts";
+import { type Value } from "./value.ts";
 
 beforeAll(() => startJax());
 

@@ -4,45 +4,10 @@
  */
 import { blockUntilReady, numpy as np, tree } from "@jax-js/jax";
 import { DomainError, ShapeError, UnsupportedError } from "../base/errors.ts";
-import { type Arrays, type Operation } from "./operation.ts";
-
-/** Numbers of an array, in row-major order. */
-export type Numbers = Awaited<ReturnType<np.Array["data"]>>;
-
-/** A value on a tape: an input, or the output of an operation. */
-export class Value {
-  readonly shape: readonly number[];
-  readonly dtype: np.DType;
-  #array: np.Array | undefined;
-
-  /** Made by a tape only. */
-  constructor(array: np.Array) {
-    this.shape = [...array.shape];
-    this.dtype = array.dtype;
-    this.#array = array;
-  }
-
-  /** The tape's array, to look at and not to consume (`.ref` keeps a copy beyond the tape). */
-  get array(): np.Array {
-    if (this.#array !== undefined) return this.#array;
-    throw new UnsupportedError(
-      "freed-value",
-      `Cannot read a value as its tape has freed it: shape [${this.shape.join(", ")}]. ` +
-        "Read it before backward() or release(), which free what no operation needs any more",
-    );
-  }
-
-  /** The numbers, row-major. */
-  read(): Promise<Numbers> {
-    return this.array.ref.data();
-  }
-
-  /** Drops the array; a second call does nothing. */
-  free(): void {
-    this.#array?.dispose();
-    this.#array = undefined;
-  }
-}
+import { type Tensor } from "../base/tensor.ts";
+import { addGradients, arrayGradient, disposeGradient, type Gradient, tensorGradient } from "./gradient.ts";
+import { type Arrays, type Operation, type TensorForm, type Tensors } from "./operation.ts";
+import { isFloat, Value } from "./value.ts";
 
 /** What the tape knows about a value. */
 interface Entry {
@@ -110,7 +75,7 @@ export class Tape {
    */
   constant(array: np.Array): Value {
     this.#requireRunning("add a constant");
-    return this.#add(array, undefined, false);
+    return this.#add(new Value(array), undefined, false);
   }
 
   /**
@@ -134,7 +99,7 @@ export class Tape {
         `Cannot add '${name}' as a parameter as only floats have gradients: ${array.dtype}. Use constant()`,
       );
     }
-    const value = this.#add(array.ref, name, this.#keepsSteps);
+    const value = this.#add(new Value(array.ref), name, this.#keepsSteps);
     this.#parameters.set(name, value);
     return value;
   }
@@ -155,15 +120,15 @@ export class Tape {
     const wanted = new Set(
       names.filter((name) => this.#entryOf(operation.name, name, inputs[name]).hasGradient),
     );
-    const arrays = Object.fromEntries(names.map((name) => [name, inputs[name].array])) as Arrays<In>;
-    const { outputs, saved, state } = await operation.forward(arrays, wanted);
-    // Until a kernel has run, jax-js holds its inputs: running them now lets go of all intermediate arrays.
-    await blockUntilReady([...Object.values(outputs), ...Object.values(saved ?? {})] as np.Array[]);
+    const { outputs, saved, state } =
+      operation.tensors === undefined
+        ? await runOnArrays(operation, inputs, wanted)
+        : await runOnTensors(operation.tensors, inputs, wanted);
     const isRecorded = wanted.size > 0;
     const values = Object.fromEntries(
-      Object.entries<np.Array>(outputs).map(([name, array]) => [
+      Object.entries<Value>(outputs).map(([name, value]) => [
         name,
-        this.#add(array, undefined, isRecorded && isFloat(array.dtype)),
+        this.#add(value, undefined, isRecorded && isFloat(value.dtype)),
       ]),
     ) as Record<Out, Value>;
     if (isRecorded) {
@@ -207,7 +172,7 @@ export class Tape {
     this.#requireRunning("go backward");
     this.#requireLoss(loss);
     this.#state = "gone backward";
-    const gradients = new Map<Value, np.Array>([[loss, np.ones([], { dtype: loss.dtype })]]);
+    const gradients = new Map<Value, Gradient>([[loss, np.ones([], { dtype: loss.dtype })]]);
     try {
       for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
         await this.#stepBackward(step, gradients);
@@ -215,11 +180,11 @@ export class Tape {
       const results = [...this.#parameters].map(([name, value]) => {
         const gradient = gradients.get(value) ?? np.zeros([...value.shape], { dtype: value.dtype });
         gradients.delete(value);
-        return [name, gradient] as const;
+        return [name, arrayGradient(gradient)] as const;
       });
       return Object.fromEntries(results);
     } finally {
-      tree.dispose([...gradients.values()]);
+      for (const gradient of gradients.values()) disposeGradient(gradient);
     }
   }
 
@@ -232,25 +197,22 @@ export class Tape {
     this.#parameters.clear();
   }
 
-  async #stepBackward(step: Step, gradients: Map<Value, np.Array>): Promise<void> {
-    const { operation, inputs, outputs, saved, state, wanted } = step;
+  async #stepBackward(step: Step, gradients: Map<Value, Gradient>): Promise<void> {
+    const { inputs, outputs } = step;
     const known = Object.entries(outputs).filter(([, value]) => gradients.has(value));
-    const ofOutputs = Object.fromEntries(known.map(([name, value]) => [name, gradients.get(value)!]));
     try {
       if (known.length > 0) {
-        const arrays = Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, value.array]));
-        const results = await operation.backward(arrays, saved, ofOutputs, wanted, state);
-        await blockUntilReady(Object.values(results) as np.Array[]);
-        for (const [name, gradient] of Object.entries(results)) {
+        for (const [name, gradient] of Object.entries(await pullBack(step, known, gradients))) {
           if (gradient === undefined) continue;
           const value = inputs[name];
           const before = gradients.get(value);
-          gradients.set(value, before === undefined ? gradient : before.add(gradient));
+          gradients.set(value, before === undefined ? gradient : addGradients(before, gradient));
         }
       }
     } finally {
       for (const [, value] of known) {
-        gradients.get(value)?.dispose();
+        const gradient = gradients.get(value);
+        if (gradient !== undefined) disposeGradient(gradient);
         gradients.delete(value);
       }
       dropSaved(step);
@@ -265,8 +227,7 @@ export class Tape {
     if (entry.readers === 0 && (entry.parameter === undefined || entry.released)) value.free();
   }
 
-  #add(array: np.Array, parameter: string | undefined, hasGradient: boolean): Value {
-    const value = new Value(array);
+  #add(value: Value, parameter: string | undefined, hasGradient: boolean): Value {
     this.#entries.set(value, { parameter, hasGradient, readers: 0, released: false });
     return value;
   }
@@ -308,12 +269,77 @@ export class Tape {
   }
 }
 
-function dropSaved({ saved }: Step): void {
-  if (saved !== undefined) tree.dispose(saved);
+/** What a forward call gave, its outputs as values. */
+interface Run<Out extends string> {
+  readonly outputs: Readonly<Record<Out, Value>>;
+  readonly saved: Arrays | undefined;
+  readonly state: unknown;
 }
 
-function isFloat(dtype: np.DType): boolean {
-  return dtype === np.float32 || dtype === np.float64 || dtype === np.float16;
+async function runOnArrays<In extends string, Out extends string>(
+  operation: Operation<In, Out>,
+  inputs: Readonly<Record<In, Value>>,
+  wanted: ReadonlySet<In>,
+): Promise<Run<Out>> {
+  const { outputs, saved, state } = await operation.forward(arraysOf(inputs), wanted);
+  // Until a kernel has run, jax-js holds its inputs: running them now lets go of all intermediate arrays.
+  await blockUntilReady([...Object.values(outputs), ...Object.values(saved ?? {})] as np.Array[]);
+  return { outputs: mapped(outputs, (array: np.Array) => new Value(array)), saved, state };
+}
+
+async function runOnTensors<In extends string, Out extends string>(
+  form: TensorForm<In, Out>,
+  inputs: Readonly<Record<In, Value>>,
+  wanted: ReadonlySet<In>,
+): Promise<Run<Out>> {
+  const { outputs, state } = form.forward(await tensorsOf(inputs), wanted);
+  return { outputs: mapped(outputs, (tensor: Tensor) => new Value(tensor)), saved: undefined, state };
+}
+
+/** Gradients by the inputs of a step, from those of its outputs that have one. */
+async function pullBack(
+  { operation, inputs, saved, wanted, state }: Step,
+  known: readonly (readonly [name: string, value: Value])[],
+  gradients: Map<Value, Gradient>,
+): Promise<Partial<Readonly<Record<string, Gradient>>>> {
+  if (operation.tensors !== undefined) {
+    const ofOutputs: Record<string, Tensor> = {};
+    for (const [name, value] of known) ofOutputs[name] = await tensorGradient(gradients.get(value)!);
+    return operation.tensors.backward(await tensorsOf(inputs), ofOutputs, wanted, state);
+  }
+  const ofOutputs: Record<string, np.Array> = {};
+  for (const [name, value] of known) {
+    ofOutputs[name] = arrayGradient(gradients.get(value)!);
+    gradients.set(value, ofOutputs[name]);
+  }
+  const results = await operation.backward(arraysOf(inputs), saved, ofOutputs, wanted, state);
+  await blockUntilReady(Object.values(results) as np.Array[]);
+  return results;
+}
+
+function arraysOf<Names extends string>(values: Readonly<Record<Names, Value>>): Arrays<Names> {
+  return mapped(values, ({ array }: Value) => array);
+}
+
+async function tensorsOf<Names extends string>(
+  values: Readonly<Record<Names, Value>>,
+): Promise<Tensors<Names>> {
+  const tensors: Record<string, Tensor> = {};
+  for (const [name, value] of Object.entries<Value>(values)) tensors[name] = await value.tensor();
+  return tensors as Tensors<Names>;
+}
+
+function mapped<Names extends string, From, To>(
+  record: Readonly<Record<Names, From>>,
+  change: (value: From) => To,
+): Record<Names, To> {
+  const entries = Object.entries<From>(record).map(([name, value]) => [name, change(value)]);
+  return Object.fromEntries(entries) as Record<Names, To>;
+}
+
+function dropSaved({ operation, saved, state }: Step): void {
+  if (saved !== undefined) tree.dispose(saved);
+  if (state !== undefined) operation.tensors?.free?.(state);
 }
 
 function describe(value: unknown): string {

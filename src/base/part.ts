@@ -1,21 +1,23 @@
 /**
- * @file A part of an attention (similarity, position, pattern, selection, normaliser, aggregation): a plain typed object
- * made by a function of the same name, which also carries what `qklab list` prints about it.
+ * @file A part of an attention (similarity, position, pattern, selection, normaliser, aggregation), or a rule of the
+ * recurrent class: a plain typed object made by a function of the same name, which also carries what `qklab list` prints
+ * about it.
  */
 import { checkOptions, type OptionRule, type OptionValue, type Options } from "./options.ts";
 
+/** The kinds of parts of an attention. */
 export type PartKind = "similarity" | "position" | "pattern" | "selection" | "normaliser" | "aggregation";
 
 /** What every part has: its kind, its name in selectors and the options it was made with. */
 export interface Part {
-  readonly kind: PartKind;
+  readonly kind: PartKind | "recurrence";
   readonly name: string;
   readonly options: Options;
 }
 
 /** What is known about a part before it is made. */
 export interface PartDefinition {
-  readonly kind: PartKind;
+  readonly kind: PartKind | "recurrence";
   /** The name in selectors. */
   readonly selector: string;
   /** What it computes, in one line of mathematics. */

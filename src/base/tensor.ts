@@ -63,13 +63,28 @@ export function narrow(source: Tensor | Tensor64): Tensor {
  * @throws NumbersError `not-finite`, naming the tensor and the first bad place
  */
 export function requireFinite(name: string, { data, shape }: Tensor | Tensor64): void {
-  const bad = data.findIndex((value) => !Number.isFinite(value));
-  if (bad === -1) return;
+  if (areFinite(data)) return;
+  let bad = 0;
+  while (Number.isFinite(data[bad])) bad++;
   throw new NumbersError(
     "not-finite",
     `Cannot use ${name} as every number must be finite: ${data[bad]} at [${placeOf(bad, shape).join(", ")}]. ` +
       "Look for a division by zero or an overflow where it was made",
   );
+}
+
+/** x − x is 0 where x is finite and NaN elsewhere. Four sums, so that none waits for itself. */
+function areFinite(data: Float32Array | Float64Array): boolean {
+  let [a, b, c, d] = [0, 0, 0, 0];
+  const whole = data.length - (data.length % 4);
+  for (let place = 0; place < whole; place += 4) {
+    a += data[place] - data[place];
+    b += data[place + 1] - data[place + 1];
+    c += data[place + 2] - data[place + 2];
+    d += data[place + 3] - data[place + 3];
+  }
+  for (let place = whole; place < data.length; place++) a += data[place] - data[place];
+  return a + b + c + d === 0;
 }
 
 function placeOf(flat: number, shape: readonly number[]): number[] {

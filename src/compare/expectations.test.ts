@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { sampleComparison, sampleEnd, samplePlan } from "../../test/sample-comparison.ts";
-import { expectations, type Verdict, verdictsOf } from "./expectations.ts";
+import { type Verdict } from "./expectation.ts";
+import { expectations, verdictsOf } from "./expectations.ts";
 import { comparisonResults, type ComparisonResults, type RunEnd } from "./results.ts";
 import { printVerdicts } from "./verdicts.ts";
 

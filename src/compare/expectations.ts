@@ -2,47 +2,29 @@
  * @file What the field knows, as claims that a comparison can contradict: each is tested on the numbers of the results,
  * and none of them holds where it was not measured.
  */
-import { parseSelector, type SelectedParts } from "../attention/index.ts";
-import { type Bilingual, same } from "./bilingual.ts";
+import { type SelectedParts } from "../attention/index.ts";
+import { type Bilingual } from "./bilingual.ts";
+import {
+  type ColumnSettings,
+  evidenceOf,
+  type Expectation,
+  type Finding,
+  isLinear,
+  isPlain,
+  type MeasuredCell,
+  measuredCells,
+  notMeasured,
+  SOLVED,
+  solvedRule,
+  type Verdict,
+} from "./expectation.ts";
 import { formatSpread } from "./format.ts";
-import { type PlannedColumn } from "./plan.ts";
-import { type CellResult, columnOf, type ComparisonResults } from "./results.ts";
+import { memoryExpectations } from "./memory-expectations.ts";
+import { type ComparisonResults } from "./results.ts";
 import { pairedDifference, seriesOf } from "./series.ts";
-import { type Spread, standing } from "./spread.ts";
+import { standing } from "./spread.ts";
+import { taskExpectations } from "./task-expectations.ts";
 
-/** `undecided`: measured, but the numbers cannot decide, as with one seed, which has no spread. */
-export type VerdictStatus = "holds" | "does not hold" | "undecided" | "not measured";
-
-/** One number that a verdict rests on. */
-export interface Evidence {
-  readonly label: Bilingual;
-  readonly value: string;
-}
-
-/** An expectation after it was tested. */
-export interface Verdict {
-  readonly id: string;
-  readonly claim: Bilingual;
-  /** Where the claim comes from. */
-  readonly source: string;
-  readonly status: VerdictStatus;
-  /** What decided, in words and numbers. */
-  readonly reason: Bilingual;
-  readonly evidence: readonly Evidence[];
-}
-
-type Finding = Pick<Verdict, "status" | "reason" | "evidence">;
-
-/** A claim with its test. */
-export interface Expectation {
-  readonly id: string;
-  readonly claim: Bilingual;
-  readonly source: string;
-  readonly test: (results: ComparisonResults) => Finding;
-}
-
-/** Test accuracy from which on recall counts as solved. */
-const SOLVED = 0.95;
 /** The factor by which a loss must grow beyond the trained length to count as degraded. */
 const DEGRADED = 1.05;
 
@@ -107,6 +89,8 @@ export const expectations: readonly Expectation[] = [
         (ratio) => ratio < DEGRADED,
       ),
   },
+  ...memoryExpectations,
+  ...taskExpectations,
 ];
 
 /** Tests every expectation on the results. */
@@ -128,11 +112,6 @@ const tooShort: Finding = {
     zh: "smoke 预设训练过短，无法判断；请使用 quick 或 full",
   },
   evidence: [],
-};
-
-const solvedRule: Bilingual = {
-  en: `solved means a mean test accuracy of at least ${SOLVED}`,
-  zh: `“解决”指平均测试准确率不低于 ${SOLVED}`,
 };
 
 const unsolvedByAll: Bilingual = {
@@ -242,30 +221,6 @@ function beyondTrainedLength(
   };
 }
 
-type ColumnSettings = Pick<PlannedColumn, "settings">;
-
-interface MeasuredCell extends CellResult {
-  readonly spread: Spread;
-  readonly better: "higher" | "lower";
-  /** Of the column's metric. */
-  readonly series: string;
-}
-
-function measuredCells(
-  results: ComparisonResults,
-  task: string,
-  matches: (parts: SelectedParts) => boolean,
-  inColumn: (column: ColumnSettings) => boolean = () => true,
-): MeasuredCell[] {
-  return results.cells.flatMap((cell) => {
-    const column = columnOf(results.plan, cell);
-    const fits = column.task === task && inColumn(column) && matches(parseSelector(cell.selector));
-    if (!fits || cell.metric === null) return [];
-    const { better, name } = column.metric;
-    return [{ ...cell, spread: cell.metric, better, series: name }];
-  });
-}
-
 /** Recall at the widest heads that were compared: what a claim about an attention, not about its width, is about. */
 function recallCells(results: ComparisonResults, matches: (parts: SelectedParts) => boolean): MeasuredCell[] {
   const widthOf = ({ settings }: ColumnSettings): number => Number(settings["headWidth"] ?? 0);
@@ -275,34 +230,10 @@ function recallCells(results: ComparisonResults, matches: (parts: SelectedParts)
   return measuredCells(results, "recall", matches, (column) => widthOf(column) === widest);
 }
 
-/** One of the similarities, with every other part at its default. */
-function isPlain(similarities: readonly string[]): (parts: SelectedParts) => boolean {
-  return ({ similarity, selection, normaliser, aggregation }) =>
-    similarities.includes(similarity.name) &&
-    selection === undefined &&
-    aggregation === undefined &&
-    (normaliser === undefined || normaliser.name === "softmax");
-}
-
-const isLinear = ({ similarity, normaliser }: SelectedParts): boolean =>
-  similarity.name === "dot" && normaliser?.name === "none";
-
 const isPlainRope = ({ similarity, position }: SelectedParts): boolean =>
   similarity.name === "dot" && position?.name === "rope" && position.options["scaling"] === undefined;
 
 function bestOf(cells: readonly MeasuredCell[]): MeasuredCell {
   const sign = cells[0].better === "higher" ? 1 : -1;
   return cells.reduce((best, cell) => (sign * (cell.spread.mean - best.spread.mean) > 0 ? cell : best));
-}
-
-function evidenceOf({ selector, spread }: MeasuredCell): Evidence {
-  return { label: same(selector), value: formatSpread(spread, 3) };
-}
-
-function notMeasured(needs: string): Finding {
-  return {
-    status: "not measured",
-    reason: { en: `needs ${needs}`, zh: `需要 ${needs}` },
-    evidence: [],
-  };
 }

@@ -6,6 +6,12 @@ import { type PlannedColumn } from "./plan.ts";
 const taskTitles: Readonly<Record<string, Bilingual>> = {
   recall: { en: "recall", zh: "联想回忆" },
   "recall-tokens": { en: "recall of tokens", zh: "词元回忆" },
+  copy: { en: "copy", zh: "复制" },
+  "selective-copy": { en: "selective copy", zh: "选择性复制" },
+  induction: { en: "induction", zh: "归纳" },
+  "associative-recall": { en: "one question about pairs", zh: "单次联想提问" },
+  listops: { en: "nested operations", zh: "嵌套运算" },
+  facts: { en: "facts by heart", zh: "事实记忆" },
   language: { en: "language", zh: "语言模型" },
   hierarchy: { en: "hierarchy", zh: "层级结构" },
   extrapolation: { en: "longer than trained", zh: "超出训练长度" },
@@ -23,6 +29,8 @@ export interface Measurement {
   readonly format: (value: number) => string;
   /** Units that axes must show, as their numbers alone would not tell; absent for plain numbers. */
   readonly tickFormat?: (value: number) => string;
+  /** What grows along a series of it; length where absent. */
+  readonly along?: Bilingual;
 }
 
 const withUnit = (en: string, zh: string, format: (value: number) => string): Measurement => ({
@@ -36,6 +44,37 @@ const whole = (value: number): string => formatNumber(value, 0);
 
 const measurements: Readonly<Record<string, Measurement>> = {
   accuracy: { title: { en: "accuracy", zh: "准确率" }, format: plain },
+  exact: { title: { en: "sequences without an error", zh: "完全正确的序列" }, format: plain },
+  placeAccuracy: {
+    title: { en: "accuracy", zh: "准确率" },
+    format: plain,
+    along: { en: "place in the word (octaves)", zh: "词内位置（按倍程）" },
+  },
+  distanceAccuracy: {
+    title: { en: "accuracy", zh: "准确率" },
+    format: plain,
+    along: { en: "pairs since the key was shown (octaves)", zh: "距该键上次出现的键值对数（按倍程）" },
+  },
+  depthAccuracy: {
+    title: { en: "accuracy", zh: "准确率" },
+    format: plain,
+    along: { en: "nesting depth", zh: "嵌套深度" },
+  },
+  majorityAccuracy: {
+    title: { en: "accuracy of the commonest answer", zh: "总答最常见答案的准确率" },
+    format: plain,
+  },
+  bits: { title: { en: "bits recovered", zh: "恢复的比特数" }, format: whole },
+  storedShare: { title: { en: "share of all bits", zh: "占全部比特的比例" }, format: plain },
+  bitsPerParameter: { title: { en: "bits per parameter", zh: "每参数比特数" }, format: plain },
+  bitsPerActiveParameter: {
+    title: { en: "bits per parameter that a token meets", zh: "每个活跃参数的比特数" },
+    format: plain,
+  },
+  activeParameters: {
+    title: { en: "parameters that a token meets", zh: "单个词元用到的参数量" },
+    format: whole,
+  },
   lastBitsPerCharacter: {
     title: { en: "bits per character, last places of each block", zh: "每字符比特数（各块末尾）" },
     format: plain,
@@ -73,6 +112,10 @@ const unitTitles: Readonly<Record<string, string>> = {
   "bits per character": "比特/字符",
   "bits per character at the longest length": "最长长度处的比特/字符",
   "share of queries": "答对比例",
+  "share of questions": "答对比例",
+  "share of symbols": "答对的符号比例",
+  "share of expressions": "答对的表达式比例",
+  bits: "比特",
 };
 
 /** The unit of a column's metric with the direction that is better: `mAP ↑`. */
@@ -85,6 +128,13 @@ const settingTitles: Readonly<Record<string, Bilingual>> = {
   width: { en: "width", zh: "宽度" },
   headWidth: { en: "head width", zh: "头宽度" },
   length: { en: "length", zh: "长度" },
+  layers: { en: "layers", zh: "层数" },
+  heads: { en: "heads", zh: "头数" },
+  pairs: { en: "pairs", zh: "键值对数" },
+  noise: { en: "noise", zh: "噪声长度" },
+  symbols: { en: "symbols", zh: "符号数" },
+  depth: { en: "depth", zh: "深度" },
+  facts: { en: "facts", zh: "事实数" },
 };
 
 /** What a setting is called; its name where it has no title here. */

@@ -44,6 +44,42 @@ const smoke: Preset = {
       seeds: [0],
       learningRates: [0.003],
     },
+    copy: {
+      selectors: ["dot", "l2", "dot+none"],
+      settings: { width: 32, length: 16, steps: 20, warmUp: 5, testBatches: 2 },
+      seeds: [0],
+      learningRates: [0.005],
+    },
+    "selective-copy": {
+      selectors: ["dot", "l2"],
+      settings: { width: 32, noise: 16, symbols: 4, steps: 20, warmUp: 5, testBatches: 2 },
+      seeds: [0],
+      learningRates: [0.005],
+    },
+    induction: {
+      selectors: ["dot", "dot+rope"],
+      settings: { width: 32, length: 16, steps: 20, warmUp: 5, factors: [1, 4], testSequences: 64 },
+      seeds: [0],
+      learningRates: [0.005],
+    },
+    "associative-recall": {
+      selectors: ["dot", "l2"],
+      settings: { width: 32, length: 16, steps: 20, warmUp: 5, testBatches: 2 },
+      seeds: [0],
+      learningRates: [0.005],
+    },
+    listops: {
+      selectors: ["dot", "l2"],
+      settings: { width: 32, maximumLength: 40, steps: 20, warmUp: 5, testBatches: 4 },
+      seeds: [0],
+      learningRates: [0.003],
+    },
+    facts: {
+      selectors: ["dot"],
+      settings: { width: [8, 16], facts: 512, letters: 8, steps: 20, warmUp: 5 },
+      seeds: [0],
+      learningRates: [0.01],
+    },
     hierarchy: {
       selectors: ["l2", "poincare"],
       settings: { source: "tree", width: 2, epochs: 10, burnIn: 2, negatives: 10 },
@@ -87,6 +123,43 @@ const quick: Preset = {
       seeds: [0],
       learningRates: [0.001, 0.003],
     },
+    copy: {
+      selectors: ["dot", "l2", "cosine", "dot+none"],
+      // A word of 15 symbols has more than two heads of width 4 have key coordinates, and fewer than two of width 8.
+      settings: { length: 32, width: 32, heads: 2, headWidth: [4, 8], steps: 300 },
+      seeds: [0],
+      learningRates: [0.01],
+    },
+    "selective-copy": {
+      selectors: ["dot", "l2", "cosine", "dot+none"],
+      settings: { width: 32, noise: 48, symbols: 4, steps: 1000 },
+      seeds: [0],
+      learningRates: [0.003],
+    },
+    induction: {
+      selectors: ["dot", "l2", "dot+rope", "dot+nope", "dot+none"],
+      settings: { width: 32, steps: 800 },
+      seeds: [0],
+      learningRates: [0.003],
+    },
+    "associative-recall": {
+      selectors: ["dot", "l2", "cosine", "dot+none"],
+      settings: { width: 32, vocabulary: 10, length: 20, steps: 600 },
+      seeds: [0],
+      learningRates: [0.003],
+    },
+    listops: {
+      selectors: ["dot", "l2", "cosine", "poincare"],
+      settings: { width: 32, depth: 3, maximumLength: 40, steps: 1000 },
+      seeds: [0],
+      learningRates: [0.003],
+    },
+    facts: {
+      selectors: ["dot"],
+      settings: { width: [8, 16, 32], facts: 2048, steps: 2000 },
+      seeds: [0],
+      learningRates: [0.01],
+    },
     hierarchy: {
       selectors: ["l2", "cauchy", "poincare"],
       settings: { width: [2, 5], epochs: 25, burnIn: 5, negatives: 10 },
@@ -116,7 +189,20 @@ const quick: Preset = {
 
 /** Hours: default sizes of every task, three seeds, and learning rates enough to tune every attention alike. */
 const full: Preset = {
-  tasks: ["recall", "recall-tokens", "hierarchy", "language", "extrapolation", "scaling"],
+  tasks: [
+    "recall",
+    "recall-tokens",
+    "copy",
+    "selective-copy",
+    "induction",
+    "associative-recall",
+    "listops",
+    "facts",
+    "hierarchy",
+    "language",
+    "extrapolation",
+    "scaling",
+  ],
   columns: {
     recall: {
       selectors: [
@@ -142,6 +228,42 @@ const full: Preset = {
       settings: {},
       seeds: [0, 1, 2],
       learningRates: [0.001, 0.003, 0.01],
+    },
+    copy: {
+      selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],
+      settings: { length: 128, headWidth: [4, 16] },
+      seeds: [0, 1, 2],
+      learningRates: [0.003, 0.01],
+    },
+    "selective-copy": {
+      selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],
+      settings: {},
+      seeds: [0, 1, 2],
+      learningRates: [0.001, 0.003, 0.01],
+    },
+    induction: {
+      selectors: ["dot", "dot+rope", "dot+rope:scaling=xpos", "dot+nope", "l2", "cosine", "dot+none"],
+      settings: {},
+      seeds: [0, 1, 2],
+      learningRates: [0.001, 0.003, 0.01],
+    },
+    "associative-recall": {
+      selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],
+      settings: {},
+      seeds: [0, 1, 2],
+      learningRates: [0.001, 0.003, 0.01],
+    },
+    listops: {
+      selectors: ["dot", "l2", "cosine", "lorentz", "poincare", "dot+topk:k=8"],
+      settings: { arguments: 10, minimumLength: 50, maximumLength: 200 },
+      seeds: [0, 1, 2],
+      learningRates: [0.0005, 0.001, 0.003],
+    },
+    facts: {
+      selectors: ["dot", "l2"],
+      settings: { width: [8, 16, 32], facts: [4096, 16384], steps: 6000 },
+      seeds: [0, 1, 2],
+      learningRates: [0.003, 0.01],
     },
     hierarchy: {
       selectors: ["l2", "cauchy", "cosine", "poincare", "lorentz-distance", "lorentz"],

@@ -1,5 +1,6 @@
 /** @file A comparison as `report.json`: everything that the report shows, for programs. */
-import { type Verdict, verdictsOf } from "./expectations.ts";
+import { type Verdict } from "./expectation.ts";
+import { verdictsOf } from "./expectations.ts";
 import { type PlannedColumn } from "./plan.ts";
 import { type CellResult, type ComparisonResults, type RunResult } from "./results.ts";
 import { rankRule } from "./table-text.ts";

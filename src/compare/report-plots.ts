@@ -3,40 +3,35 @@
  * beyond the trained length, metric against a setting, and cost. Each is a function from results to a figure, or to
  * nothing where there is nothing to see.
  */
-import {
-  dot,
-  line,
-  type Markish,
-  type PlotOptions,
-  ruleX,
-  ruleY,
-  type ScaleOptions,
-  text,
-} from "@observablehq/plot";
-import { type Bilingual, same } from "./bilingual.ts";
+import { dot, line, ruleX, ruleY, text } from "@observablehq/plot";
 import { axisLabel, type Figure } from "./drawing.ts";
-import { formatBytes, formatDuration, formatNumber, formatSpread } from "./format.ts";
+import { formatDuration, formatNumber, formatSpread } from "./format.ts";
 import { columnTitle, measurement, settingTitle, taskTitle, unitTitle } from "./labels.ts";
 import { type PlannedColumn } from "./plan.ts";
+import {
+  common,
+  endsOf,
+  figureId,
+  join,
+  linearScaleOf,
+  listOf,
+  lookOf,
+  measuredCells,
+  type Measured,
+  pointOf,
+  scaleOf,
+  spreadLines,
+  type Styles,
+} from "./plot-parts.ts";
 import { plotText } from "./report-text.ts";
-import { type CellResult, type ComparisonResults, finishedRuns } from "./results.ts";
+import { type ComparisonResults, finishedRuns } from "./results.ts";
 import { seriesNames, seriesOf } from "./series.ts";
-import { type SeriesStyle } from "./series-style.ts";
-import { type Spread } from "./spread.ts";
-
-/** Attentions with their looks. */
-export type Styles = ReadonlyMap<string, SeriesStyle>;
-
-/** A cell that has numbers. */
-type Measured = CellResult & { readonly metric: Spread };
 
 /** Makes a figure of a column. */
 type ColumnFigure = (results: ComparisonResults, column: PlannedColumn, styles: Styles) => Figure | undefined;
 
 /** Width of a letter of the plots, about. */
 const LETTER = 6.6;
-/** A scale whose ends differ by more than this factor is logarithmic. */
-const WIDE_SPAN = 20;
 
 /** Metric of every attention: mean, standard deviation and seeds, the best on top. */
 export const metricFigure: ColumnFigure = (results, column, styles) => {
@@ -62,7 +57,7 @@ export const metricFigure: ColumnFigure = (results, column, styles) => {
         height: 64 + rows.length * (isAbove ? 38 : 28),
         marginLeft: isAbove ? 12 : longest + 14,
         marginTop: 12,
-        x: { label: axisLabel(unitTitle(column)), grid: true, nice: true },
+        x: { label: axisLabel(unitTitle(column)), grid: true, ...linearScaleOf(endsOf(rows)) },
         y: {
           domain: rows.map(({ selector }) => selector),
           label: null,
@@ -175,7 +170,7 @@ export const ratesFigure: ColumnFigure = (results, column, styles) => {
   };
 };
 
-/** What was measured at several lengths, such as the loss beyond the trained length, on a log₂ axis: a figure for each. */
+/** What was measured at several lengths, places or depths, such as the loss beyond the trained length, on a log₂ axis. */
 export function lengthFigures(
   results: ComparisonResults,
   column: PlannedColumn,
@@ -201,16 +196,16 @@ function lengthFigure(
   );
   const lengths = [...new Set(points.map(({ at }) => at))].sort((a, b) => a - b);
   if (lengths.length < 2) return undefined;
-  const { title, format, tickFormat } = measurement(name);
+  const { title, format, tickFormat, along = plotText.length } = measurement(name);
   const lasts = points.filter(({ at }) => at === lengths[lengths.length - 1]);
   return {
     id: figureId(column, `${name}-lengths`),
-    caption: join(columnTitle(column), plotText.lengths(title)),
+    caption: join(columnTitle(column), plotText.against(title, along)),
     description: listOf(lasts, ({ mean }) => format(mean)),
     draw: () => ({
       ...common,
       marginLeft: 64,
-      x: { type: "log", base: 2, label: axisLabel(plotText.length), ticks: lengths, tickFormat: String },
+      x: { type: "log", base: 2, label: axisLabel(along), ticks: lengths, tickFormat: String },
       y: {
         label: axisLabel(title),
         grid: true,
@@ -257,7 +252,7 @@ export function variantFigure(
     draw: () => ({
       ...common,
       x: { type: "log", label: axisLabel(name), ticks: [...new Set(values)], tickFormat: String },
-      y: { label: axisLabel(unitTitle(columns[0])), grid: true, nice: true },
+      y: { label: axisLabel(unitTitle(columns[0])), grid: true, ...linearScaleOf(endsOf(points)) },
       marks: [
         ...spreadLines(points, "value"),
         dot(points, { x: "value", y: "mean", fill: "colour", symbol: "symbol", r: 4.5 }),
@@ -266,91 +261,36 @@ export function variantFigure(
   };
 }
 
-/** Metric against what it costs: time of a step, or bytes kept for inference. */
-export function costFigure(cost: "stepMs" | "stateBytes"): ColumnFigure {
-  const format = cost === "stepMs" ? formatDuration : formatBytes;
-  return (results, column, styles) => {
-    const points = measuredCells(results, column).flatMap((cell) => {
-      const spent = cell.measured[cost];
-      return spent === undefined || !(spent.mean > 0)
-        ? []
-        : [{ cost: spent.mean, ...pointOf(cell.metric), ...lookOf(cell, styles) }];
-    });
-    const costs = new Set(points.map((point) => point.cost));
-    if (costs.size < 2) return undefined;
-    return {
-      id: figureId(column, cost),
-      caption: join(columnTitle(column), cost === "stepMs" ? plotText.cost : plotText.state),
-      description: listOf(points, (point) => `${format(point.cost)}: ${formatNumber(point.mean, 3)}`),
-      draw: (width) => ({
-        ...common,
-        x: {
-          label: axisLabel(measurement(cost).title),
-          ...scaleOf([...costs]),
-          tickFormat: (value: number) => format(value),
-          ticks: Math.floor(width / 110),
-        },
-        y: { label: axisLabel(unitTitle(column)), grid: true, nice: true },
-        marks: [
-          ruleX(points, { x: "cost", y1: "low", y2: "high", stroke: "colour", strokeWidth: 1.5 }),
-          dot(points, { x: "cost", y: "mean", fill: "colour", symbol: "symbol", r: 5.5 }),
-        ],
-      }),
-    };
-  };
-}
-
-const common: PlotOptions = {
-  height: 300,
-  marginLeft: 52,
-  marginTop: 28,
-  marginBottom: 40,
-  style: { fontSize: "12px" },
-};
-
-function figureId({ id }: PlannedColumn, kind: string): string {
-  return `${id.replaceAll(/[^\w-]+/g, "-")}-${kind}`;
-}
-
-function measuredCells({ cells }: ComparisonResults, column: PlannedColumn): Measured[] {
-  return cells.filter((cell): cell is Measured => cell.column === column.id && cell.metric !== null);
-}
-
-interface Look extends SeriesStyle {
-  readonly selector: string;
-}
-
-function lookOf({ selector }: { readonly selector: string }, styles: Styles): Look {
-  return { selector, ...(styles.get(selector) ?? { colour: "currentColor", symbol: "circle" }) };
-}
-
-interface Point {
-  readonly mean: number;
-  readonly low: number;
-  readonly high: number;
-}
-
-/** A mean with one standard deviation to either side; none where it is not known. */
-function pointOf({ mean, deviation }: Spread): Point {
-  return { mean, low: mean - (deviation ?? 0), high: mean + (deviation ?? 0) };
-}
-
-/** Lines through the means of each attention, and their spreads. */
-function spreadLines(points: readonly (Point & Look)[], x: string): Markish[] {
-  return [
-    ruleX(points, { x, y1: "low", y2: "high", stroke: "colour", strokeOpacity: 0.6, strokeWidth: 1.5 }),
-    line(points, { x, y: "mean", z: "selector", stroke: "colour", strokeWidth: 1.5 }),
-  ];
-}
-
-function scaleOf(values: readonly number[]): ScaleOptions {
-  const [least, most] = [Math.min(...values), Math.max(...values)];
-  if (!(least > 0 && most > WIDE_SPAN * least)) return { nice: true };
+/** Metric against the time of a step. */
+export const timeFigure: ColumnFigure = (results, column, styles) => {
+  const points = measuredCells(results, column).flatMap((cell) => {
+    const spent = cell.measured["stepMs"];
+    return spent === undefined || !(spent.mean > 0)
+      ? []
+      : [{ cost: spent.mean, ...pointOf(cell.metric), ...lookOf(cell, styles) }];
+  });
+  const costs = new Set(points.map((point) => point.cost));
+  if (costs.size < 2) return undefined;
   return {
-    type: "log",
-    tickFormat: (value: number) => (isPowerOfTen(value) ? String(value) : ""),
+    id: figureId(column, "stepMs"),
+    caption: join(columnTitle(column), plotText.cost),
+    description: listOf(points, (point) => `${formatDuration(point.cost)}: ${formatNumber(point.mean, 3)}`),
+    draw: (width) => ({
+      ...common,
+      x: {
+        label: axisLabel(measurement("stepMs").title),
+        ...scaleOf([...costs]),
+        tickFormat: (value: number) => formatDuration(value),
+        ticks: Math.floor(width / 110),
+      },
+      y: { label: axisLabel(unitTitle(column)), grid: true, ...linearScaleOf(endsOf(points)) },
+      marks: [
+        ruleX(points, { x: "cost", y1: "low", y2: "high", stroke: "colour", strokeWidth: 1.5 }),
+        dot(points, { x: "cost", y: "mean", fill: "colour", symbol: "symbol", r: 5.5 }),
+      ],
+    }),
   };
-}
+};
 
 function groupsOf<Item>(items: readonly Item[], key: (item: Item) => string): [Item, ...Item[]][] {
   const groups = new Map<string, [Item, ...Item[]]>();
@@ -364,20 +304,4 @@ function groupsOf<Item>(items: readonly Item[], key: (item: Item) => string): [I
 
 function meanOf(numbers: readonly number[]): number {
   return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
-}
-
-function join(title: Bilingual, text: Bilingual): Bilingual {
-  return { en: `${title.en}: ${text.en}`, zh: `${title.zh}：${text.zh}` };
-}
-
-function listOf<Item extends { readonly selector: string }>(
-  items: readonly Item[],
-  value: (item: Item) => string,
-): Bilingual {
-  return same(items.map((item) => `${item.selector} ${value(item)}`).join("; "));
-}
-
-function isPowerOfTen(value: number): boolean {
-  const exponent = Math.log10(value);
-  return Math.abs(exponent - Math.round(exponent)) < 1e-9;
 }

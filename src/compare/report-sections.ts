@@ -1,21 +1,22 @@
 /** @file The parts of the report: verdicts, the matrix, and for each task its plots and its table. */
 import { type Bilingual, same } from "./bilingual.ts";
 import { drawFigure, drawSymbol, type Figure } from "./drawing.ts";
-import { type Verdict } from "./expectations.ts";
+import { type Verdict } from "./expectation.ts";
 import { columnTitle, measurement, taskTitle, unitTitle, variantTitle } from "./labels.ts";
 import { both, type Content, html, type Markup, raw } from "./markup.ts";
 import { type PlannedColumn } from "./plan.ts";
+import { type Styles } from "./plot-parts.ts";
 import {
-  costFigure,
   curvesFigure,
   lengthFigures,
   metricFigure,
   ratesFigure,
-  type Styles,
+  timeFigure,
   variantFigure,
 } from "./report-plots.ts";
 import { reportText } from "./report-text.ts";
 import { type CellResult, type ComparisonResults } from "./results.ts";
+import { sizeFigure, type SizeGroup, sizeGroups, sizesTitle } from "./size-figures.ts";
 import {
   cellAt,
   cellNumber,
@@ -152,14 +153,16 @@ export function taskSection(results: ComparisonResults, task: string, styles: St
       .filter(({ column }) => columns.some(({ id }) => id === column))
       .map(({ selector }) => selector),
   );
+  const groups = (["stateBytes", "parameters", "activeParameters"] as const).flatMap((size) =>
+    sizeGroups(results, columns, size, styles),
+  );
   const figures = [
     ...columns.map((column) => metricFigure(results, column, styles)),
     variantFigure(results, columns, styles),
+    ...groups.map(sizeFigure),
     ...columns.flatMap((column) => [
       ...lengthFigures(results, column, styles),
-      ...[curvesFigure, ratesFigure, costFigure("stepMs"), costFigure("stateBytes")].map((figure) =>
-        figure(results, column, styles),
-      ),
+      ...[curvesFigure, ratesFigure, timeFigure].map((figure) => figure(results, column, styles)),
     ]),
   ].filter((figure) => figure !== undefined);
   return html`<section aria-labelledby="task-${task}">
@@ -168,6 +171,7 @@ export function taskSection(results: ComparisonResults, task: string, styles: St
       ${[...selectors].map((selector) => html`<li>${selectorLabel(selector, styles)}</li>`)}
     </ul>
     <div class="figures">${figures.map(figureMarkup)}</div>
+    ${groups.map((group) => sizeTable(results, group, styles))}
     ${columns.map((column) => detailsTable(results, column, styles))}
     ${columns.map(
       (column) =>
@@ -188,6 +192,46 @@ function figureMarkup(figure: Figure): Markup {
     <p class="unseen" id="${figure.id}-description">${both(figure.description)}</p>
     ${raw(drawFigure(figure, WIDE, "wide"))}${raw(drawFigure(figure, NARROW, "narrow"))}
   </figure>`;
+}
+
+/** A group of several columns in numbers, the smallest models first; one column has its details instead. */
+function sizeTable(
+  results: ComparisonResults,
+  { size, title, columns, cells }: SizeGroup,
+  styles: Styles,
+): Markup | undefined {
+  if (columns.length < 2) return undefined;
+  const { title: name, format } = measurement(size);
+  const task = columnTitle(title);
+  const caption: Bilingual = {
+    en: `${task.en}: ${name.en}, ${reportText.bySize.en}`,
+    zh: `${task.zh}：${name.zh}，${reportText.bySize.zh}`,
+  };
+  return scrollable(
+    caption,
+    html`<table>
+      <caption>
+        <span>${both(caption)}</span>
+      </caption>
+      <thead>
+        <tr>
+          <th scope="col" class="first">${both(reportText.similarity)}</th>
+          ${[reportText.size, name, unitTitle(columns[0])].map((text) => html`<th scope="col">${both(text)}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${cells.map(
+          ({ size: spent, column, cell }) =>
+            html` <tr>
+              <th scope="row">${selectorLabel(cell.selector, styles)}</th>
+              <td class="text">${both(sizesTitle(column))}</td>
+              <td>${format(spent)}</td>
+              <td class="number">${cellNumber(results, cell)}</td>
+            </tr>`,
+        )}
+      </tbody>
+    </table>`,
+  );
 }
 
 const detailNames = [

@@ -16,7 +16,7 @@ import {
 } from "./report-sections.ts";
 import { script, styleSheet } from "./report-style.ts";
 import { methodText, reportText } from "./report-text.ts";
-import { type Styles } from "./report-plots.ts";
+import { type Styles } from "./plot-parts.ts";
 import { type ComparisonResults, type RunResult, columnOf } from "./results.ts";
 import { seriesStyles } from "./series-style.ts";
 import { printComparison } from "./table.ts";

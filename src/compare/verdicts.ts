@@ -1,6 +1,7 @@
 /** @file The verdicts on the known expectations, as lines for a terminal. */
 import { type Bilingual, type Language } from "./bilingual.ts";
-import { type VerdictStatus, verdictsOf } from "./expectations.ts";
+import { type VerdictStatus } from "./expectation.ts";
+import { verdictsOf } from "./expectations.ts";
 import { type ComparisonResults } from "./results.ts";
 
 /** The statuses in words, with the sign that stands before them. */

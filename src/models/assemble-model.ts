@@ -11,8 +11,8 @@ export interface ModelParts<Batch> {
   readonly parameters: readonly ModelParameter[];
   /** Runs everything before the last stage; returns that stage's inputs. `values` are the parameters. */
   readonly run: (tape: Tape, values: Values, batch: Batch, observe?: LayerObserver) => Promise<Values>;
-  /** The mean loss of the labels. */
-  readonly lossOperation: Operation<string, "loss">;
+  /** The mean loss of the labels, by the last stage. */
+  readonly loss: (tape: Tape, inputs: Values) => Promise<Value>;
   /** `losses` and `predicted` of every label. */
   readonly labelsOperation: Operation<string, "losses" | "predicted">;
   readonly stateBytes: (length: number) => number;
@@ -22,14 +22,11 @@ export interface ModelParts<Batch> {
 
 /** Makes the model. */
 export function assembleModel<Batch>(parts: ModelParts<Batch>): Model<Batch> {
-  const { parameters, run, lossOperation, labelsOperation, stateBytes, owned } = parts;
+  const { parameters, run, loss, labelsOperation, stateBytes, owned } = parts;
   return {
     parameters,
     parameterCount: countParameters(parameters),
-    async loss(tape, arrays, batch) {
-      const { loss } = await tape.run(lossOperation, await run(tape, valuesOn(tape, arrays), batch));
-      return loss;
-    },
+    loss: async (tape, arrays, batch) => loss(tape, await run(tape, valuesOn(tape, arrays), batch)),
     evaluate: (arrays, batch) =>
       withoutGradient(arrays, async (tape, values) => {
         const { losses, predicted } = await tape.run(labelsOperation, await run(tape, values, batch));
@@ -51,7 +48,7 @@ export function assembleModel<Batch>(parts: ModelParts<Batch>): Model<Batch> {
         return statistics();
       }),
     stateBytes,
-    dispose: () => [lossOperation, labelsOperation, ...owned].forEach((own) => own.dispose()),
+    dispose: () => [labelsOperation, ...owned].forEach((own) => own.dispose()),
   };
 }
 

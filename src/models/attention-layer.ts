@@ -48,6 +48,10 @@ export interface AttentionLayer {
   /** Names of the parameters that {@link AttentionLayer.project} and {@link AttentionLayer.merge} read. */
   readonly projected: readonly string[];
   readonly merged: readonly string[];
+  /** Names of the weights by their role, for those who project and merge on an engine. */
+  readonly weights: Readonly<Record<"q" | "k" | "v" | "o", string>>;
+  /** Names of the attentions' own parameters that training moves. */
+  readonly held: readonly string[];
   /**
    * Inside a stage: rows to the queries, keys and values of each group, and the values of its trained parameters.
    *
@@ -55,6 +59,12 @@ export interface AttentionLayer {
    * @param arrays - the parameters that `projected` names; consumed
    */
   project(rows: np.Array, batch: number, arrays: ModelArrays): Record<string, np.Array>;
+  /**
+   * Inside a stage: the values of the attentions' trained parameters, which are among what is projected.
+   *
+   * @param arrays - the parameters that `held` names; consumed
+   */
+  parameterValues(arrays: ModelArrays): Record<string, np.Array>;
   /**
    * On the tape: the outputs of all groups. What was projected is released.
    *
@@ -96,11 +106,21 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
   const out = weight("o", [outWidth, heads * valueWidth], deviations.out);
   const held = groups.flatMap((group) => heldParameters(group, headWidth));
 
+  const parameterValues = (arrays: ModelArrays): Record<string, np.Array> =>
+    Object.fromEntries(
+      groups.flatMap(({ trained }) =>
+        trained.map(({ parameter, held: name, output }) => [output, valuesOf(parameter, arrays[name])]),
+      ),
+    );
+
   return {
     groups,
     parameters: [...into, out, ...held],
     projected: [...into, ...held].map(({ name }) => name),
     merged: [out.name],
+    weights: { q: into[0].name, k: into[1].name, v: into[2].name, o: out.name },
+    held: held.map(({ name }) => name),
+    parameterValues,
     project(rows, batch, arrays) {
       const [q, k, v] = into.map(({ name }, index) =>
         splitHeads(
@@ -124,11 +144,7 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
         }
         all.dispose();
       }
-      for (const { trained } of groups) {
-        for (const { parameter, held, output } of trained)
-          outputs[output] = valuesOf(parameter, arrays[held]);
-      }
-      return outputs;
+      return { ...outputs, ...parameterValues(arrays) };
     },
     async attend(tape, projected, observe) {
       const turned = observe === undefined ? {} : await observe(groups, arraysOf(projected));

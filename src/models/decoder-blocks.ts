@@ -21,6 +21,11 @@ const embeddingName = "model.embed_tokens.weight";
 const positionsName = "model.embed_positions.weight";
 const headName = "lm_head.weight";
 
+/** A norm, with the names of its weights by their role; `shift` is LayerNorm's. */
+export interface NormBlock extends Block {
+  readonly weights: { readonly gain: string; readonly shift?: string };
+}
+
 function matrix(name: string, shape: readonly [number, number], deviation: number): ModelParameter {
   return { name, shape, decays: true, initial: (seed) => normalWeights(seed, name, shape, deviation) };
 }
@@ -35,23 +40,30 @@ function filled(name: string, width: number, value: number): ModelParameter {
 }
 
 /** RMSNorm or LayerNorm. */
-export function normBlock({ norm, width }: ResolvedDecoderConfig, name: string): Block {
+export function normBlock({ norm, width }: ResolvedDecoderConfig, name: string): NormBlock {
   const weight = filled(`${name}.weight`, width, 1);
   if (norm === "rms") {
-    return { parameters: [weight], apply: (rows, arrays) => rmsNorm(rows, arrays[weight.name]) };
+    return {
+      parameters: [weight],
+      weights: { gain: weight.name },
+      apply: (rows, arrays) => rmsNorm(rows, arrays[weight.name]),
+    };
   }
   const bias = filled(`${name}.bias`, width, 0);
   return {
     parameters: [weight, bias],
+    weights: { gain: weight.name, shift: bias.name },
     apply: (rows, arrays) => layerNorm(rows, arrays[weight.name], arrays[bias.name]),
   };
 }
 
-/** A feed-forward block, whole and in the parts that a fused one leaves to stages. */
+/** A feed-forward block, with the names of its weights by their role. */
 export interface FeedForwardBlock extends Block {
-  readonly norm: Block;
-  /** Names of its weights by their role. */
-  readonly weights: { readonly gate?: string; readonly up: string; readonly down: string };
+  readonly weights: NormBlock["weights"] & {
+    readonly gate?: string;
+    readonly up: string;
+    readonly down: string;
+  };
 }
 
 /** x + feedForward(norm(x)); undefined in a decoder without feed-forward. */
@@ -62,8 +74,7 @@ export function feedForwardBlock(config: ResolvedDecoderConfig, layer: number): 
   const norm = normBlock(config, `model.layers.${layer}.post_attention_layernorm`);
   const [gate, up, down] = [at("gate"), at("up"), at("down")];
   return {
-    norm,
-    weights: { ...(feedForward === "swiglu" ? { gate } : {}), up, down },
+    weights: { ...norm.weights, ...(feedForward === "swiglu" ? { gate } : {}), up, down },
     parameters: [
       ...norm.parameters,
       ...(feedForward === "swiglu" ? [matrix(gate, [hidden, width], weightDeviation(width))] : []),
@@ -91,11 +102,12 @@ export interface EmbeddingBlock {
    * Tokens to the residual stream.
    *
    * @param tokens - int32 [B, N]
-   * @param arrays - the parameters; `places` [N, width] where places are sines and cosines; `rows` [B·N, width] in place
-   *   of the table where the tokens' rows are taken already
+   * @param arrays - the parameters; `places` [N, width] where places are sines and cosines
    * @returns [B·N, width]
    */
   readonly apply: (tokens: np.Array, arrays: ModelArrays) => np.Array;
+  /** Adds what places add to rows [B, N, width]; undefined where they add nothing. */
+  readonly place: Block["apply"] | undefined;
 }
 
 /** Token embeddings, and what places add to them. */
@@ -105,33 +117,36 @@ export function embeddingBlock(
 ): EmbeddingBlock {
   const tokenTable = matrix(embeddingName, [vocabulary, width], weightDeviation(width));
   const placeTable = matrix(positionsName, [maximumLength, width], weightDeviation(width));
+  const place: Block["apply"] = (rows, arrays) =>
+    rows.add(places === "table" ? arrays["places"] : arrays[placeTable.name].slice([0, rows.shape[1]]));
   return {
     parameters: places === "learned" ? [tokenTable, placeTable] : [tokenTable],
     table: tokenTable.name,
     apply: (tokens, arrays) => {
       const [batch, length] = tokens.shape;
-      const { rows } = arrays;
-      if (rows !== undefined) tokens.dispose();
-      const embedded = rows ?? takeRows(arrays[tokenTable.name], tokens.reshape([batch * length]));
+      const embedded = takeRows(arrays[tokenTable.name], tokens.reshape([batch * length]));
       if (places === "none") return embedded;
-      const added = places === "table" ? arrays["places"] : arrays[placeTable.name].slice([0, length]);
-      return embedded
-        .reshape([batch, length, width])
-        .add(added)
-        .reshape([batch * length, width]);
+      return place(embedded.reshape([batch, length, width]), arrays).reshape([batch * length, width]);
     },
+    place: places === "none" ? undefined : place,
   };
 }
 
+/** The end of a decoder, with the names of its weights by their role. */
+export interface HeadBlock extends Block {
+  /** Its parameters that nothing before it has. */
+  readonly owned: readonly ModelParameter[];
+  readonly weights: NormBlock["weights"] & { readonly table: string };
+}
+
 /** The last norm and the product with the output table: rows to logits [M, V]. */
-export function headBlock(
-  config: ResolvedDecoderConfig,
-): Block & { readonly owned: readonly ModelParameter[] } {
+export function headBlock(config: ResolvedDecoderConfig): HeadBlock {
   const { vocabulary, width, tiedHead } = config;
   const norm = normBlock(config, "model.norm");
   const table = matrix(tiedHead ? embeddingName : headName, [vocabulary, width], weightDeviation(width));
   return {
     parameters: [...norm.parameters, table],
+    weights: { ...norm.weights, table: table.name },
     owned: tiedHead ? norm.parameters : [...norm.parameters, table],
     apply: (rows, arrays) => unembed(norm.apply(rows, arrays), arrays[table.name]),
   };

@@ -1,18 +1,10 @@
 /**
- * @file A decoder-only Transformer with any attention of the algebra per layer and per head group. On the tape it is
- * embed+project, attend, merge+project, attend … merge+head+loss: what lies between two attentions is one stage, or two
- * where an engine computes the feed-forward block between them.
+ * @file A decoder-only Transformer with any attention of the algebra per layer and per head group. Its layers and its loss
+ * are stages of jax-js, or fused blocks where it has an engine; logits and labels are always jax-js.
  */
 import { numpy as np } from "@jax-js/jax";
 import { type AnyPartFactory } from "../attention/index.ts";
-import {
-  embeddingOperation,
-  fusedFeedForwardOperation,
-  lossStage,
-  type Operation,
-  stage,
-  type Tape,
-} from "../autodiff/index.ts";
+import { stage, type Tape } from "../autodiff/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
@@ -21,23 +13,19 @@ import { takeRows } from "../nn/embedding.ts";
 import { residualDeviation, weightDeviation } from "../nn/initialisation.ts";
 import { type EmbeddingPosition } from "../positions/index.ts";
 import { assembleModel, pick, type Values, withoutGradient } from "./assemble-model.ts";
-import { type AttentionLayer, attentionLayer } from "./attention-layer.ts";
-import {
-  type Block,
-  embeddingBlock,
-  type FeedForwardBlock,
-  feedForwardBlock,
-  headBlock,
-  normBlock,
-} from "./decoder-blocks.ts";
+import { attentionLayer } from "./attention-layer.ts";
+import { embeddingBlock, feedForwardBlock, headBlock, normBlock } from "./decoder-blocks.ts";
 import {
   type ComposedGroup,
   type DecoderConfig,
   type ResolvedDecoderConfig,
   resolveDecoderConfig,
 } from "./decoder-config.ts";
+import { type DecoderLayer, namesOf } from "./decoder-layers.ts";
+import { fusedLayers, fusedLoss } from "./fused-layers.ts";
 import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
+import { stagedLayers, stagedLoss } from "./staged-layers.ts";
 import { stateBytes } from "./state-bytes.ts";
 
 /** Sequences with labels. */
@@ -63,15 +51,6 @@ export interface Decoder extends Model<TokenBatch> {
    * @returns [B, N, V]
    */
   logits(arrays: ModelArrays, tokens: Int32Array, batch: number): Promise<Tensor>;
-}
-
-type StageOperation = Operation<string, string>;
-
-/** One layer: its attention, and the blocks before and after it. */
-interface Layer {
-  readonly attention: AttentionLayer;
-  readonly norm: Block;
-  readonly feedForward: FeedForwardBlock | undefined;
 }
 
 /**
@@ -102,7 +81,7 @@ export function decoder(
   const resolved = resolveDecoderConfig(config, options.similarities);
   const places = placesOf(resolved);
   const embedding = embeddingBlock(resolved, kindOf(places));
-  const layers = resolved.groups.map((groups, index): Layer => {
+  const layers = resolved.groups.map((groups, index): DecoderLayer => {
     const prefix = `model.layers.${index}`;
     return {
       attention: attentionLayer({
@@ -131,80 +110,19 @@ export function decoder(
     ...head.owned,
   ];
 
-  /** The `x` that comes out is a leaf: jax-js cannot differentiate a function with an output that another one is made of. */
-  const project = (
-    rows: np.Array,
-    [batch, length]: readonly number[],
-    { norm, attention }: Layer,
-    arrays: ModelArrays,
-  ): Record<string, np.Array> => {
-    const projected = attention.project(norm.apply(rows.ref, arrays), batch, arrays);
-    return { x: rows.reshape([batch, length, resolved.width]), ...projected };
-  };
-  const merge = ({ attention, feedForward }: Layer, { fed, ...arrays }: ModelArrays): np.Array => {
-    if (fed !== undefined) return rowsOf(arrays["x"]).add(fed);
-    const rows = rowsOf(arrays["x"]).add(attention.merge(arrays));
-    return feedForward === undefined ? rows : feedForward.apply(rows, arrays);
-  };
-  const lastLayer = layers[layers.length - 1];
+  const computed =
+    engine === undefined ? stagedLayers(resolved, embedding, layers) : fusedLayers(embedding, layers, engine);
   const logitsOf = (arrays: ModelArrays, positions: np.Array | undefined): np.Array => {
-    const rows = merge(lastLayer, arrays);
+    const rows = computed.rows(arrays);
     return head.apply(positions === undefined ? rows : takeRows(rows, positions), arrays);
   };
-
-  const projectedNames = ({ norm, attention }: Layer): readonly string[] => [
-    ...namesOf(norm),
-    ...attention.projected,
-  ];
-  const fusedFeedForwards = layers.map(({ attention, feedForward }) =>
-    engine === undefined || feedForward === undefined
-      ? undefined
-      : fusedFeedForward(attention, feedForward, engine),
-  );
-  const mergedNames = (index: number): readonly string[] => {
-    const { attention, feedForward } = layers[index];
-    if (fusedFeedForwards[index] !== undefined) return [];
-    return [...attention.merged, ...(feedForward === undefined ? [] : namesOf(feedForward))];
-  };
-  const takeTokens = engine === undefined ? undefined : embeddingOperation();
-  const stages: readonly { readonly operation: StageOperation; readonly reads: readonly string[] }[] =
-    layers.map((layer, index) =>
-      index === 0
-        ? {
-            operation: stage("embed and project", ({ tokens, ...arrays }: ModelArrays) => {
-              const { shape } = tokens;
-              return project(embedding.apply(tokens, arrays), shape, layer, arrays);
-            }),
-            reads: [
-              ...namesOf(embedding).filter((name) => takeTokens === undefined || name !== embedding.table),
-              ...projectedNames(layer),
-            ],
-          }
-        : {
-            operation: stage("merge and project", (arrays: ModelArrays) => {
-              const { shape } = arrays["x"];
-              return project(merge(layers[index - 1], arrays), shape, layer, arrays);
-            }),
-            reads: [...mergedNames(index - 1), ...projectedNames(layer)],
-          },
-    );
-  const lastReads = [...mergedNames(layers.length - 1), ...namesOf(head)];
-  const lossOperation = lossStage(
-    "merge, head and loss",
-    ({ targets, positions, ...arrays }: ModelArrays) => ({
-      loss: np.mean(crossEntropy(logitsOf(arrays, positions), targets)),
-    }),
-  );
-  const labelsOperation = stage(
-    "merge, head and labels",
-    ({ targets, positions, ...arrays }: ModelArrays) => {
-      const logits = logitsOf(arrays, positions);
-      return { predicted: np.argmax(logits.ref, -1), losses: crossEntropy(logits, targets) };
-    },
-  );
-  const logitsOperation = stage("merge and head", (arrays: ModelArrays) => ({
-    logits: logitsOf(arrays, undefined),
-  }));
+  const loss = engine === undefined ? stagedLoss(logitsOf) : fusedLoss(head, engine);
+  const labelsOperation = stage("head and labels", ({ targets, positions, ...arrays }: ModelArrays) => {
+    const logits = logitsOf(arrays, positions);
+    return { predicted: np.argmax(logits.ref, -1), losses: crossEntropy(logits, targets) };
+  });
+  const logitsOperation = stage("head", (arrays: ModelArrays) => ({ logits: logitsOf(arrays, undefined) }));
+  const lastReads = [...computed.reads, ...namesOf(head)];
 
   /** Runs everything before the last stage; what it returns is that stage's input. */
   async function runLayers(
@@ -214,24 +132,13 @@ export function decoder(
     observe?: LayerObserver,
   ): Promise<Values> {
     const length = lengthOf(tokens, batch, resolved);
-    let inputs: Values = {
+    const inputs: Values = {
       tokens: tape.constant(np.array(tokens, { shape: [batch, length] })),
       ...(places?.table === undefined
         ? {}
         : { places: tape.constant(placeTable(places.table(length, resolved.width), length)) }),
     };
-    if (takeTokens !== undefined) {
-      const { rows } = await tape.run(takeTokens, { ids: inputs["tokens"], table: values[embedding.table] });
-      inputs = { ...inputs, rows };
-    }
-    for (const [index, { operation, reads }] of stages.entries()) {
-      const { attention } = layers[index];
-      const { x, ...projected } = await tape.run(operation, { ...inputs, ...pick(values, reads) });
-      tape.release(...Object.values(inputs));
-      inputs = { x, ...(await attention.attend(tape, projected, observe)) };
-      inputs = (await fusedFeedForwards[index]?.run(tape, inputs, values)) ?? inputs;
-    }
-    return { ...inputs, ...pick(values, lastReads) };
+    return { ...(await computed.run(tape, inputs, values, observe)), ...pick(values, lastReads) };
   }
 
   const run = async (
@@ -258,15 +165,10 @@ export function decoder(
     ...assembleModel({
       parameters,
       run,
-      lossOperation,
+      loss: (tape, inputs) => loss.run(tape, inputs),
       labelsOperation,
       stateBytes: (length) => resolved.groups.flat().reduce(bytesOf(length), 0),
-      owned: [
-        logitsOperation,
-        ...stages.map(({ operation }) => operation),
-        ...layers.map(({ attention }) => attention),
-        ...fusedFeedForwards.filter((fused) => fused !== undefined),
-      ],
+      owned: [logitsOperation, loss, computed, ...layers.map(({ attention }) => attention)],
     }),
     config: resolved,
     logits: (arrays, tokens, batch) =>
@@ -275,45 +177,6 @@ export function decoder(
         const shape = [batch, tokens.length / batch, resolved.vocabulary];
         return { data: (await logits.read()) as Float32Array, shape };
       }),
-  };
-}
-
-function namesOf({ parameters }: { readonly parameters: readonly ModelParameter[] }): readonly string[] {
-  return parameters.map(({ name }) => name);
-}
-
-/** [B, N, width] to [B·N, width]. */
-const rowsOf = (x: np.Array): np.Array => x.reshape([x.shape[0] * x.shape[1], x.shape[2]]);
-
-/** A layer's end on the tape, where an engine computes its feed-forward block. */
-interface FusedFeedForward {
-  /** From the layer's `x` and the outputs of its attention to `x` and `fed`, whose sum is what the layer makes of it. */
-  run(tape: Tape, inputs: Values, values: Values): Promise<Values>;
-  dispose(): void;
-}
-
-function fusedFeedForward(
-  attention: AttentionLayer,
-  { norm, weights }: FeedForwardBlock,
-  engine: WasmEngine,
-): FusedFeedForward {
-  const merge: StageOperation = stage("merge", (arrays: ModelArrays) => {
-    const { shape } = arrays["x"];
-    const rows = rowsOf(arrays["x"]).add(attention.merge(arrays));
-    return { x: rows.ref.reshape(shape), normed: norm.apply(rows, arrays) };
-  });
-  const operation = fusedFeedForwardOperation(engine);
-  const reads = [...attention.merged, ...namesOf(norm)];
-  return {
-    async run(tape, inputs, values) {
-      const { x, normed } = await tape.run(merge, { ...inputs, ...pick(values, reads) });
-      tape.release(...Object.values(inputs));
-      const held = Object.fromEntries(Object.entries(weights).map(([role, name]) => [role, values[name]]));
-      const { out: fed } = await tape.run(operation, { x: normed, ...held });
-      tape.release(normed);
-      return { x, fed };
-    },
-    dispose: () => merge.dispose(),
   };
 }
 

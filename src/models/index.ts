@@ -9,4 +9,23 @@ export {
   type ScoreStatistics,
 } from "./model.ts";
 export { recallProbe, type RecallProbeConfig, type VectorBatch } from "./recall-probe.ts";
-export { stateBytes, type StateSizes } from "./state-bytes.ts";
+export {
+  type EarlierTimeMixResult,
+  rwkv4TimeMix,
+  type Rwkv4TimeMixWeight,
+  rwkv5TimeMix,
+  type Rwkv5TimeMixWeight,
+  rwkv6TimeMix,
+  type Rwkv6TimeMixWeight,
+  rwkvGatedChannelMix,
+  type RwkvGatedChannelMixWeight,
+} from "./rwkv-earlier.ts";
+export { type TimeMixState, type Weights } from "./rwkv-parts.ts";
+export {
+  rwkv7ChannelMix,
+  type Rwkv7ChannelMixWeight,
+  rwkv7TimeMix,
+  type Rwkv7TimeMixResult,
+  type Rwkv7TimeMixWeight,
+} from "./rwkv.ts";
+export { type HeadState, stateBytes, type StateSizes } from "./state-bytes.ts";

@@ -36,6 +36,8 @@ export interface ScoreStatistics {
 export interface Model<Batch> {
   readonly parameters: readonly ModelParameter[];
   readonly parameterCount: number;
+  /** Parameters that one token meets; absent where it meets all, as without experts. */
+  readonly activeParameterCount?: number;
   /** The mean loss of a batch's labels, in nats, on a tape that can go backward. */
   loss(tape: Tape, arrays: ModelArrays, batch: Batch): Promise<Value>;
   evaluate(arrays: ModelArrays, batch: Batch): Promise<LabelResults>;

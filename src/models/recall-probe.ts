@@ -115,7 +115,7 @@ export function recallProbe(
   return assembleModel({
     parameters: layer.parameters,
     run,
-    lossOperation,
+    loss: async (tape, inputs) => (await tape.run(lossOperation, inputs)).loss,
     labelsOperation,
     stateBytes: (length) =>
       stateBytes(composition, {
@@ -125,7 +125,7 @@ export function recallProbe(
         headWidth,
         valueWidth: values.valueWidth,
       }),
-    owned: [project, layer],
+    owned: [project, lossOperation, layer],
   });
 }
 

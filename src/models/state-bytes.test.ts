@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { compose, completeSelector, parseSelector } from "../attention/index.ts";
-import { stateBytes } from "./state-bytes.ts";
+import { type HeadState, stateBytes } from "./state-bytes.ts";
 
 const sizes = { length: 1000, layers: 2, keyValueHeads: 3, headWidth: 16 };
 
@@ -32,5 +32,14 @@ describe("the state at inference", () => {
       "dot+causal+window:w=1000+none",
     ];
     expect(others.map((selector) => bytes(selector))).toEqual(others.map(() => 2 * 2 * 1000 * 3 * 16 * 4));
+  });
+
+  test("counts any state that is a function of a head's sizes by the same rule", () => {
+    const features = 32;
+    const state: HeadState = ({ valueWidth }) => features * (valueWidth + 1);
+    expect(stateBytes(state, sizes)).toBe(2 * 3 * 32 * 17 * 4);
+    expect(stateBytes(state, { ...sizes, length: 1, valueWidth: 8 })).toBe(2 * 3 * 32 * 9 * 4);
+    const growing: HeadState = ({ length, headWidth }) => Math.ceil(length / 16) * headWidth;
+    expect(stateBytes(growing, sizes)).toBe(2 * 3 * 63 * 16 * 4);
   });
 });

@@ -1,4 +1,7 @@
-/** @file How many bytes an attention keeps per sequence while it generates. */
+/**
+ * @file How many bytes a model keeps per sequence while it generates: layers · key/value heads · what a head keeps. The latter is a
+ * function, so that whatever has a state of its own, such as a recurrence, is counted by the same rule.
+ */
 import { type Composition } from "../attention/index.ts";
 
 /** The extents that decide the state. */
@@ -14,31 +17,48 @@ export interface StateSizes {
   readonly valueWidth?: number;
 }
 
+/**
+ * Numbers that one key/value head keeps after N tokens: a matrix state is `({ headWidth, valueWidth }) => headWidth * valueWidth`.
+ */
+export type HeadState = (sizes: Required<Pick<StateSizes, "length" | "headWidth" | "valueWidth">>) => number;
+
 const bytesPerNumber = 4;
 
 /**
  * Bytes of inference state per sequence, in float32.
  *
- * * In general all keys and values: layers·N·G·(D + E)·4.
- * * With a causal window of w places: layers·min(N, w)·G·(D + E)·4.
- * * When weights are raw scores that are linear in the key (`dot+none`: linear attention without a feature map) and every
- *   earlier key counts, the sums Σ kᵀv are enough, which have no normaliser: layers·G·D·E·4, whatever N is.
- *
- * @param composition - the attention of all layers
+ * @param state - the attention of all layers, or what one of its heads keeps
+ * @param sizes - see {@link StateSizes}
  * @example
  * ```ts
  * import { causal, compose, dot } from "qklab";
- * import { stateBytes } from "qklab/models";
+ * import { type HeadState, stateBytes } from "qklab/models";
  * const attention = compose({ similarity: dot(), pattern: causal() });
- * stateBytes(attention, { length: 1024, layers: 2, keyValueHeads: 4, headWidth: 16 }); // 1048576
+ * const sizes = { length: 1024, layers: 2, keyValueHeads: 4, headWidth: 16 };
+ * stateBytes(attention, sizes); // 1048576
+ * const matrix: HeadState = ({ headWidth, valueWidth }) => headWidth * valueWidth;
+ * stateBytes(matrix, sizes); // 8192, whatever the length
  * ```
  */
-export function stateBytes(composition: Composition, sizes: StateSizes): number {
+export function stateBytes(state: Composition | HeadState, sizes: StateSizes): number {
   const { length, layers, keyValueHeads, headWidth, valueWidth = headWidth } = sizes;
-  const perHead = isLinear(composition)
-    ? headWidth * valueWidth
-    : keptKeys(composition, length) * (headWidth + valueWidth);
-  return layers * keyValueHeads * perHead * bytesPerNumber;
+  const perHead = typeof state === "function" ? state : attentionState(state);
+  return layers * keyValueHeads * perHead({ length, headWidth, valueWidth }) * bytesPerNumber;
+}
+
+/**
+ * What a head of an attention keeps.
+ *
+ * * In general all keys and values: N·(D + E).
+ * * With a causal window of w places: min(N, w)·(D + E).
+ * * When weights are raw scores that are linear in the key (`dot+none`: linear attention without a feature map) and every
+ *   earlier key counts, the sums Σ kᵀv are enough, which have no normaliser: D·E, whatever N is.
+ *
+ * @param composition - the attention
+ */
+function attentionState(composition: Composition): HeadState {
+  if (isLinear(composition)) return ({ headWidth, valueWidth }) => headWidth * valueWidth;
+  return ({ length, headWidth, valueWidth }) => keptKeys(composition, length) * (headWidth + valueWidth);
 }
 
 function isLinear({

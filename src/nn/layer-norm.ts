@@ -1,6 +1,6 @@
 /** @file LayerNorm: (x − mean) / √(variance + ε) · weight + bias (Ba, Kiros & Hinton 2016). */
 import { numpy as np } from "@jax-js/jax";
-import { normEpsilon } from "./rms-norm.ts";
+import { normEpsilon } from "../kernels/reference/norm.ts";
 
 /**
  * Shifts rows to zero mean and scales them to unit variance.

@@ -1,8 +1,6 @@
 /** @file RMSNorm: x / √(mean x² + ε) · weight (Zhang & Sennrich 2019). */
 import { numpy as np } from "@jax-js/jax";
-
-/** ε of Llama's later models; that of the ONNX standard is the same. */
-export const normEpsilon = 1e-5;
+import { normEpsilon } from "../kernels/reference/norm.ts";
 
 /**
  * Scales rows to unit mean square.

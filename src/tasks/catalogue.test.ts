@@ -5,6 +5,12 @@ test("every task is listed under its own name, in English and in Chinese", () =>
   expect(Object.keys(tasks)).toEqual([
     "recall",
     "recall-tokens",
+    "copy",
+    "selective-copy",
+    "induction",
+    "associative-recall",
+    "listops",
+    "facts",
     "language",
     "hierarchy",
     "extrapolation",

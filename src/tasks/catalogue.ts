@@ -21,7 +21,19 @@ export interface Task {
   readonly source: string;
 }
 
-export type TaskName = "recall" | "recall-tokens" | "language" | "hierarchy" | "extrapolation" | "scaling";
+export type TaskName =
+  | "recall"
+  | "recall-tokens"
+  | "copy"
+  | "selective-copy"
+  | "induction"
+  | "associative-recall"
+  | "listops"
+  | "facts"
+  | "language"
+  | "hierarchy"
+  | "extrapolation"
+  | "scaling";
 
 /** The tasks, in the order in which they are listed. */
 export const tasks: Readonly<Record<TaskName, Task>> = {
@@ -46,6 +58,72 @@ export const tasks: Readonly<Record<TaskName, Task>> = {
       "词元形式的多查询联想回忆（MQAR），与 zoology 一致：键和值都是词表中的词，需要两层——一层把键与值连在一起，一层找到它。每一步都用新数据。",
     metric: { name: "accuracy at the queries", unit: "1", better: "higher" },
     source: "generated; Arora et al. 2023, zoology",
+  },
+  copy: {
+    name: "copy",
+    title: "Copy of a word",
+    summary:
+      "The duplication test 0w0w: a random word is shown and must be said again, symbol by symbol; what is kept of it must grow " +
+      "with the word. Fresh data every step.",
+    summaryZh:
+      "复制测试 0w0w：给出一个随机的词，再逐个符号地重复它；需要记住的内容随词长增长。每一步都用新数据。",
+    metric: { name: "accuracy at the second word", unit: "1", better: "higher" },
+    source: "generated; Kitaev et al. 2020, Reformer",
+  },
+  "selective-copy": {
+    name: "selective-copy",
+    title: "Copy of what matters",
+    summary:
+      "Selective copying: a few symbols stand at random places of a long noise and must be told in order, so that content decides " +
+      "what is kept. Fresh data every step.",
+    summaryZh:
+      "选择性复制：少数符号散布在长噪声的随机位置，需要按顺序说出它们，因此由内容决定该记住什么。每一步都用新数据。",
+    metric: { name: "accuracy at the markers", unit: "1", better: "higher" },
+    source: "generated; Gu & Dao 2023, Mamba",
+  },
+  induction: {
+    name: "induction",
+    title: "Induction",
+    summary:
+      "Find what followed the one trigger in random tokens when it comes again at the end; trained at N tokens, and also measured " +
+      "at N, 2N, … 16N. Fresh data every step.",
+    summaryZh:
+      "触发词元在随机词元中出现一次，结尾再次出现时要说出当时跟在它后面的词元；在长度 N 上训练，并在 N、2N、……、16N 上测量。每一步都用新数据。",
+    metric: { name: "accuracy at the final trigger, at N", unit: "1", better: "higher" },
+    source: "generated; Olsson et al. 2022, Fu et al. 2023, Gu & Dao 2023",
+  },
+  "associative-recall": {
+    name: "associative-recall",
+    title: "One question about pairs",
+    summary:
+      "Pairs from a map that is new in every sequence, with repeats, then one key whose value is asked for; accuracy also by how " +
+      "long ago the key was shown. Fresh data every step.",
+    summaryZh:
+      "每个序列使用一张新的映射表，键值对可重复出现，最后询问一个键的值；并按该键上次出现的远近报告准确率。每一步都用新数据。",
+    metric: { name: "accuracy at the question", unit: "1", better: "higher" },
+    source: "generated; Ba et al. 2016, Fu et al. 2023",
+  },
+  listops: {
+    name: "listops",
+    title: "Nested operations",
+    summary:
+      "ListOps: the value of nested MIN, MAX, MED and SM (sum modulo 10) of digits; accuracy also by nesting depth, beside that of " +
+      "always giving the commonest answer. Fresh data every step.",
+    summaryZh:
+      "ListOps：计算嵌套的 MIN、MAX、MED 与 SM（模 10 求和）的值；并按嵌套深度报告准确率，与“总答最常见答案”相对照。每一步都用新数据。",
+    metric: { name: "accuracy of the value", unit: "1", better: "higher" },
+    source: "generated; Nangia & Bowman 2018, Tay et al. 2021",
+  },
+  facts: {
+    name: "facts",
+    title: "Facts by heart",
+    summary:
+      "A table of names with random answers, which can only be stored: bits recovered, against all parameters and against those " +
+      "that one token meets, as in a mixture of experts.",
+    summaryZh:
+      "一张名字与随机答案的对照表，只能死记：报告恢复的比特数，并与全部参数量及单个词元用到的参数量（如混合专家）相比。",
+    metric: { name: "bits recovered", unit: "bits", better: "higher" },
+    source: "generated; Allen-Zhu & Li 2024",
   },
   language: {
     name: "language",

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import fc from "fast-check";
+import { allowedError, rowsOf } from "../../test/rows.ts";
 import { random } from "../base/random.ts";
 import { recallTokens, recallVectors, valueTable, type RecallTokenSettings } from "./recall.ts";
 
@@ -18,12 +19,6 @@ const tokenSettings: fc.Arbitrary<RecallTokenSettings> = fc
     length: 4 * pairs + spareLength,
     vocabulary: 2 * pairs + 2 + spareVocabulary,
   }));
-
-function rowsOf(flat: Int32Array, width: number): number[][] {
-  return Array.from({ length: flat.length / width }, (_, row) => [
-    ...flat.subarray(row * width, (row + 1) * width),
-  ]);
-}
 
 test("a sequence opens with pairs of distinct keys and distinct values from their halves of the vocabulary", () => {
   fc.assert(
@@ -100,9 +95,8 @@ test("places that ask nothing hold 0, or any token but the sequence's keys", () 
   );
 });
 
-/** Five standard deviations of a frequency over DRAWS draws; the seed is fixed, so the outcome is too. */
+/** Draws of every frequency; the seed is fixed. */
 const DRAWS = 20_000;
-const allowedError = (share: number): number => 5 * Math.sqrt((share * (1 - share)) / DRAWS);
 
 test.each([0.01, 0.5, 1, 2])(
   "the first gap follows p(g) ∝ g^(a−1), and a second one the same law without the first, at a = %d",
@@ -124,8 +118,8 @@ test.each([0.01, 0.5, 1, 2])(
         (sum, share, taken) => (taken === slot ? sum : sum + (share * law[slot]) / (1 - share)),
         0,
       );
-      expect(Math.abs(first - law[slot])).toBeLessThan(allowedError(law[slot]));
-      expect(Math.abs(second - expectedSecond)).toBeLessThan(allowedError(expectedSecond));
+      expect(Math.abs(first - law[slot])).toBeLessThan(allowedError(law[slot], DRAWS));
+      expect(Math.abs(second - expectedSecond)).toBeLessThan(allowedError(expectedSecond, DRAWS));
     }
   },
 );

@@ -12,6 +12,8 @@ export interface DecoderSettings {
   readonly heads: number;
   /** G, key/value heads; 0 (default) for as many as query heads. */
   readonly keyValueHeads: number;
+  /** D, width of a head, and with it the state that it keeps; 0 (default) for width/H. */
+  readonly headWidth: number;
   readonly norm: "rms" | "layer";
   readonly feedForward: "swiglu" | "gelu" | "none";
   readonly tiedHead: boolean;
@@ -28,6 +30,7 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
   layers: v.optional(whole(1), 2),
   heads: v.optional(whole(1), 4),
   keyValueHeads: v.optional(whole(0), 0),
+  headWidth: v.optional(whole(0), 0),
   norm: v.optional(v.picklist(["rms", "layer"], "it must be rms or layer"), "rms"),
   feedForward: v.optional(
     v.picklist(["swiglu", "gelu", "none"], "it must be swiglu, gelu or none"),
@@ -43,7 +46,10 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
 export function decoderSizes(
   settings: DecoderSettings,
 ): Omit<DecoderConfig, "vocabulary" | "attention" | "maximumLength"> {
-  const { width, layers, heads, keyValueHeads, norm, feedForward, tiedHead } = settings;
-  const shared = keyValueHeads === 0 ? {} : { keyValueHeads };
-  return { width, layers, heads, ...shared, norm, feedForward, tiedHead };
+  const { width, layers, heads, keyValueHeads, headWidth, norm, feedForward, tiedHead } = settings;
+  const chosen = {
+    ...(keyValueHeads === 0 ? {} : { keyValueHeads }),
+    ...(headWidth === 0 ? {} : { headWidth }),
+  };
+  return { width, layers, heads, ...chosen, norm, feedForward, tiedHead };
 }

@@ -77,6 +77,22 @@ describe("compare", () => {
   });
 });
 
+test("tasks in tokens are trained and drawn along what makes them hard", async () => {
+  const settings = ["steps=2", "width=16", "layers=1", "batch=4", "length=8", "induction.factors=[1,2]"];
+  const flags = ["--preset", "smoke", "--task", "copy,induction", "--similarity", "l2", ...flagsOf(settings)];
+  const out = join(folder, "tokens");
+  const { folder: place, reportHtml } = await cliJson<Compared>(["compare", ...flags, "--out", out]);
+  const html = await readFile(reportHtml, "utf8");
+  for (const id of [
+    "task-copy",
+    "copy-placeAccuracy-lengths-caption",
+    "induction-accuracy-lengths-caption",
+  ]) {
+    expect(html).toContain(`id="${id}"`);
+  }
+  expect(await readdir(join(place, "runs"))).toHaveLength(2);
+});
+
 test.each([
   [["--preset", "smol"], 2, "Did you mean 'smoke'?"],
   [["--task", "recal"], 2, "Did you mean 'recall'"],
@@ -85,6 +101,7 @@ test.each([
   [["--seed", "0,one"], 2, "a whole number ≥ 0: 'one'"],
   [["--lr", "0"], 2, "a number > 0"],
   [["--task", "recall", "--set", "language.steps=3"], 2, "not compared"],
+  [["--task", "copy", "--set", "length=33"], 2, "its length must be even: 33"],
   [["--max-time", "10"], 2, "a time with its unit"],
   [["--threads", "2"], 2, "no such option"],
   [["--resume", "nowhere"], 3, "comparison.json"],

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { evaluate, parseSelector, partFactories } from "../../src/index.ts";
+import { evaluate, parseSelector, partFactories, recurrences } from "../../src/index.ts";
 import { encodeSafetensors } from "../../src/checkpoints/index.ts";
 import { cli, cliJson, temporaryFolder, useBuiltCli } from "./run-cli.ts";
 
@@ -32,8 +32,11 @@ describe("list", () => {
       }));
       expect(all[listed]?.map(({ name, formula }) => ({ name, formula }))).toEqual(wanted);
     }
+    expect(all["recurrences"]?.map(({ name, formula }) => ({ name, formula }))).toEqual(
+      recurrences.map(({ definition: { selector, formula } }) => ({ name: selector, formula })),
+    );
     expect(all["tasks"]?.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(["recall", "language", "hierarchy", "extrapolation", "scaling"]),
+      expect.arrayContaining(["recall", "copy", "induction", "facts", "language", "hierarchy", "scaling"]),
     );
     expect(all["presets"]?.map(({ name }) => name)).toEqual(["smoke", "quick", "full"]);
   });
@@ -110,10 +113,30 @@ describe("inspect SELECTOR", () => {
     expect(translated.stdout).toContain("## 一对查询与键的分数");
   });
 
-  test("an unknown name gets the nearest", async () => {
-    const { code, stderr } = await cli(["inspect", "cosin"]);
-    expect(code).toBe(2);
-    expect(stderr).toContain("'cosine'");
+  test("an unknown name gets the nearest, of similarities and of recurrences", async () => {
+    const [cosine, retnet] = await Promise.all([cli(["inspect", "cosin"]), cli(["inspect", "retnt"])]);
+    expect([cosine.code, retnet.code]).toEqual([2, 2]);
+    expect(cosine.stderr).toContain("'cosine'");
+    expect(retnet.stderr).toContain("'retnet'");
+  });
+
+  test("of a recurrence lists its inputs, its parameters and the size of its state", async () => {
+    const [document, text, refused] = await Promise.all([
+      cliJson<{
+        readonly inputs: readonly Listed[];
+        readonly state: object;
+        readonly parameters: readonly Listed[];
+      }>(["inspect", "linear:map=hedgehog", "--width", "8", "--heads", "2"]),
+      cli(["inspect", "rwkv7"]),
+      cli(["inspect", "gla", "--derivatives"]),
+    ]);
+    expect(document.inputs.map(({ name }) => name)).toEqual(["q", "k", "v", "state"]);
+    expect(document.state).toEqual({ shape: [1, 2, 16, 9], sizeBytes: 1152 });
+    expect(document.parameters.map(({ name }) => name)).toEqual(["projection"]);
+    expect(text.stdout).toContain("logDecay");
+    expect(text.stderr).toMatch(/Next: .* attend --spec rwkv7 /);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("only similarities have a score of pairs");
   });
 });
 

@@ -8,10 +8,17 @@ import { oneSelectorEach, read } from "./legal-selectors.ts";
 import { makeProblem, type Problem } from "./problem.ts";
 import { poisoned, wasmPromises } from "./wasm-promises.ts";
 
-const engines = [1, 2, 3].map((threads) => nodeEngine({ threads }));
+const engines = [1, 2, 3].map((threads) => sharingAll(nodeEngine({ threads })));
 afterAll(() => {
   for (const engine of engines) engine.close();
 });
+
+/** An engine that gives every phase to all its threads, also one that would be over before they woke. */
+function sharingAll(engine: WasmEngine): WasmEngine {
+  const run = engine.run.bind(engine);
+  engine.run = (phase) => run({ ...phase, isSmall: false });
+  return engine;
+}
 
 /** Heads that share keys, and several tiles of rows and keys whose last ones are not full, so that threads share sums. */
 const manyTiles: AttentionSizes = {

@@ -516,6 +516,11 @@
             (call $joinValuesOfOne (local.get $scratch) (i32.add (i32.load offset=16 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (local.get $out) (i32.const 1) (i32.const 0) (local.get $columns) (i32.add (local.get $scratch) (i32.const 33280)))
           )
           (else
+            (if (i32.lt_u (local.get $rows) (i32.const 17))
+            (then
+              (call $fetchValues (i32.add (i32.load offset=16 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (i32.shl (local.get $columns) (i32.const 6)) (local.get $scratch))
+            )
+            )
             (call $joinValues (local.get $scratch) (i32.add (i32.load offset=16 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (local.get $out) (local.get $paddedRows) (i32.const 0) (local.get $columns) (i32.add (local.get $scratch) (i32.const 33280)))
           )
           )

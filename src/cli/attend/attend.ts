@@ -11,8 +11,9 @@ import {
   compose,
   type ExtraOutput,
   narrow,
-  parseSelector,
+  parseAnySelector,
   printSelector,
+  type SelectedParts,
 } from "../../index.ts";
 import { CommandError } from "../command-error.ts";
 import { texts } from "../dictionary/attend.ts";
@@ -20,31 +21,38 @@ import { exitCodes } from "../exit-codes.ts";
 import { printQuantity } from "../quantities.ts";
 import { type Session } from "../session.ts";
 import { version } from "../version.ts";
-import { type Device, onBackend, onReference, openJax, openWasm } from "./devices.ts";
+import { attendRecurrence } from "./recurrence.ts";
+import { type Device, type Results, onBackend, onReference, openJax, openWasm } from "./devices.ts";
+import { type AttendOptions } from "./options.ts";
 import { chooseParameters } from "./parameters.ts";
 import { readInputs } from "./read-inputs.ts";
 
-/** What an attention is computed from and how. */
-export interface AttendOptions {
-  readonly spec: string;
-  readonly in: string;
-  readonly out: string;
-  readonly backward?: boolean;
-  readonly device: "reference" | "jax" | "wasm";
-  readonly return?: readonly ("scores" | "weights")[];
-  readonly offset?: number;
-  readonly keyLengths?: readonly number[];
-  readonly scale?: number;
-  readonly seed: number;
-  readonly json?: boolean;
-}
-
 /** Computes what the options ask for; prints a document with `--json` alone. */
 export async function attend(options: AttendOptions, session: Session): Promise<void> {
+  const selected = parseAnySelector(options.spec);
+  if (selected.kind === "recurrence") {
+    await requireOtherFile(options.in, options.out);
+    await report(await attendRecurrence(selected.composition, options), options, session);
+    return;
+  }
+  await report(await attendPairs(selected.parts, options), options, session);
+}
+
+/** What was computed, and from what. */
+interface Computed {
+  readonly selector: string;
+  readonly results: Results;
+  readonly timeMs: number;
+  /** Tensors of the file that nothing was done with. */
+  readonly unread: readonly string[];
+  /** Whether F64 inputs were rounded. */
+  readonly isRounded?: boolean;
+}
+
+async function attendPairs(parts: SelectedParts, options: AttendOptions): Promise<Computed> {
   const { device: deviceName, backward = false } = options;
-  const spec = readSpec(options.spec);
+  const spec = readSpec(options.spec, parts);
   const composition = compose(spec);
-  const selector = printSelector(composition);
   const device = deviceName === "reference" ? onReference : await openDevice(deviceName);
   await requireOtherFile(options.in, options.out);
   const file = await readInputs(options.in, { backward });
@@ -71,34 +79,39 @@ export async function attend(options: AttendOptions, session: Session): Promise<
   const timeMs = performance.now() - startMs;
   for (const [name, value] of Object.entries(parameters))
     results[`param.${name}`] = isDouble ? value : narrow(value);
-  await writeSafetensors(options.out, results, { selector, device: deviceName, version });
+  return {
+    selector: printSelector(composition),
+    results,
+    timeMs,
+    unread: file.unread,
+    isRounded: file.isDouble && !isDouble,
+  };
+}
+
+/** Writes the results, and says what was done. */
+async function report(
+  { selector, results, timeMs, unread, isRounded = false }: Computed,
+  options: AttendOptions,
+  session: Session,
+): Promise<void> {
+  const { device, in: input, out: output } = options;
+  await writeSafetensors(output, results, { selector, device, version });
   if (options.json === true) {
     const tensors = Object.entries(results).map(([name, { data, shape }]) => ({
       name,
       dtype: data instanceof Float64Array ? "F64" : "F32",
       shape,
     }));
-    const { in: input, out: output } = options;
-    const document = {
-      selector,
-      device: deviceName,
-      version,
-      input,
-      output,
-      timeMs,
-      unread: file.unread,
-      tensors,
-    };
+    const document = { selector, device, version, input, output, timeMs, unread, tensors };
     await session.print(`${JSON.stringify(document, undefined, 2)}\n`);
   }
-  if (file.unread.length > 0) session.tell(texts.unread(options.in, file.unread.join(", ")));
-  if (file.isDouble && !isDouble) session.tell(texts.rounded(deviceName));
-  session.tell(texts.done(selector, deviceName, formatDuration(timeMs), options.out));
-  session.next("inspect", options.out);
+  if (unread.length > 0) session.tell(texts.unread(input, unread.join(", ")));
+  if (isRounded) session.tell(texts.rounded(device));
+  session.tell(texts.done(selector, device, formatDuration(timeMs), output));
+  session.next("inspect", output);
 }
 
-function readSpec(selector: string): ReturnType<typeof completeSelector> {
-  const parts = parseSelector(selector);
+function readSpec(selector: string, parts: SelectedParts): ReturnType<typeof completeSelector> {
   if (parts.patterns.length === 0) throw new CommandError("missing-pattern", texts.missingPattern(selector));
   if (parts.position?.place === "embedding") {
     throw new CommandError("position-outside", texts.positionOutside(parts.position.name));

@@ -66,7 +66,8 @@ export async function readInputs(path: string, wanted: { readonly backward: bool
 const floats: ReadonlySet<string> = new Set(["F64", "F32", "F16", "BF16"]);
 const integers: ReadonlySet<string> = new Set(["I64", "U64", "I32", "U32", "I16", "U16", "I8", "U8"]);
 
-async function readNumbers(file: SafetensorsFile, name: string): Promise<AnyTensor> {
+/** A tensor of floating-point numbers; F16 and BF16 become F32. */
+export async function readNumbers(file: SafetensorsFile, name: string): Promise<AnyTensor> {
   const stored = await readTyped(file, name, floats, "F64, F32, F16 or BF16");
   return stored.data instanceof Float64Array ? { data: stored.data, shape: stored.shape } : toFloat32(stored);
 }

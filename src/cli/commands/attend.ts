@@ -1,6 +1,6 @@
 /** @file `qklab attend`: one attention on a file's tensors, so that anybody can check us against another framework. */
 import { type Command, Option } from "commander";
-import type { AttendOptions } from "../attend/attend.ts";
+import { type AttendOptions } from "../attend/options.ts";
 import { texts } from "../dictionary/attend.ts";
 import { texts as common } from "../dictionary/common.ts";
 import { choiceList, wholeList } from "../lists.ts";

@@ -1,15 +1,20 @@
-/** @file `qklab list`: every part of an attention with its formula and source, the tasks and the presets. */
+/** @file `qklab list`: every part of an attention and rule of a recurrence with its formula and source, the tasks and the presets. */
 import { Argument, type Command } from "commander";
 import { texts } from "../dictionary/list.ts";
 import { columns, type Listing, type Say } from "../list/listing.ts";
-import { listedPartKinds, type ListedPartKind, listParts } from "../list/parts.ts";
+import { listedPartKinds, type ListedPartKind, listParts, listRecurrences } from "../list/parts.ts";
 import { addFormat, formatOf, type FormatOptions, printJson, printSections } from "../printing.ts";
 import { type Session } from "../session.ts";
 import { type Table, tableFormats } from "../table.ts";
 
-type Kind = ListedPartKind | "tasks" | "presets";
+type Kind = ListedPartKind | "recurrences" | "tasks" | "presets";
 
-const kinds: readonly Kind[] = [...(Object.keys(listedPartKinds) as ListedPartKind[]), "tasks", "presets"];
+const kinds: readonly Kind[] = [
+  ...(Object.keys(listedPartKinds) as ListedPartKind[]),
+  "recurrences",
+  "tasks",
+  "presets",
+];
 
 /** Adds the command. */
 export function addList(program: Command, session: Session): Command {
@@ -45,11 +50,13 @@ const nextCommand: Readonly<Record<Kind, string>> = {
   selections: "inspect dot+causal+topk:k=32",
   normalisers: "inspect dot+causal+softmax:sink=learned",
   aggregations: "inspect lorentz+causal+centroid",
+  recurrences: "inspect gated-deltanet",
   tasks: "inspect recall",
   presets: "compare --preset quick",
 };
 
 async function listingOf(kind: Kind, say: Say): Promise<Listing> {
+  if (kind === "recurrences") return listRecurrences(say);
   if (kind !== "tasks" && kind !== "presets") return listParts(kind, say);
   // Recipes load what trains them, which takes longer than all the rest of a listing.
   const { listPresets, listTasks } = await import("../list/tasks.ts");

@@ -11,13 +11,19 @@ export const texts = {
       "Reads q [B, H, Q, D], k [B, G, S, D], v [B, G, S, E] (G divides H) and, where they are there, bias and mask (U8) [B or 1, H or 1, Q, S], " +
       "key_lengths (integers, [B]), param.<name>, and dout [B, H, Q, E] with --backward. Writes out, lse (under softmax), with --backward dq, dk, dv, dbias and " +
       "dparam.<name>, and the parameter values used as param.<name>; the metadata name selector, device and version. F16 and BF16 are widened to F32. " +
-      "Where q, k or v is F64 the reference reads and writes F64; otherwise outputs are F32.",
+      "Where q, k or v is F64 the reference reads and writes F64; otherwise outputs are F32. A rule of the recurrent class, such as gla, reads what " +
+      "`qklab inspect gla` lists (decay or log_decay, beta, a, kappa, ka, u, state), and dstate with --backward, the gradient of the last state; it writes out, state and " +
+      "the gradients d<name>.",
     zh:
       "读取 q [B, H, Q, D]、k [B, G, S, D]、v [B, G, S, E]（G 整除 H），以及文件中存在的 bias 与 mask（U8）[B 或 1, H 或 1, Q, S]、key_lengths（整数，[B]）、param.<名称>，" +
       "使用 --backward 时还读取 dout [B, H, Q, E]。写出 out、lse（softmax 时），使用 --backward 时写出 dq、dk、dv、dbias 与 dparam.<名称>，并把所用参数值写为 param.<名称>；" +
-      "元数据注明选择器、设备与版本。F16 与 BF16 会提升为 F32。q、k 或 v 为 F64 时，参考实现读写 F64；否则输出为 F32。",
+      "元数据注明选择器、设备与版本。F16 与 BF16 会提升为 F32。q、k 或 v 为 F64 时，参考实现读写 F64；否则输出为 F32。" +
+      "循环规则（例如 gla）读取 `qklab inspect gla` 列出的张量（decay 或 log_decay、beta、a、kappa、ka、u、state），使用 --backward 时还可读取 dstate（最后状态的梯度）；写出 out、state 与梯度 d<名称>。",
   },
-  spec: { en: "the attention, such as l2+causal", zh: "注意力的选择器，例如 l2+causal" },
+  spec: {
+    en: "the attention, such as l2+causal, or recurrence, such as retnet",
+    zh: "注意力的选择器，例如 l2+causal，或循环规则，例如 retnet",
+  },
   in: { en: "safetensors file with q, k, v", zh: "含 q、k、v 的 safetensors 文件" },
   out: { en: "safetensors file to write", zh: "要写出的 safetensors 文件" },
   backward: { en: "also the gradients, from dout of the file", zh: "同时根据文件中的 dout 计算梯度" },
@@ -68,6 +74,18 @@ export const texts = {
   tooLarge: (pairs: string, needed: string, memory: string): Bilingual => ({
     en: `Cannot attend as the scores of all pairs must fit in memory: ${pairs} pairs need ${needed}, this machine has ${memory}. Pass fewer queries, keys, heads or batch entries`,
     zh: `无法计算注意力，因为所有配对的分数必须放得进内存：${pairs} 对需要 ${needed}，本机有 ${memory}。请减少查询、键、头或批次`,
+  }),
+  recurrenceTooLarge: (needed: string, memory: string): Bilingual => ({
+    en: `Cannot attend as the features of all tokens must fit in memory: they need ${needed}, this machine has ${memory}. Pass fewer tokens, heads or batch entries, or take fewer features`,
+    zh: `无法计算注意力，因为所有词元的特征必须放得进内存：需要 ${needed}，本机有 ${memory}。请减少词元、头或批次，或减少特征数`,
+  }),
+  noDevice: (selector: string, device: string): Bilingual => ({
+    en: `Cannot attend with '${selector}' on ${device} as recurrences run on the reference alone: --device ${device}. Pass --device reference`,
+    zh: `无法在 ${device} 上计算 '${selector}'，因为循环规则只在参考实现上运行。请使用 --device reference`,
+  }),
+  pairOption: (selector: string, flag: string): Bilingual => ({
+    en: `Cannot attend with '${selector}' and ${flag} as a recurrence has no scores of pairs: ${flag} was given. Drop it`,
+    zh: `无法同时使用 '${selector}' 与 ${flag}，因为循环规则没有成对的分数。请去掉 ${flag}`,
   }),
   unread: (path: string, names: string): Bilingual => ({
     en: `Note: not used from ${path}: ${names}`,

@@ -3,8 +3,8 @@ import { type Bilingual, type Text } from "../language.ts";
 
 export const texts = {
   summary: {
-    en: "what there is: similarities, positions, patterns, selections, normalisers, aggregations, tasks, presets",
-    zh: "列出现有内容：相似度、位置、模式、选择、归一化、聚合、任务、预设",
+    en: "what there is: similarities, positions, patterns, selections, normalisers, aggregations, recurrences, tasks, presets",
+    zh: "列出现有内容：相似度、位置、模式、选择、归一化、聚合、循环规则、任务、预设",
   },
   what: { en: "which kind; all of them when absent", zh: "哪一类；省略则全部列出" },
   required: (option: string): Bilingual => ({ en: `${option} (needed)`, zh: `${option}（必需）` }),
@@ -15,6 +15,7 @@ export const texts = {
     selections: { en: "selection", zh: "选择" },
     normalisers: { en: "normaliser", zh: "归一化" },
     aggregations: { en: "aggregation", zh: "聚合" },
+    recurrences: { en: "recurrence", zh: "循环规则" },
     tasks: { en: "task", zh: "任务" },
     presets: { en: "preset", zh: "预设" },
   },
@@ -23,6 +24,7 @@ export const texts = {
     name: { en: "name", zh: "名称" },
     about: { en: "formula or contents", zh: "公式或内容" },
     formula: { en: "formula", zh: "公式" },
+    inputs: { en: "inputs", zh: "输入" },
     options: { en: "options", zh: "选项" },
     source: { en: "source", zh: "来源" },
     title: { en: "what it is", zh: "内容" },

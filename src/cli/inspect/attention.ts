@@ -10,7 +10,7 @@ import {
   partFactories,
   printSelector,
 } from "../../attention/index.ts";
-import { type Parameter } from "../../base/index.ts";
+import { type Parameter, type Tensor64 } from "../../base/index.ts";
 import { type Part, type PartKind, printPart } from "../../base/index.ts";
 import { full } from "../../patterns/index.ts";
 import { derivative, printJavaScript, splitRowTerm } from "../../score/index.ts";
@@ -31,7 +31,8 @@ interface DescribedPart {
   readonly source: string;
 }
 
-interface DescribedParameter extends Pick<Parameter, "name" | "mode" | "domain" | "maximum"> {
+/** A parameter with its values before training. */
+export interface DescribedParameter extends Pick<Parameter, "name" | "mode" | "domain" | "maximum"> {
   readonly shape: readonly number[];
   /** Of the values before training. */
   readonly smallest: number;
@@ -87,7 +88,7 @@ export function describeAttention(selector: string, sizes: InspectedSizes): Atte
       const { formula, source } = definitionOf(part);
       return { kind: part.kind, selector: printPart(part), formula, source };
     }),
-    parameters: describeParameters(composition, sizes),
+    parameters: describeParameters(parametersOf(composition), initialParameters(composition, sizes), sizes),
     terms: similarity.terms(sizes.width).map(({ inner, start, stop }, index) => ({
       reduction: inners[inner].formula,
       start,
@@ -108,20 +109,27 @@ export function describeAttention(selector: string, sizes: InspectedSizes): Atte
   };
 }
 
-function partsOf(composition: Composition, hasPattern: boolean): readonly Part[] {
+/** A part of an attention, whose kind has factories. */
+type AttentionPart = Part & { readonly kind: PartKind };
+
+function partsOf(composition: Composition, hasPattern: boolean): readonly AttentionPart[] {
   const { similarity, position, patterns, selection, normaliser, aggregation } = composition;
   return [similarity, position, ...(hasPattern ? patterns : []), selection, normaliser, aggregation];
 }
 
-function definitionOf({ kind, name }: Part): AnyPartFactory["definition"] {
+function definitionOf({ kind, name }: AttentionPart): AnyPartFactory["definition"] {
   // Parts of a parsed selector come from these factories.
   return (partFactories[kind].find(({ definition }) => definition.selector === name) as AnyPartFactory)
     .definition;
 }
 
-function describeParameters(composition: Composition, sizes: InspectedSizes): DescribedParameter[] {
-  const initial = initialParameters(composition, sizes);
-  return parametersOf(composition).map(({ name, mode, domain, maximum, shape }) => {
+/** Declared parameters with the range of their initial values. */
+export function describeParameters(
+  declared: readonly Parameter[],
+  initial: Readonly<Record<string, Tensor64>>,
+  sizes: InspectedSizes,
+): DescribedParameter[] {
+  return declared.map(({ name, mode, domain, maximum, shape }) => {
     const data = initial[name]?.data ?? new Float64Array();
     return {
       name,

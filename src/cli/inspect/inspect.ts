@@ -4,8 +4,11 @@ import { join } from "node:path";
 import { CommandError } from "../command-error.ts";
 import { texts } from "../dictionary/inspect.ts";
 import { exitCodes } from "../exit-codes.ts";
+import { firstName, recurrentNames } from "../../attention/selector.ts";
+import { parseAnySelector } from "../../recurrence/index.ts";
 import { describeAttention } from "./attention.ts";
 import { attentionSections } from "./print-attention.ts";
+import { describeRecurrence, recurrenceSections } from "./recurrence.ts";
 import { describeRun, exists, runSections, settingsTable } from "./run-folder.ts";
 import { describeSafetensors, safetensorsSections } from "./safetensors.ts";
 import { factTable } from "./tables.ts";
@@ -41,8 +44,9 @@ async function findingsOn(what: string, options: InspectOptions, session: Sessio
   const found = await stat(what).catch(() => undefined);
   if (found?.isDirectory() === true) return inspectFolder(what, session);
   if (found !== undefined) return inspectFile(what);
-  const [name = ""] = what.split(/[:+]/);
-  if (namesOf("similarities").includes(name)) return inspectSelector(what, options, session);
+  const name = firstName(what);
+  if (namesOf("similarities").includes(name) || recurrentNames.includes(name))
+    return inspectSelector(what, options, session);
   if (/[/\\]|\.safetensors$/.test(what))
     throw new CommandError("file-read", texts.noPath(what), exitCodes.missing);
   return (await inspectTask(what, session)) ?? inspectSelector(what, options, session);
@@ -53,6 +57,16 @@ function inspectSelector(
   { width, heads, derivatives }: InspectOptions,
   session: Session,
 ): Findings {
+  const selected = parseAnySelector(selector);
+  if (selected.kind === "recurrence") {
+    if (derivatives === true) throw new CommandError("no-derivatives", texts.noDerivatives(selector));
+    const description = describeRecurrence(selected.composition, { width, heads });
+    return {
+      document: description,
+      sections: recurrenceSections(description, session),
+      next: ["attend", "--spec", description.selector, "--in", "in.safetensors", "--out", "out.safetensors"],
+    };
+  }
   const description = describeAttention(selector, { width, heads });
   const withDerivatives = derivatives === true;
   const { derivatives: printed, ...rest } = description;

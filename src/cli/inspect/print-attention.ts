@@ -5,7 +5,7 @@ import { listedPartKinds } from "../list/parts.ts";
 import { type Section } from "../printing.ts";
 import { printNumber } from "../quantities.ts";
 import { type Session } from "../session.ts";
-import { type AttentionDescription } from "./attention.ts";
+import { type AttentionDescription, type DescribedParameter } from "./attention.ts";
 import { columns, factTable } from "./tables.ts";
 
 /** Sections in the order of reading: what it is, its numbers, how it behaves, what else fits. */
@@ -33,7 +33,7 @@ export function attentionSections(
         rows: parts.map(({ kind, ...part }) => ({ kind: kindTitles[kind] ?? kind, ...part })),
       },
     },
-    ...(parameters.length === 0 ? [] : [{ title: texts.parameters, table: parameterTable(description) }]),
+    ...(parameters.length === 0 ? [] : [{ title: texts.parameters, table: parameterTable(parameters) }]),
     { title: texts.score, code: scoreText(description) },
     ...(withDerivatives
       ? [{ title: texts.javascript(derivatives.by.join(", ")), code: derivatives.javascript }]
@@ -71,7 +71,8 @@ export function attentionSections(
   ];
 }
 
-function parameterTable({ parameters }: AttentionDescription): NonNullable<Section["table"]> {
+/** Parameters with the range of their values before training. */
+export function parameterTable(parameters: readonly DescribedParameter[]): NonNullable<Section["table"]> {
   return {
     columns: columns("name", "mode", "domain", "shape", "value"),
     rows: parameters.map(({ name, mode, domain, maximum, shape, smallest, largest }) => ({

@@ -1,6 +1,7 @@
-/** @file The parts of an attention as `list` shows them: formula, options and source of every factory. */
+/** @file The parts of an attention and the rules of recurrences as `list` shows them: formula, options and source of every factory. */
 import { partFactories } from "../../attention/index.ts";
 import { type PartDefinition, type PartKind } from "../../base/index.ts";
+import { recurrences, type RuleInput } from "../../recurrence/index.ts";
 import { texts } from "../dictionary/list.ts";
 import { columns, type Listing, type Say } from "./listing.ts";
 
@@ -26,9 +27,49 @@ export function namesOf(kind: ListedPartKind): readonly string[] {
   return definitionsOf(kind).map(({ selector }) => selector);
 }
 
+/** The rules of the recurrent class, with the inputs that each takes. */
+export function listRecurrences(say: Say): Listing {
+  const rules = recurrences.map((make) => ({ definition: make.definition, inputs: make().inputs }));
+  const listing = listDefinitions(
+    rules.map(({ definition }) => definition),
+    say,
+  );
+  return {
+    ...listing,
+    document: listing.document.map((entry, index) => ({
+      ...entry,
+      inputs: rules[index]?.inputs.map(({ name, extents, domain, need }) => ({
+        name,
+        extents,
+        domain,
+        need,
+      })),
+    })),
+    table: {
+      columns: columns("name", "formula", "inputs", "options", "source"),
+      rows: listing.table.rows.map((row, index) => ({
+        ...row,
+        inputs: (rules[index]?.inputs ?? [])
+          .filter(({ name }) => name !== "logDecay")
+          .map(printInput)
+          .join(", "),
+      })),
+    },
+  };
+}
+
+/** An input with its shape; brackets around one that may be left out. */
+export function printInput({ name, extents, need }: Pick<RuleInput, "name" | "extents" | "need">): string {
+  const written = `${name} ${extents}`;
+  return need === "optional" ? `(${written})` : need === "always" ? written : `${written} or ${need.instead}`;
+}
+
 /** The parts of one kind. */
 export function listParts(kind: ListedPartKind, say: Say): Listing {
-  const definitions = definitionsOf(kind);
+  return listDefinitions(definitionsOf(kind), say);
+}
+
+function listDefinitions(definitions: readonly PartDefinition[], say: Say): Listing {
   return {
     document: definitions.map(({ selector, formula, source, rules }) => ({
       name: selector,

@@ -2,7 +2,7 @@
 import { type AttentionGradients } from "../../attention/index.ts";
 import { sizeOf, type Tensor } from "../../base/tensor.ts";
 import { type CopiedArray } from "./copied-arrays.ts";
-import { type KernelCall, type TaskRecord } from "./kernel-call.ts";
+import { type KernelCall } from "./kernel-call.ts";
 import { rowBlocks } from "./head-rows.ts";
 import { tileKeys } from "./kernel-spec.ts";
 import { pullRows } from "./lift-rows.ts";
@@ -101,7 +101,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
     ]),
   );
 
-  const records = heads.map((rows): TaskRecord => {
+  const records = heads.map((rows) => {
     const { number, valueRows } = rows;
     const queryRow = number * paddedQueries;
     return {
@@ -119,20 +119,25 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
     "packValues",
     [...valueHeads.values()].flatMap((record) =>
       rowBlocks(paddedKeys).map(({ first, rows }) => ({
-        value: record.value! + 4 * first * paddedValueWidth,
-        packedValue: record.packedValue! + 4 * first * paddedValueWidth,
+        value: record.value + 4 * first * paddedValueWidth,
+        packedValue: record.packedValue + 4 * first * paddedValueWidth,
         rows,
       })),
     ),
   );
-  if (spec.weighing === "softmax") call.run("delta", records);
+  if (spec.weighing === "softmax") {
+    call.run(
+      "delta",
+      records.map((shared) => ({ shared })),
+    );
+  }
   call.run(
     "backward",
-    records.flatMap((record, number) =>
+    records.flatMap((shared, number) =>
       ofPlan.get(call.planOf(number))!.map(({ tiles, tileCount }, chunk) => {
         const task = number * chunks + chunk;
         return {
-          ...record,
+          shared,
           tiles,
           tileCount,
           queryGradient: queryGradient + 4 * task * queryFloats,
@@ -182,7 +187,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
   );
   for (const { batch, head, keyHead, number } of heads) {
     const root = call.rootMetric(head);
-    const metricOf = (source: Float32Array): Parameters<typeof pullRows>[4] =>
+    const metricOf = (source: Float32Array): Parameters<typeof pullRows>[5] =>
       root === undefined || metricName === undefined
         ? undefined
         : {
@@ -193,6 +198,8 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
     const part = (data: Float32Array, index: number, count: number): Float32Array =>
       data.subarray(index * count, (index + 1) * count);
     const shared = batch * sizes.keyHeads + keyHead;
+    const isFirst = head % (sizes.heads / sizes.keyHeads) === 0;
+    const before = isFirst ? "zeros" : "numbers";
     const queryLifted = call.view(queryLiftedAt(number), queryFloats);
     const queryCount = queries * sizes.width;
     const keyCount = keys * sizes.width;
@@ -201,6 +208,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       queryLifted,
       part(dq.data, number, queryCount),
       queries,
+      "zeros",
       metricOf(part(inputs.q.data, number, queryCount)),
     );
     const keyLifted = call.view(keyLiftedAt(number), paddedKeys * rowWidth);
@@ -209,6 +217,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       keyLifted,
       part(dk.data, shared, keyCount),
       keys,
+      before,
       metricOf(part(inputs.k.data, shared, keyCount)),
     );
     const valueLifted = call.view(valueLiftedAt(number), paddedKeys * paddedValueWidth);
@@ -220,6 +229,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
             part(inputs.v.data, shared, keys * valueWidth),
             part(dv.data, shared, keys * valueWidth),
             call.valueLayout(head),
+            before,
           );
     addTo(dParameters[composition.aggregation.parameters[0]?.name ?? ""], head, byCurvature);
     addNormaliserGradient(call, number, delta, dParameters);

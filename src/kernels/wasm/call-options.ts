@@ -10,6 +10,8 @@ export interface StoredKeys extends RowPlaces {
   /** The length that centres xPos. */
   readonly rotationLength: number;
   readonly table: TablePlace | undefined;
+  /** Whether all queries of a head are at one place, the call's offset. */
+  readonly isOnePlace: boolean;
 }
 
 /** What a call is told beside its inputs. */

@@ -2,9 +2,9 @@
 import { type AttentionInputs, type AttentionSizes, type Composition } from "../../attention/index.ts";
 import { type Tensor } from "../../base/tensor.ts";
 import { type Pattern } from "../../patterns/index.ts";
-import { tileRows } from "./kernel-spec.ts";
+import { roundUp, tileKeys, tileRows } from "./kernel-spec.ts";
 import { rearrange, type Rearrangement } from "./rearrange.ts";
-import { hasMoreTiles, rearrangedPlan, type TilePlan, tilePlan } from "./tile-plan.ts";
+import { hasMoreTiles, rearrangedPlan, repeatedPlan, type TilePlan, tilePlan } from "./tile-plan.ts";
 
 /** Lists of tiles, over virtual rows and keys where there is a rearrangement. */
 export interface CallPlan {
@@ -15,6 +15,7 @@ export interface CallPlan {
 
 type Call = { readonly composition: Composition; readonly inputs: AttentionInputs<Tensor> };
 type Sizes = Pick<AttentionSizes, "queries" | "keys">;
+type Extent = Sizes & { readonly offset: number };
 
 /** Copies cost time and memory: a rearrangement must leave at most this share of the tiles. */
 const worthwhileShare = 1 / 2;
@@ -34,11 +35,30 @@ export function callPlan(call: Call, sizes: Sizes, showsPairs: boolean): CallPla
   const pattern = showsPairs ? undefined : rearrangeable(call, sizes);
   const ofPatterns = plans.get(patterns) ?? new Map<string, CallPlan>();
   plans.set(patterns, ofPatterns);
-  const key = `${sizes.queries} ${sizes.keys} ${offset} ${pattern === undefined}`;
-  const found = ofPatterns.get(key) ?? newPlan(patterns, pattern, { ...sizes, offset });
+  const extent = seesAll(call, sizes) ? wholeTiles(sizes.keys) : { ...sizes, offset };
+  const key = `${extent.queries} ${extent.keys} ${extent.offset} ${pattern === undefined}`;
+  const found = ofPatterns.get(key) ?? newPlan(patterns, pattern, extent);
   if (ofPatterns.size >= mostPlans) ofPatterns.clear();
   ofPatterns.set(key, found);
   return found;
+}
+
+/** The plan of a single query for several that are at its place. */
+export function ofOnePlace({ tiles }: CallPlan, queries: number): CallPlan {
+  let own: TilePlan | undefined;
+  return { rearrangement: undefined, tiles: () => (own ??= repeatedPlan(tiles(), queries)) };
+}
+
+/** Whether there is one query, at the last place, which sees all keys. */
+function seesAll({ composition, inputs }: Call, { queries, keys }: Sizes): boolean {
+  const isLast = queries === 1 && inputs.offset === keys - 1;
+  return isLast && composition.patterns.every(({ name }) => name === "causal" || name === "full");
+}
+
+/** What a last query of any length up to the end of the last tile has the same plan as, so that decoding finds it again. */
+function wholeTiles(keys: number): Extent {
+  const whole = roundUp(keys, tileKeys);
+  return { queries: 1, keys: whole, offset: whole - 1 };
 }
 
 /**
@@ -66,11 +86,7 @@ export function asksForPlaces({ composition, inputs }: Call, { queries }: Pick<S
   );
 }
 
-function newPlan(
-  patterns: readonly Pattern[],
-  pattern: Pattern | undefined,
-  sizes: Sizes & { readonly offset: number },
-): CallPlan {
+function newPlan(patterns: readonly Pattern[], pattern: Pattern | undefined, sizes: Extent): CallPlan {
   const { queries, keys, offset } = sizes;
   const rearrangement = pattern === undefined ? undefined : rearrange(pattern, queries, keys, offset);
   if (rearrangement !== undefined) {

@@ -1,4 +1,5 @@
 /** @file The whole module of a kernel: preparation, forward, what extras need, backward. */
+import { variablesOf } from "../../score/index.ts";
 import { termVariables } from "../../similarities/index.ts";
 import { type WasmFunction, type WasmModule } from "./assembler.ts";
 import { backwardPass } from "./backward-kernel.ts";
@@ -34,6 +35,18 @@ export const tasks = [
   "feedForward",
   "feedForwardBackward",
   "sumParts",
+  "project",
+  "projectBackward",
+  "merge",
+  "mergeBackward",
+  "loss",
+  "decays",
+  "writeChunk",
+  "scan",
+  "readChunk",
+  "chunkStateGradient",
+  "chunkGradients",
+  "step",
   "products",
   "nearest",
   "copyRows",
@@ -53,6 +66,8 @@ export interface EmittedKernel {
   /** The row's own part, where softmax leaves one out. */
   readonly rowTerm: ScoreProgram | undefined;
   readonly slopes: ScoreProgram;
+  /** Whether scores, those that softmax does not see among them, read squared norms of rows. */
+  readonly readsNorms: { readonly queries: boolean; readonly keys: boolean };
 }
 
 /** Most pages of 64 KiB that a memory may grow to: 4 GiB. */
@@ -111,5 +126,12 @@ export function emitKernel(spec: KernelSpec): EmittedKernel {
     full,
     rowTerm,
     slopes,
+    readsNorms: readsNorms(spec),
   };
+}
+
+function readsNorms({ fullScore, rowScore }: KernelSpec): EmittedKernel["readsNorms"] {
+  const names = [...variablesOf(rowScore === undefined ? fullScore : fullScore.add(rowScore))];
+  const reads = (prefix: string): boolean => names.some((name) => name.startsWith(prefix));
+  return { queries: reads("q2"), keys: reads("k2") };
 }

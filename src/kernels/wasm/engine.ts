@@ -30,6 +30,8 @@ export type TaskRunner = (record: number, scratch: number) => void;
 /** The tasks of one phase, which may run at the same time and in any order. */
 export interface Phase extends SharedPhase {
   readonly kernel: KernelCode;
+  /** Whether this thread finishes the tasks before others have woken. */
+  readonly isSmall?: boolean;
 }
 
 /** Runs the tasks of phases on several threads, this one among them. */
@@ -131,8 +133,8 @@ export class WasmEngine {
 
   /** Runs all tasks of a phase; the next phase may read what they wrote. */
   run(phase: Phase): void {
-    const { kernel, records, count, scratch } = phase;
-    if (this.#pool === undefined) {
+    const { kernel, records, count, scratch, isSmall = false } = phase;
+    if (this.#pool === undefined || isSmall || count === 1) {
       for (let task = 0; task < count; task++) kernel.run(records + task * recordBytes, scratch);
       return;
     }

@@ -1,21 +1,36 @@
 /**
- * @file The code of a feed-forward block, out = down·f(gate·x, up·x), on the register tile of attention: blocks of rows go
- * through all its products while they are in the cache. Backward computes gate and up again, as scores are in attention.
+ * @file The code of a feed-forward block, out = x + down·f(gate·n, up·n) with n = norm(x), on the register tile of attention:
+ * blocks of rows go through all its products while they are in the cache. Backward finds gate·n and up·n where forward kept
+ * them, or computes them again.
  */
 import {
   defineFunction,
   f32x4,
   type FunctionBuilder,
   i32,
+  type Integer,
   type Local,
-  type Value,
   type WasmFunction,
   type WasmModule,
 } from "./assembler.ts";
-import { mostPages } from "./emit-kernel.ts";
+import {
+  blockRows,
+  clear,
+  columnsOf,
+  copy,
+  type DenseField,
+  denseFields,
+  denseModule,
+  fieldReader,
+  packTask,
+  panelsOf,
+  plain,
+  productMaker,
+  rowsOf,
+  sumTask,
+} from "./dense-code.ts";
 import { roundUp } from "./kernel-spec.ts";
-import { type TileProduct, tileProduct } from "./micro-kernel.ts";
-import { packFunction, sumFunction } from "./preparation-kernel.ts";
+import { type NormKind, normaliseFunction, pullNormFunction } from "./norm-code.ts";
 import { vectorOperations } from "./vector-math.ts";
 
 /** SwiGLU: f(g, u) = silu(g)·u (Shazeer 2020). GELU: f(u) = u·σ(2√(2/π)·(u + 0.044715u³)), without a gate (GPT-2). */
@@ -24,23 +39,22 @@ export type FeedForwardKind = "swiglu" | "gelu";
 /** Everything that the code depends on. */
 export interface FeedForwardSpec {
   readonly kind: FeedForwardKind;
+  readonly norm: NormKind;
   readonly width: number;
   readonly hidden: number;
   readonly relaxed: boolean;
   readonly shared: boolean;
 }
 
-/** Rows that go through all products at a time. */
-export const blockRows = 64;
-
-/** Fields of a task's record, each an i32. */
-export const feedForwardFields = [
-  "task",
-  "rows",
+const ownFields = [
   "input",
   "out",
   "outGradient",
   "inputGradient",
+  "gain",
+  "shift",
+  "gainGradient",
+  "shiftGradient",
   /** Weights as they are, [out, in]. */
   "gate",
   "up",
@@ -52,58 +66,36 @@ export const feedForwardFields = [
   "gateGradient",
   "upGradient",
   "downGradient",
-  /** For packing and for sums. */
-  "from",
-  "to",
-  "count",
-  "stride",
+  /** Rows of gate·n and of up·n that stay between forward and backward; 0 where none do. */
+  "keptGate",
+  "keptUp",
 ] as const;
-export type FeedForwardField = (typeof feedForwardFields)[number];
+export type FeedForwardField = DenseField | (typeof ownFields)[number];
+/** Fields of a task's record, each an i32. */
+export const feedForwardFields: readonly ("task" | FeedForwardField)[] = [...denseFields, ...ownFields];
 
-const field = (record: Local, name: FeedForwardField): Value =>
-  i32.load(record, 4 * feedForwardFields.indexOf(name));
+const field = fieldReader(feedForwardFields);
 
-const packPlaces = (record: Local): { readonly from: Value; readonly to: Value; readonly rows: Value } => ({
-  from: field(record, "from"),
-  to: field(record, "to"),
-  rows: field(record, "rows"),
-});
-
-/** Bytes of one thread's scratch memory: three blocks of hidden rows. */
-export const feedForwardScratchBytes = (hidden: number): number => 3 * hiddenBlockBytes(hidden);
-const hiddenBlockBytes = (hidden: number): number => 4 * blockRows * roundUp(hidden, 8);
+/** Bytes of one thread's scratch memory: three blocks of hidden rows, and the normalised rows with their gradients. */
+export const feedForwardScratchBytes = ({
+  width,
+  hidden,
+}: Pick<FeedForwardSpec, "width" | "hidden">): number => 3 * blockBytes(hidden) + 2 * blockBytes(width);
+const blockBytes = (width: number): number => 4 * blockRows * roundUp(width, 8);
 
 /** The module: tasks `packWide`, `packHidden`, `feedForward`, `feedForwardBackward`, `sumParts`. */
 export function feedForwardModule(spec: FeedForwardSpec): WasmModule {
-  const { kind, relaxed, shared } = spec;
+  const { kind, norm, relaxed } = spec;
   const [width, hidden] = [roundUp(spec.width, 8), roundUp(spec.hidden, 8)];
-  /** C [rows, columns] ⊕= A·B, C as wide as its columns. */
-  const product = (
-    name: string,
-    comment: string,
-    shape: Pick<TileProduct, "a" | "b" | "steps" | "start"> & { readonly columns: number },
-  ): WasmFunction =>
-    tileProduct(relaxed, { name, comment, ...shape, c: { row: shape.columns }, step: "multiply" });
-  const rowsOf = (columns: number): TileProduct["a"] => ({ row: columns, step: 1 });
-  const columnsOf = (columns: number): TileProduct["a"] => ({ row: 1, step: columns });
-  const panelsOf = (steps: number): TileProduct["b"] => ({ step: 8, panel: 8 * steps });
-  const plain = (columns: number): TileProduct["b"] => ({ step: columns, panel: 8 });
+  const product = productMaker(relaxed);
   const toHidden = { a: rowsOf(width), steps: width, columns: hidden, start: "zero" } as const;
-  const toWidth = { a: rowsOf(hidden), steps: hidden, columns: width } as const;
+  const toWidth = { a: rowsOf(hidden), steps: hidden, columns: width, start: "add" } as const;
   const toWeight = { steps: "given", start: "add" } as const;
-  const widen = product("toHidden", "h_m = W·x_m, W in panels", { ...toHidden, b: panelsOf(width) });
-  const narrow = product("fromHidden", "out_m = W·h_m, W in panels", {
-    ...toWidth,
-    b: panelsOf(hidden),
-    start: "zero",
-  });
+  const widen = product("toHidden", "h_m = W·n_m, W in panels", { ...toHidden, b: panelsOf(width) });
+  const narrow = product("fromHidden", "out_m += W·h_m, W in panels", { ...toWidth, b: panelsOf(hidden) });
   const pullHidden = product("hiddenGradient", "dh_m = Wᵀ·dout_m", { ...toHidden, b: plain(hidden) });
-  const pullInput = product("inputGradient", "dx_m += Wᵀ·dh_m", {
-    ...toWidth,
-    b: plain(width),
-    start: "add",
-  });
-  const pullWide = product("wideWeightGradient", "dW += Σ_m dh_m ⊗ x_m", {
+  const pullNormed = product("normedGradient", "dn_m += Wᵀ·dh_m", { ...toWidth, b: plain(width) });
+  const pullWide = product("wideWeightGradient", "dW += Σ_m dh_m ⊗ n_m", {
     ...toWeight,
     a: columnsOf(hidden),
     b: plain(width),
@@ -115,87 +107,123 @@ export function feedForwardModule(spec: FeedForwardSpec): WasmModule {
     b: plain(hidden),
     columns: hidden,
   });
+  const normalise = normaliseFunction(spec);
+  const pullNorm = pullNormFunction({ ...spec, residual: true });
   const activate = activateFunction(kind, relaxed);
   const slopes = slopesFunction(kind, relaxed);
-  const block = hiddenBlockBytes(spec.hidden);
 
-  /** Fills the scratch blocks of gate (SwiGLU) and up. */
-  const project = (b: FunctionBuilder, record: Local, scratch: Value, input: Value, rows: Value): void => {
-    if (kind === "swiglu") b.call(widen, input, field(record, "packedGate"), scratch, rows, 0, 0, 0);
-    b.call(widen, input, field(record, "packedUp"), i32.add(scratch, block), rows, 0, 0, 0);
+  /** The blocks of a thread's scratch memory. */
+  const scratchBlocks = (
+    b: FunctionBuilder,
+    scratch: Local,
+  ): Record<"gate" | "up" | "hidden" | "normed" | "normedGradient", Local> => {
+    const block = blockBytes(spec.hidden);
+    const place = (name: string, offset: number): Local => b.let(name, i32.add(scratch, offset));
+    return {
+      gate: scratch,
+      up: place("upBlock", block),
+      hidden: place("hiddenBlock", 2 * block),
+      normed: place("normedBlock", 3 * block),
+      normedGradient: place("normedGradient", 3 * block + blockBytes(spec.width)),
+    };
+  };
+  /** Where gate·n and up·n of rows from `first` on are: kept, or in the scratch memory. */
+  const hiddenPlaces = (
+    b: FunctionBuilder,
+    record: Local,
+    blocks: Readonly<Record<"gate" | "up", Local>>,
+    first: Integer,
+  ): Record<"gate" | "up" | "isKept", Local> => {
+    const isKept = b.let("isKept", i32.notEqual(field(record, "keptUp"), 0));
+    const gate = b.let("gate", blocks.gate);
+    const up = b.let("up", blocks.up);
+    b.if(isKept, () => {
+      b.set(gate, i32.add(field(record, "keptGate"), i32.mul(first, 4 * hidden)));
+      b.set(up, i32.add(field(record, "keptUp"), i32.mul(first, 4 * hidden)));
+    });
+    return { gate, up, isKept };
+  };
+  /** gate·n (SwiGLU) and up·n. */
+  const widenBoth = (
+    b: FunctionBuilder,
+    record: Local,
+    normed: Local,
+    { gate, up }: Readonly<Record<"gate" | "up", Local>>,
+    rows: Local,
+  ): void => {
+    if (kind === "swiglu") b.call(widen, normed, field(record, "packedGate"), gate, rows, 0, 0, 0);
+    b.call(widen, normed, field(record, "packedUp"), up, rows, 0, 0, 0);
   };
 
   const forward = defineFunction(
     "feedForward",
-    "out = down·f(gate·x, up·x) of a block of rows",
+    "out = x + down·f(gate·n, up·n) of a block of rows",
     ["record", "scratch"],
     relaxed,
     (b, record, scratch) => {
+      const blocks = scratchBlocks(b, scratch);
       const rows = b.let("rows", field(record, "rows"));
-      project(b, record, scratch, field(record, "input"), rows);
-      b.call(activate, scratch, i32.add(scratch, block), i32.mul(rows, 4 * hidden));
-      b.call(narrow, scratch, field(record, "packedDown"), field(record, "out"), rows, 0, 0, 0);
+      const input = b.let("input", field(record, "input"));
+      const out = b.let("out", field(record, "out"));
+      const places = hiddenPlaces(b, record, blocks, 0);
+      b.call(normalise, input, field(record, "gain"), field(record, "shift"), blocks.normed, rows);
+      widenBoth(b, record, blocks.normed, places, rows);
+      b.call(activate, places.gate, places.up, blocks.hidden, i32.mul(rows, 4 * hidden));
+      copy(b, input, out, i32.mul(rows, 4 * width));
+      b.call(narrow, blocks.hidden, field(record, "packedDown"), out, rows, 0, 0, 0);
     },
   );
   const backward = defineFunction(
     "feedForwardBackward",
-    "dx of some blocks of rows, and their part of the gradients of the weights",
+    "dx of some blocks of rows, and their part of the gradients of gain, shift and weights",
     ["record", "scratch"],
     relaxed,
     (b, record, scratch) => {
+      const blocks = scratchBlocks(b, scratch);
+      const { gate, up, hidden: hiddenBlock, normed, normedGradient } = blocks;
       const [input, outGradient, inputGradient] = (["input", "outGradient", "inputGradient"] as const).map(
         (name) => b.let(name, field(record, name)),
       );
       const total = b.let("total", field(record, "rows"));
-      const up = b.let("upBlock", i32.add(scratch, block));
-      const hiddenGradient = b.let("hiddenBlock", i32.add(scratch, 2 * block));
       const first = b.local("i32", "first");
-      const at = b.local("i32", "at");
       b.for(first, 0, total, blockRows, () => {
         const rows = b.let("rows", i32.min(i32.sub(total, first), blockRows));
         const place = b.let("place", i32.mul(first, 4 * width));
         const x = b.let("x", i32.add(input, place));
         const dout = b.let("dout", i32.add(outGradient, place));
-        const dx = b.let("dx", i32.add(inputGradient, place));
-        project(b, record, scratch, x, rows);
-        b.call(pullHidden, dout, field(record, "down"), hiddenGradient, rows, 0, 0, 0);
-        b.call(slopes, scratch, up, hiddenGradient, i32.mul(rows, 4 * hidden));
-        b.for(at, 0, i32.mul(rows, 4 * width), 16, () => b.store(i32.add(dx, at), f32x4.constant(0)));
-        b.call(pullLong, dout, hiddenGradient, field(record, "downGradient"), width, 0, rows, 0);
-        b.call(pullWide, up, x, field(record, "upGradient"), hidden, 0, rows, 0);
-        b.call(pullInput, up, field(record, "up"), dx, rows, 0, 0, 0);
+        const places = hiddenPlaces(b, record, blocks, first);
+        b.call(normalise, x, field(record, "gain"), field(record, "shift"), normed, rows);
+        b.if(i32.equal(places.isKept, 0), () => widenBoth(b, record, normed, places, rows));
+        b.call(pullHidden, dout, field(record, "down"), hiddenBlock, rows, 0, 0, 0);
+        b.call(slopes, places.gate, places.up, hiddenBlock, gate, up, i32.mul(rows, 4 * hidden));
+        clear(b, normedGradient, i32.mul(rows, 4 * width));
+        b.call(pullLong, dout, hiddenBlock, field(record, "downGradient"), width, 0, rows, 0);
+        b.call(pullWide, up, normed, field(record, "upGradient"), hidden, 0, rows, 0);
+        b.call(pullNormed, up, field(record, "up"), normedGradient, rows, 0, 0, 0);
         if (kind === "swiglu") {
-          b.call(pullWide, scratch, x, field(record, "gateGradient"), hidden, 0, rows, 0);
-          b.call(pullInput, scratch, field(record, "gate"), dx, rows, 0, 0, 0);
+          b.call(pullWide, gate, normed, field(record, "gateGradient"), hidden, 0, rows, 0);
+          b.call(pullNormed, gate, field(record, "gate"), normedGradient, rows, 0, 0, 0);
         }
+        const [gain, gainGradient, shiftGradient] = (["gain", "gainGradient", "shiftGradient"] as const).map(
+          (name) => field(record, name),
+        );
+        const dx = i32.add(inputGradient, place);
+        b.call(pullNorm, x, gain, normedGradient, dout, dx, gainGradient, shiftGradient, rows);
       });
     },
   );
-  const tasks = [
-    packFunction("packWide", width, packPlaces, relaxed),
-    packFunction("packHidden", hidden, packPlaces, relaxed),
-    forward,
-    backward,
-    sumFunction(
-      "sumParts",
-      "the gradients of a weight, Σ over parts",
-      (record) => ({
-        to: field(record, "to"),
-        bytes: i32.mul(field(record, "rows"), 4),
-        count: field(record, "count"),
-        stride: field(record, "stride"),
-      }),
-      relaxed,
-    ),
-  ];
-  return {
-    header: [
-      `qklab feed-forward ${kind}: width ${spec.width}, hidden ${spec.hidden}; ${relaxed ? "relaxed" : "plain"} SIMD`,
+  return denseModule(
+    `feed-forward ${kind} after ${norm} norm: width ${spec.width}, hidden ${spec.hidden}`,
+    spec,
+    [widen, narrow, pullHidden, pullNormed, pullWide, pullLong, normalise, pullNorm, activate, slopes],
+    [
+      packTask("packWide", width, relaxed),
+      packTask("packHidden", hidden, relaxed),
+      forward,
+      backward,
+      sumTask(relaxed),
     ],
-    functions: [widen, narrow, pullHidden, pullInput, pullWide, pullLong, activate, slopes, ...tasks],
-    exports: tasks.map(({ name }) => name),
-    memory: { minimum: 1, maximum: mostPages, shared },
-  };
+  );
 }
 
 /** 2√(2/π), and the coefficient of the cube. */
@@ -209,39 +237,39 @@ function geluGate(b: FunctionBuilder, u: Local): { readonly gate: Local; readonl
   return { gate: b.let("gate", vectorOperations.logistic(b, argument, argument)), square };
 }
 
-/** `activate(gate, up, bytes)`: gate ← f(gate, up). */
+/** `activate(gate, up, out, bytes)`: out ← f(gate, up). */
 function activateFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
   const comment = kind === "swiglu" ? "silu(g)·u" : "u·σ(2√(2/π)·(u + 0.044715u³))";
-  return defineFunction("activate", comment, ["gate", "up", "bytes"], relaxed, (b, gate, up, bytes) => {
+  const parameters = ["gate", "up", "out", "bytes"];
+  return defineFunction("activate", comment, parameters, relaxed, (b, gate, up, out, bytes) => {
     const at = b.local("i32", "at");
     b.for(at, 0, bytes, 16, () => {
-      const to = b.let("to", i32.add(gate, at));
+      const to = b.let("to", i32.add(out, at));
       const u = b.let("u", f32x4.load(i32.add(up, at)));
       if (kind === "gelu") {
         b.store(to, f32x4.mul(u, geluGate(b, u).gate));
         return;
       }
-      const g = b.let("g", f32x4.load(to));
+      const g = b.let("g", f32x4.load(i32.add(gate, at)));
       const sigmoid = vectorOperations.logistic(b, g, g);
       b.store(to, f32x4.mul(f32x4.mul(g, sigmoid), u));
     });
   });
 }
 
-/** `slopes(gate, up, dh, bytes)`: gate ← dh·∂f/∂gate, up ← dh·∂f/∂up, dh ← f. */
+/** `slopes(gate, up, dh, gateGradient, upGradient, bytes)`: dh·∂f/∂gate, dh·∂f/∂up, and dh ← f. */
 function slopesFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
-  const comment = "dh·∂f/∂gate, dh·∂f/∂up, and f itself";
   return defineFunction(
     "slopes",
-    comment,
-    ["gate", "up", "dh", "bytes"],
+    "dh·∂f/∂gate, dh·∂f/∂up, and f itself",
+    ["gate", "up", "dh", "gateGradient", "upGradient", "bytes"],
     relaxed,
-    (b, gate, up, hiddenGradient, bytes) => {
+    (b, gate, up, hiddenGradient, gateGradient, upGradient, bytes) => {
       const at = b.local("i32", "at");
       b.for(at, 0, bytes, 16, () => {
-        const upAt = b.let("upAt", i32.add(up, at));
         const gradientAt = b.let("gradientAt", i32.add(hiddenGradient, at));
-        const u = b.let("u", f32x4.load(upAt));
+        const toUp = b.let("toUp", i32.add(upGradient, at));
+        const u = b.let("u", f32x4.load(i32.add(up, at)));
         const gradient = b.let("gradient", f32x4.load(gradientAt));
         const one = f32x4.constant(1);
         if (kind === "gelu") {
@@ -250,18 +278,17 @@ function slopesFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
           // σ + u·σ(1 − σ)·(a + 3b·u²)
           const slope = b.madd(square, f32x4.constant(3 * gelu.cubic), f32x4.constant(gelu.linear));
           const curve = b.let("curve", f32x4.mul(f32x4.mul(u, slope), f32x4.sub(one, sigma)));
-          b.store(upAt, f32x4.mul(gradient, b.madd(sigma, curve, sigma)));
+          b.store(toUp, f32x4.mul(gradient, b.madd(sigma, curve, sigma)));
           return;
         }
-        const gateAt = b.let("gateAt", i32.add(gate, at));
-        const g = b.let("g", f32x4.load(gateAt));
+        const g = b.let("g", f32x4.load(i32.add(gate, at)));
         const sigma = b.let("sigma", vectorOperations.logistic(b, g, g));
         const silu = b.let("silu", f32x4.mul(g, sigma));
         b.store(gradientAt, f32x4.mul(silu, u));
-        b.store(upAt, f32x4.mul(gradient, silu));
+        b.store(toUp, f32x4.mul(gradient, silu));
         // σ + g·σ(1 − σ)
         const slope = b.madd(silu, f32x4.sub(one, sigma), sigma);
-        b.store(gateAt, f32x4.mul(f32x4.mul(gradient, u), slope));
+        b.store(i32.add(gateGradient, at), f32x4.mul(f32x4.mul(gradient, u), slope));
       });
     },
   );

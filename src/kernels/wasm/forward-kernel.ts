@@ -28,6 +28,7 @@ import { type ScoreTile } from "./score-tile.ts";
 import { field } from "./scratch.ts";
 import { finishRows } from "./finish-rows.ts";
 import { storePart } from "./join-parts.ts";
+import { fetchFunction, fewRows } from "./fetch-values.ts";
 import { winFunction } from "./max-plus-kernel.ts";
 import { selectRows } from "./select-rows.ts";
 import { startRows } from "./start-rows.ts";
@@ -67,6 +68,7 @@ export function rowTilePass(
       rows: rowsAtOnce,
     });
   const joins = purpose === "weigh" && !isMaxplus ? ([joinOf(4), joinOf(1)] as const) : undefined;
+  const fetch = fetchFunction(emission);
   const win = purpose === "weigh" && isMaxplus ? winFunction(emission) : undefined;
   const comment =
     purpose === "weigh"
@@ -127,7 +129,12 @@ export function rowTilePass(
           b.if(
             isSingle,
             () => join(ofOne, 1),
-            () => join(ofFour, paddedRows),
+            () => {
+              b.if(i32.below(rows, fewRows), () =>
+                b.call(fetch, values, i32.mul(columns, 4 * spec.paddedValueWidth), scratch),
+              );
+              join(ofFour, paddedRows);
+            },
           );
         }
       });
@@ -142,9 +149,15 @@ export function rowTilePass(
     }
     if (purpose === "select") selectRows(b, emission, { record, scratch, rows, firstRow, seen, entryAt });
   });
-  const functions = [rowValues, keyValues, whole, partial, ...(joins ?? []), win, entry].filter(
-    (one) => one !== undefined,
-  );
+  const functions = [
+    rowValues,
+    keyValues,
+    whole,
+    partial,
+    ...(joins === undefined ? [] : [...joins, fetch]),
+    win,
+    entry,
+  ].filter((one) => one !== undefined);
   return { entry, functions };
 }
 

@@ -42,7 +42,7 @@ export function foundBits(
     const queries = rounds[0].queryCodes.length;
     const queryCodes = write(joined(rounds.map((round) => round.queryCodes)));
     const keyCodes = rounds.map((_, round) => earlierCodes(rounds, round, virtual)).map(write);
-    const base = {
+    const ofAll = {
       order: write(virtual.rows),
       starts: write(virtual.starts),
       stops: write(virtual.stops),
@@ -53,8 +53,8 @@ export function foundBits(
       reach,
       found: arena.take(4 * virtual.rows.length),
     };
-    const bases = rounds.map((_, round) => ({
-      ...base,
+    const ofRounds = rounds.map((_, round) => ({
+      ...ofAll,
       count: round,
       keyCodes: keyCodes[round],
       keyStride: 4 * virtual.keyCounts[round],
@@ -71,14 +71,13 @@ export function foundBits(
       end += tileCount * tileBitsBytes;
       const round = virtual.rounds[firstRow];
       if (round < 0 || tileCount === 0) return [];
-      const ofRound = bases[round];
-      return [{ base: ofRound, rows, firstRow, firstTile, bits: start }];
+      return [{ shared: ofRounds[round], rows, firstRow, firstTile, bits: start }];
     });
     const kernel = codes.get(engine) ?? engine.compile(foundModule(engine.shared));
     codes.set(engine, kernel);
     runTasks(engine, "foundBits", foundFields, records, { kernel, scratch: 0, scratchBytes: 0 });
     const words = arena.integers.slice(bits / 4, bits / 4 + all * tileWords);
-    const found = arena.integers.slice(base.found / 4, base.found / 4 + virtual.rows.length);
+    const found = arena.integers.slice(ofAll.found / 4, ofAll.found / 4 + virtual.rows.length);
     let start = 0;
     const ofTiles = counts.map((count) => words.subarray(start, (start += count * tileWords)));
     return { words: ofTiles, found };

@@ -14,6 +14,7 @@ import { type CallPlan } from "./call-plan.ts";
 import { chosenCall } from "./chosen-call.ts";
 import { type CopiedArray } from "./copied-arrays.ts";
 import { KernelCall } from "./kernel-call.ts";
+import { prepareRows } from "./prepare-rows.ts";
 import { joinFactors } from "./row-copies.ts";
 import { runForward } from "./split-keys.ts";
 import { requireSupported } from "./supported.ts";
@@ -61,20 +62,24 @@ export function fusedForward(
 const showsPairs = (extras: readonly ExtraOutput[]): boolean =>
   extras.includes("scores") || extras.includes("weights");
 
-/** The forward pass of a call. */
-export function forwardOf(call: KernelCall, extras: readonly ExtraOutput[]): FusedResult {
-  call.prepareKeys();
-  select(call);
-  join(call);
-  const { batch, heads, queries } = call.sizes;
+/** The forward pass of a call that no backward pass follows, and that shows no pairs. */
+export function outOf(call: KernelCall, extras: readonly "lse"[]): Pick<AttentionResult, "out" | "lse"> {
+  sumRows(call);
+  const { paddedValueWidth } = call.kernel.spec;
+  const out = rowsOut(call, rowsOf(call, call.out, paddedValueWidth));
+  return extras.includes("lse") ? { out, lse: lseOf(call) } : { out };
+}
+
+function forwardOf(call: KernelCall, extras: readonly ExtraOutput[]): FusedResult {
+  sumRows(call);
   const state = stateOf(call);
   const out = rowsOut(call, state.joined);
-  const lse = extras.includes("lse") ? lseOf(call) : undefined;
   const scores = showsPairs(extras) ? scoresOf(call) : undefined;
   return {
-    out,
+    // The state must stay what it is, whatever becomes of the output.
+    out: out.data === state.joined ? { ...out, data: out.data.slice() } : out,
     state,
-    ...(lse === undefined ? {} : { lse: { data: lse, shape: [batch, heads, queries] } }),
+    ...(extras.includes("lse") ? { lse: lseOf(call) } : {}),
     ...(scores !== undefined && extras.includes("scores") ? { scores } : {}),
     ...(scores !== undefined && extras.includes("weights") ? { weights: weightsOf(call, scores) } : {}),
   };
@@ -106,7 +111,7 @@ export function fusedBackward(
     new KernelCall(engine, chosen.composition, chosen.inputs, { learned, plans: chosen.plans });
   return inCall(engine.arena, makeCall, (call) => {
     const { spec } = call.kernel;
-    call.prepareKeys();
+    prepareRows(call);
     select(call);
     if (state === undefined || spec.weighing === "maxplus") join(call);
     else {
@@ -125,6 +130,13 @@ export function inCall<T>(arena: Arena, makeCall: () => KernelCall, run: (call: 
   } finally {
     arena.giveBack(mark);
   }
+}
+
+/** Everything of a forward pass but what comes out of it. */
+function sumRows(call: KernelCall): void {
+  prepareRows(call);
+  select(call);
+  join(call);
 }
 
 function select(call: KernelCall): void {
@@ -177,15 +189,13 @@ function setRows(call: KernelCall, address: number, width: number, data: Float32
   }
 }
 
+/** [B, H, Q, E] from weighted sums; the sums themselves where nothing is left to do. */
 function rowsOut(call: KernelCall, joined: Float32Array): Tensor {
   const { batch, heads, queries, valueWidth } = call.sizes;
   const { paddedValueWidth } = call.kernel.spec;
   const shape = [batch, heads, queries, valueWidth];
+  if (paddedValueWidth === valueWidth) return { data: joined, shape };
   const data = new Float32Array(sizeOf(shape));
-  if (joined.length === data.length) {
-    data.set(joined);
-    return { data, shape };
-  }
   for (const { number, head } of call.heads) {
     finishRows(
       joined.subarray(number * queries * paddedValueWidth),
@@ -196,7 +206,7 @@ function rowsOut(call: KernelCall, joined: Float32Array): Tensor {
   return { data, shape };
 }
 
-function lseOf(call: KernelCall): Float32Array {
+function lseOf(call: KernelCall): Tensor {
   const { heads, kernel, paddedQueries, sizes } = call;
   const { rowTerm } = kernel;
   let address = call.logSumExp;
@@ -215,7 +225,7 @@ function lseOf(call: KernelCall): Float32Array {
   for (const { number } of heads) {
     data.set(call.view(address + 4 * number * paddedQueries, sizes.queries), number * sizes.queries);
   }
-  return data;
+  return { data, shape: [sizes.batch, sizes.heads, sizes.queries] };
 }
 
 function scoresOf(call: KernelCall): Tensor {

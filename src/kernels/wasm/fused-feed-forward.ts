@@ -1,10 +1,11 @@
 /** @file Forward and backward of a feed-forward block on an engine: its places in memory, its tasks, and what goes in and out. */
 import { ShapeError } from "../../base/errors.ts";
+import { hasShape, listShapes } from "../../base/fitting.ts";
 import { sizeOf, type Tensor } from "../../base/tensor.ts";
-import { type Task } from "./emit-kernel.ts";
-import { type KernelCode, type WasmEngine } from "./engine.ts";
+import { DenseCall, type DenseRecord, inDenseCall, mostParts } from "./dense-call.ts";
+import { blockRows } from "./dense-code.ts";
+import { type WasmEngine } from "./engine.ts";
 import {
-  blockRows,
   type FeedForwardField,
   feedForwardFields,
   type FeedForwardKind,
@@ -12,13 +13,15 @@ import {
   feedForwardScratchBytes,
 } from "./feed-forward-kernel.ts";
 import { roundUp } from "./kernel-spec.ts";
-import { runTasks } from "./task-records.ts";
-import { padRows } from "./value-rows.ts";
 
-/** The inputs of a block; `gate` is what makes it SwiGLU. */
+/** The inputs of a block; `gate` is what makes it SwiGLU, `shift` what makes its norm LayerNorm. */
 export interface FeedForwardInputs<T = Tensor> {
-  /** [M, width] */
+  /** [..., width] */
   readonly x: T;
+  /** [width] */
+  readonly gain: T;
+  /** [width] */
+  readonly shift?: T;
   /** [hidden, width] */
   readonly gate?: T;
   /** [hidden, width] */
@@ -27,165 +30,200 @@ export interface FeedForwardInputs<T = Tensor> {
   readonly down: T;
 }
 
-/** Rows of a call are split into so many parts at most, each with its own gradients of the weights. */
-const mostParts = 8;
+/** gate·n and up·n of a call, which stay in the engine's memory from its forward pass to its backward pass. */
+export interface KeptHidden {
+  readonly gate: number;
+  readonly up: number;
+}
 
-type TaskRecord = Partial<Record<Exclude<FeedForwardField, "task">, number>>;
+/** Kept numbers leave so much of the memory to calls. */
+const mostKeptBytes = 2 ** 31;
 
 /**
- * out = down·(silu(gate·x)⊙up·x), or down·gelu(up·x) without a gate.
+ * Places in the engine's memory for what the forward pass of a call would compute again in its backward pass; undefined where
+ * they would take too much of it. To be given back by {@link releaseHidden}.
+ */
+export function keepHidden({ arena }: WasmEngine, inputs: FeedForwardInputs): KeptHidden | undefined {
+  requireFitting(inputs);
+  const { x, gate, up } = inputs;
+  const [hidden, width] = up.shape;
+  const bytes = 4 * roundUp(sizeOf(x.shape) / width, 4) * roundUp(hidden, 8);
+  const total = gate === undefined ? bytes : 2 * bytes;
+  if (arena.mark + total > mostKeptBytes) return undefined;
+  const place = arena.keep(total);
+  return gate === undefined ? { gate: 0, up: place } : { up: place, gate: place + bytes };
+}
+
+/** Gives the places back. */
+export function releaseHidden({ arena }: WasmEngine, { up }: KeptHidden): void {
+  arena.release(up);
+}
+
+/**
+ * out = x + down·(silu(gate·n)⊙up·n), or x + down·gelu(up·n) without a gate, of n = norm(x): x/√(mean x² + ε)⊙gain, or
+ * (x − mean x)/√(variance x + ε)⊙gain + shift.
  *
  * @param engine - what computes it
- * @returns [M, width]
+ * @param kept - filled for the backward pass
+ * @returns [..., width]
  * @throws ShapeError `feed-forward-shape` for weights that do not fit; UnsupportedError `memory` beyond 4 GiB
  * @example
  * ```ts
  * import { tensor } from "qklab";
  * import { fusedFeedForward, openEngine } from "qklab/wasm";
  * const engine = await openEngine({ threads: 1 });
- * const x = tensor([1, 2], [1, 2]);
+ * const [x, gain] = [tensor([1, 2], [1, 2]), tensor([1, 1], [2])];
  * const [up, down] = [tensor([1, 0, 0, 1, 1, 1], [3, 2]), tensor([1, 0, 0, 0, 1, 0], [2, 3])];
- * fusedFeedForward(engine, { x, up, down }).shape; // [1, 2]
+ * fusedFeedForward(engine, { x, gain, up, down }).shape; // [1, 2]
  * engine.close();
  * ```
  */
-export function fusedFeedForward(engine: WasmEngine, inputs: FeedForwardInputs): Tensor {
-  return inCall(engine, inputs, (call) => {
-    call.pack();
-    const out = call.takeFloats(call.paddedRows * call.width);
-    call.run(
+export function fusedFeedForward(engine: WasmEngine, inputs: FeedForwardInputs, kept?: KeptHidden): Tensor {
+  requireFitting(inputs);
+  return inDenseCall(engine, () => {
+    const call = new FeedForwardCall(engine, inputs);
+    const out = call.dense.take(call.paddedRows * call.width);
+    call.dense.run(
       "feedForward",
       call.blocks(blockRows).map(({ first, rows }) => ({
         ...call.weights,
+        ...call.kept(kept, first),
         rows,
         input: call.row(call.input, first),
         out: call.row(out, first),
       })),
     );
-    return call.read(out, inputs.x.shape);
+    return call.readRows(out);
   });
 }
 
 /**
  * Gradients of Σ out·dOut by every input.
  *
- * @param dOut - [M, width]
+ * @param dOut - [..., width]
+ * @param kept - what the forward pass of the same inputs filled; without it, it is computed again
  */
 export function fusedFeedForwardBackward(
   engine: WasmEngine,
   inputs: FeedForwardInputs,
   dOut: Tensor,
+  kept?: KeptHidden,
 ): FeedForwardInputs {
-  return inCall(engine, inputs, (call) => {
-    call.pack();
-    const { width, hidden, paddedRows } = call;
-    const outGradient = call.copy(dOut, paddedRows, width);
-    const inputGradient = call.takeFloats(paddedRows * width);
-    const partRows = Math.max(blockRows, roundUp(Math.ceil(paddedRows / mostParts), blockRows));
-    const parts = call.blocks(partRows);
-    const names = inputs.gate === undefined ? (["up", "down"] as const) : (["gate", "up", "down"] as const);
-    const sums = names.map((name) => {
-      const address = call.takeFloats(parts.length * width * hidden);
-      call.view(address, parts.length * width * hidden).fill(0);
-      return { name, address };
+  requireFitting(inputs);
+  return inDenseCall(engine, () => {
+    const call = new FeedForwardCall(engine, inputs);
+    const { dense, width, hidden, paddedRows } = call;
+    const outGradient = call.copyRows(dOut);
+    const inputGradient = dense.take(paddedRows * width);
+    const parts = call.blocks(Math.max(blockRows, roundUp(Math.ceil(paddedRows / mostParts), blockRows)));
+    const matrix = width * hidden;
+    const sums = dense.partSums(parts.length, {
+      gainGradient: width,
+      shiftGradient: width,
+      gateGradient: inputs.gate === undefined ? 0 : matrix,
+      upGradient: matrix,
+      downGradient: matrix,
     });
-    call.run(
+    dense.run(
       "feedForwardBackward",
       parts.map(({ first, rows }, part) => ({
         ...call.weights,
+        ...sums.of(part),
+        ...call.kept(kept, first),
         rows,
         input: call.row(call.input, first),
         outGradient: call.row(outGradient, first),
         inputGradient: call.row(inputGradient, first),
-        ...Object.fromEntries(
-          sums.map(({ name, address }) => [`${name}Gradient`, address + 4 * part * width * hidden]),
-        ),
       })),
     );
-    call.run(
-      "sumParts",
-      sums.map(({ address }) => ({
-        to: address,
-        rows: width * hidden,
-        count: parts.length,
-        stride: 4 * width * hidden,
-      })),
-    );
-    const gradients = sums.map(
-      ({ name, address }) => [name, call.read(address, inputs[name]!.shape)] as const,
-    );
+    const { gainGradient, shiftGradient, gateGradient, upGradient, downGradient } = sums.join();
     return {
-      x: call.read(inputGradient, inputs.x.shape),
-      ...(Object.fromEntries(gradients) as Omit<FeedForwardInputs, "x">),
+      x: call.readRows(inputGradient),
+      gain: call.readWeight(gainGradient, inputs.gain),
+      ...(inputs.shift === undefined ? {} : { shift: call.readWeight(shiftGradient, inputs.shift) }),
+      ...(inputs.gate === undefined ? {} : { gate: call.readWeight(gateGradient, inputs.gate) }),
+      up: call.readWeight(upGradient, inputs.up),
+      down: call.readWeight(downGradient, inputs.down),
     };
   });
 }
 
-/** One call: where its rows and weights lie. Widths are rounded up to multiples of 8, rows to multiples of 4. */
+/** One call: where its rows and weights lie. */
 class FeedForwardCall {
-  readonly #engine: WasmEngine;
-  readonly #code: KernelCode;
-  readonly #scratch: number;
-  readonly #scratchBytes: number;
-  readonly #packing: { readonly task: Task; readonly record: TaskRecord }[] = [];
+  readonly dense: DenseCall<FeedForwardField>;
   readonly width: number;
   readonly hidden: number;
   readonly paddedRows: number;
   readonly input: number;
   /** The fields of all weights. */
-  readonly weights: TaskRecord;
+  readonly weights: DenseRecord<FeedForwardField>;
+  readonly #shape: readonly number[];
+  readonly #ownWidth: number;
 
-  constructor(engine: WasmEngine, { x, gate, up, down }: FeedForwardInputs) {
-    const [rows, ownWidth] = x.shape;
-    const [ownHidden] = up.shape;
-    const kind: FeedForwardKind = gate === undefined ? "gelu" : "swiglu";
+  constructor(engine: WasmEngine, { x, gain, shift, gate, up, down }: FeedForwardInputs) {
+    const [ownHidden, ownWidth] = up.shape;
     const { relaxed, shared } = engine;
-    this.#engine = engine;
-    this.#code = codeOf(engine, `${kind} ${ownWidth} ${ownHidden}`, () =>
-      engine.compile(feedForwardModule({ kind, width: ownWidth, hidden: ownHidden, relaxed, shared })),
-    );
-    const [width, hidden] = [roundUp(ownWidth, 8), roundUp(ownHidden, 8)];
-    this.width = width;
-    this.hidden = hidden;
-    this.paddedRows = roundUp(rows, 4);
-    this.input = this.copy(x, this.paddedRows, width);
-    const place = (task: Task, weight: Tensor, rows: number, columns: number): readonly [number, number] => {
-      const [from, to] = [this.copy(weight, rows, columns), this.takeFloats(rows * columns)];
-      this.#packing.push({ task, record: { from, to, rows } });
-      return [from, to];
+    const kind: FeedForwardKind = gate === undefined ? "gelu" : "swiglu";
+    const norm = shift === undefined ? "rms" : "layer";
+    const sizes = { width: ownWidth, hidden: ownHidden };
+    this.dense = new DenseCall(engine, {
+      key: `feed-forward ${kind} ${norm} ${ownWidth} ${ownHidden}`,
+      module: () => feedForwardModule({ kind, norm, ...sizes, relaxed, shared }),
+      fields: feedForwardFields,
+      scratchBytes: feedForwardScratchBytes(sizes),
+    });
+    this.#shape = x.shape;
+    this.#ownWidth = ownWidth;
+    this.width = roundUp(ownWidth, 8);
+    this.hidden = roundUp(ownHidden, 8);
+    this.paddedRows = roundUp(sizeOf(x.shape) / ownWidth, 4);
+    this.input = this.copyRows(x);
+    const { dense, width, hidden } = this;
+    const [upAt, downAt] = [this.#copyWeight(up), this.#copyWeight(down)];
+    const gateAt = gate === undefined ? 0 : this.#copyWeight(gate);
+    this.weights = {
+      gain: dense.vector(gain),
+      shift: dense.vector(shift),
+      up: upAt,
+      packedUp: dense.pack("packWide", upAt, hidden, width),
+      down: downAt,
+      packedDown: dense.pack("packHidden", downAt, width, hidden),
+      ...(gate === undefined
+        ? {}
+        : { gate: gateAt, packedGate: dense.pack("packWide", gateAt, hidden, width) }),
     };
-    const [upPlace, packedUp] = place("packWide", up, hidden, width);
-    const [downPlace, packedDown] = place("packHidden", down, width, hidden);
-    const [gatePlace, packedGate] = gate === undefined ? [0, 0] : place("packWide", gate, hidden, width);
-    this.weights = { up: upPlace, packedUp, down: downPlace, packedDown, gate: gatePlace, packedGate };
-    this.#scratchBytes = roundUp(feedForwardScratchBytes(ownHidden), 64);
-    this.#scratch = engine.arena.take(this.#scratchBytes * engine.threads);
   }
 
-  takeFloats(count: number): number {
-    return this.#engine.arena.take(4 * count);
+  copyRows({ data }: Tensor): number {
+    const rows = data.length / this.#ownWidth;
+    return this.dense.copy(
+      data,
+      { rows, width: this.#ownWidth },
+      { rows: this.paddedRows, width: this.width },
+    );
   }
 
-  /** Floats of a place as a view, valid until memory is taken again. */
-  view(address: number, count: number): Float32Array {
-    return this.#engine.arena.floats.subarray(address / 4, address / 4 + count);
+  readRows(address: number): Tensor {
+    const rows = sizeOf(this.#shape) / this.#ownWidth;
+    const padded = { rows: this.paddedRows, width: this.width };
+    return this.dense.read(address, this.#shape, { rows, width: this.#ownWidth }, padded);
   }
 
-  /** Copies a matrix into rows of `width`, zeros elsewhere. */
-  copy({ data, shape }: Tensor, rows: number, width: number): number {
-    const address = this.takeFloats(rows * width);
-    padRows(data, this.view(address, rows * width), shape[1], width);
-    return address;
+  #copyWeight({ data, shape: [rows, width] }: Tensor): number {
+    return this.dense.copy(data, { rows, width }, { rows: roundUp(rows, 8), width: roundUp(width, 8) });
   }
 
-  /** A matrix as it was before it was padded. */
-  read(address: number, shape: readonly number[]): Tensor {
-    const [rows, width] = shape;
-    const padded = roundUp(width, 8);
-    if (padded === width) return { data: this.view(address, rows * width).slice(), shape };
-    const data = new Float32Array(sizeOf(shape));
-    for (let row = 0; row < rows; row++) data.set(this.view(address + 4 * row * padded, width), row * width);
-    return { data, shape };
+  readWeight(address: number, { shape }: Tensor): Tensor {
+    const [rows, width] = shape.length === 1 ? [1, shape[0]] : shape;
+    const padded = { rows: roundUp(rows, 8), width: roundUp(width, 8) };
+    return this.dense.read(address, shape, { rows, width }, padded);
+  }
+
+  /** The fields of kept rows from `first` on. */
+  kept(places: KeptHidden | undefined, first: number): DenseRecord<FeedForwardField> {
+    if (places === undefined) return {};
+    const offset = 4 * first * this.hidden;
+    return { keptGate: places.gate + offset, keptUp: places.up + offset };
   }
 
   row(address: number, row: number): number {
@@ -198,59 +236,22 @@ class FeedForwardCall {
       rows: Math.min(size, this.paddedRows - block * size),
     }));
   }
-
-  /** Lays the weights out for the products of the forward pass. */
-  pack(): void {
-    for (const { task, record } of this.#packing) this.run(task, [record]);
-  }
-
-  run(task: Task, records: readonly TaskRecord[]): void {
-    runTasks(this.#engine, task, feedForwardFields, records, {
-      kernel: this.#code,
-      scratch: this.#scratch,
-      scratchBytes: this.#scratchBytes,
-    });
-  }
 }
 
-const codes = new WeakMap<WasmEngine, Map<string, KernelCode>>();
-
-/** Code by what it is for, so that a call need not emit it again. */
-function codeOf(engine: WasmEngine, key: string, make: () => KernelCode): KernelCode {
-  const ofEngine = codes.get(engine) ?? new Map<string, KernelCode>();
-  codes.set(engine, ofEngine);
-  const found = ofEngine.get(key) ?? make();
-  ofEngine.set(key, found);
-  return found;
-}
-
-function inCall<T>(engine: WasmEngine, inputs: FeedForwardInputs, use: (call: FeedForwardCall) => T): T {
-  requireFitting(inputs);
-  const { mark } = engine.arena;
-  try {
-    return use(new FeedForwardCall(engine, inputs));
-  } finally {
-    engine.arena.giveBack(mark);
-  }
-}
-
-function requireFitting({ x, gate, up, down }: FeedForwardInputs): void {
-  const [, width] = x.shape;
-  const [hidden] = up.shape;
-  const fits = ({ shape }: Tensor, rows: number, columns: number): boolean =>
-    shape.length === 2 && shape[0] === rows && shape[1] === columns;
+function requireFitting({ x, gain, shift, gate, up, down }: FeedForwardInputs): void {
+  const [hidden, width] = up.shape;
   const isRight =
-    x.shape.length === 2 &&
-    fits(up, hidden, width) &&
-    fits(down, width, hidden) &&
-    (gate === undefined || fits(gate, hidden, width));
+    up.shape.length === 2 &&
+    x.shape.at(-1) === width &&
+    hasShape(down, width, hidden) &&
+    hasShape(gate, hidden, width) &&
+    hasShape(gain, width) &&
+    hasShape(shift, width);
   if (isRight) return;
-  const shapes = Object.entries({ x, gate, up, down }).flatMap(([name, tensor]) =>
-    tensor === undefined ? [] : [`${name} [${tensor.shape.join(", ")}]`],
-  );
+  const shapes = listShapes({ x, gain, shift, gate, up, down });
   throw new ShapeError(
     "feed-forward-shape",
-    `Cannot feed forward as x must be [M, width], gate and up [hidden, width], down [width, hidden]: ${shapes.join(", ")}. ` +
-      "Reshape x to rows, and pass weights as [out, in]",
+    "Cannot feed forward as x must be [..., width], gain and shift [width], gate and up [hidden, width], " +
+      `down [width, hidden]: ${shapes}. Pass weights as [out, in]`,
   );
 }

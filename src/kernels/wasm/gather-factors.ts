@@ -17,26 +17,22 @@ import {
 } from "../../score/expression.ts";
 import { evaluate } from "../../score/index.ts";
 import { intervals, type NonNegative } from "./intervals.ts";
-import { type Rate, rateOf } from "./rates.ts";
+import {
+  cancels,
+  collected,
+  type Factors,
+  inverse,
+  isPowerOfTwo,
+  nameOf,
+  noFactors,
+  none,
+  scaled,
+  type Slow,
+  type Term,
+  times,
+} from "./product-terms.ts";
+import { rateOf } from "./rates.ts";
 import { rebuilt } from "./simplify-score.ts";
-
-type Slow = Exclude<Rate, "constant">;
-const rates = ["head", "row", "key", "pair"] as const;
-
-/** Numbers of expressions in products, in ascending order, so that equal products are equal lists. */
-interface Factors {
-  readonly above: readonly number[];
-  readonly below: readonly number[];
-}
-
-/** number · Π factors */
-interface Term {
-  readonly number: number;
-  readonly factors: Readonly<Record<Slow, Factors>>;
-}
-
-const none: Factors = { above: [], below: [] };
-const noFactors: Term["factors"] = { head: none, row: none, key: none, pair: none };
 
 /** e^x and e^−x of what lies within it, and their products, are far from the ends of float32. */
 const largestExponent = 43;
@@ -238,16 +234,6 @@ function argumentOfAsinh(sum: Expression): Expression | undefined {
   return constantOf(one) === 1 && isSquare ? square.operands[0] : undefined;
 }
 
-/** Whether a sum has numbers of rows and of keys, as ‖q‖² + ‖k‖² − 2s: multiplied out, it would not be exactly 0 at q = k. */
-const cancels = (terms: readonly Term[]): boolean =>
-  (["row", "key"] as const).every((rate) =>
-    terms.some(({ factors }) => factors.pair === none && factors[rate] !== none),
-  );
-
-/** Whether a product with the term rounds nothing. */
-const isPowerOfTwo = ({ number, factors }: Term): boolean =>
-  rates.every((rate) => factors[rate] === none) && Number.isInteger(Math.log2(Math.abs(number)));
-
 /** Gives equal expressions equal numbers. */
 function numbering(places: Map<string, number>, atoms: Expression[]): (expression: Expression) => number {
   const known = new Map<Expression, number>();
@@ -265,60 +251,4 @@ function numbering(places: Map<string, number>, atoms: Expression[]): (expressio
     return found;
   };
   return numberOf;
-}
-
-const nameOf = ({ above, below }: Factors): string => `${above.join()}/${below.join()}`;
-
-const scaled = (term: Term, by: number): Term => ({ ...term, number: term.number * by });
-
-function mapFactors(map: (rate: Slow) => Factors): Term["factors"] {
-  return Object.fromEntries(rates.map((rate) => [rate, map(rate)])) as Record<Slow, Factors>;
-}
-
-function inverse({ number, factors }: Term): Term {
-  return {
-    number: 1 / number,
-    factors: mapFactors((rate) => {
-      const { above, below } = factors[rate];
-      return factors[rate] === none ? none : { above: below, below: above };
-    }),
-  };
-}
-
-function times(left: Term, right: Term): Term {
-  const merge = (a: readonly number[], b: readonly number[]): readonly number[] =>
-    [...a, ...b].toSorted((x, y) => x - y);
-  return {
-    number: left.number * right.number,
-    factors: mapFactors((rate) => {
-      const [a, b] = [left.factors[rate], right.factors[rate]];
-      if (a === none) return b;
-      if (b === none) return a;
-      return cancelled(merge(a.above, b.above), merge(a.below, b.below));
-    }),
-  };
-}
-
-/** What stands above and below goes. */
-function cancelled(above: readonly number[], below: readonly number[]): Factors {
-  const [numerator, denominator] = [[...above], [...below]];
-  for (const place of below) {
-    const at = numerator.indexOf(place);
-    if (at === -1) continue;
-    numerator.splice(at, 1);
-    denominator.splice(denominator.indexOf(place), 1);
-  }
-  return numerator.length + denominator.length === 0 ? none : { above: numerator, below: denominator };
-}
-
-/** Equal products are added up. */
-function collected(terms: readonly Term[]): readonly Term[] {
-  const byName = new Map<string, Term>();
-  for (const term of terms) {
-    const name = rates.map((rate) => nameOf(term.factors[rate])).join(" ");
-    const before = byName.get(name);
-    byName.set(name, before === undefined ? term : { ...term, number: before.number + term.number });
-  }
-  const kept = [...byName.values()].filter(({ number }) => number !== 0);
-  return kept.length > 0 ? kept : [{ number: 0, factors: noFactors }];
 }

@@ -29,5 +29,35 @@ export {
   wasmCache,
 } from "./key-value-cache.ts";
 export { openEngine, type OpenEngineOptions } from "./open-engine.ts";
-export { type FeedForwardInputs, fusedFeedForward, fusedFeedForwardBackward } from "./fused-feed-forward.ts";
+export {
+  type FeedForwardInputs,
+  fusedFeedForward,
+  fusedFeedForwardBackward,
+  keepHidden,
+  type KeptHidden,
+  releaseHidden,
+} from "./fused-feed-forward.ts";
+export { fusedLoss, type LossInputs, type LossResult } from "./fused-loss.ts";
+export { fusedMerge, fusedMergeBackward, type MergeInputs } from "./fused-merge.ts";
+export {
+  fusedProjection,
+  fusedProjectionBackward,
+  type ProjectedGroup,
+  type ProjectedHeads,
+  type ProjectionInputs,
+} from "./fused-projection.ts";
+export {
+  fusedRecurrence,
+  fusedRecurrenceBackward,
+  type FusedRecurrenceOptions,
+  type FusedRecurrenceResult,
+  type RecurrenceSaved,
+} from "./recurrence/fused-recurrence.ts";
+export { type FusedRecurrenceGradients } from "./recurrence/read-gradients.ts";
+export {
+  RecurrentState,
+  type RecurrentStateSizes,
+  type TokenInputs,
+  wasmRecurrence,
+} from "./recurrence/recurrent-state.ts";
 export { wasmBackend } from "./wasm-backend.ts";

@@ -10,25 +10,37 @@ import {
 } from "../../attention/index.ts";
 import { pairPlace } from "../../attention/inputs.ts";
 import { type Tensor, type Tensor64 } from "../../base/tensor.ts";
-import { variablesOf } from "../../score/index.ts";
 import { type CompiledKernel, type WasmEngine } from "./engine.ts";
 import { type Task } from "./emit-kernel.ts";
 import { guard, roundUp, sigmoidBias, tileKeys, tileRows } from "./kernel-spec.ts";
 import { type HeadRows, headRows, rowBlocks, sizesOf } from "./head-rows.ts";
-import { liftRows, type RowLift, rowLift } from "./lift-rows.ts";
+import { repeatedLift, type RowLift, rowLift } from "./lift-rows.ts";
 import { turnSigns, turnTable, turnWidth } from "./rotation.ts";
 import { headTable, type ScoreProgram } from "./score-program.ts";
 import { type RecordField, recordFields } from "./scratch.ts";
 import { type CallOptions, type StoredKeys } from "./call-options.ts";
-import { type CallPlan, callPlan } from "./call-plan.ts";
+import { type CallPlan, callPlan, ofOnePlace } from "./call-plan.ts";
 import { type Rearrangement } from "./rearrange.ts";
-import { type CopiedArray, CopiedArrays } from "./copied-arrays.ts";
-import { type FieldsOfTask, runTasks } from "./task-records.ts";
+import { CopiedArrays } from "./copied-arrays.ts";
+import { type Fields, type RecordFields, runTasks } from "./task-records.ts";
 import { rowTileCounts, type TilePlan } from "./tile-plan.ts";
-import { liftValues, type ValueLayout } from "./value-rows.ts";
+import { type ValueLayout } from "./value-rows.ts";
 
-/** A record of attention. */
-export type TaskRecord = FieldsOfTask<Exclude<RecordField, "task">>;
+type Field = Exclude<RecordField, "task">;
+
+/** A record before it is written. */
+export type TaskRecord = RecordFields<Field>;
+
+/** The record of a row tile: what it says beside the record of its head. */
+export type RowTileRecord = Readonly<Record<"firstRow" | "rows" | "tiles" | "tileCount", number>> & {
+  readonly shared: HeadRecord;
+};
+
+/** What all records of a head share. */
+export type HeadRecord = Fields<Field> & Readonly<Record<"out" | "winner" | "value", number>>;
+
+/** So many rows are treated faster by one thread than by several. */
+export const fewRows = 256;
 
 export class KernelCall {
   readonly engine: WasmEngine;
@@ -105,15 +117,17 @@ export class KernelCall {
     const shape = { segments: spec.segments, width, rowWidth: spec.rowWidth };
     const lifted = { hasMetric: similarity.metric !== undefined, turnsInKernel: spec.rotation !== undefined };
     const length = stored?.rotationLength ?? keys;
+    const places = stored?.isOnePlace === true ? 1 : queries;
     this.#places = {
-      query: { first: offset, count: queries, length },
+      query: { first: offset, count: places, length },
       key: { first: 0, count: stored === undefined ? keys : 0, length },
     };
+    const ofQuery = rowLift("query", shape, position, this.#places.query, lifted);
     this.lifts = {
-      query: rowLift("query", shape, position, this.#places.query, lifted),
+      query: places === queries ? ofQuery : repeatedLift(ofQuery, queries),
       key: rowLift("key", shape, position, this.#places.key, lifted),
     };
-    this.#plans = plans ?? [callPlan(this, this.sizes, showsPairs || stored !== undefined)];
+    this.#plans = plans ?? [this.#planOfPattern(places, showsPairs || stored !== undefined)];
     const [{ rearrangement }] = this.#plans;
     this.copies = new CopiedArrays(engine, this.sizes, (number) => this.rearrangementOf(number));
     this.virtual = {
@@ -156,7 +170,13 @@ export class KernelCall {
     );
     this.#scratch = arena.take(this.#scratchBytes * engine.threads);
     this.#turns = { query: this.#copyTurns("query"), key: this.#copyTurns("key") };
-    this.#liftRows();
+  }
+
+  /** The plan of the pattern, all of whose queries may be at one place. */
+  #planOfPattern(places: number, isFixed: boolean): CallPlan {
+    const { queries, keys } = this.sizes;
+    const plan = callPlan(this, { queries: places, keys }, isFixed);
+    return places === queries ? plan : ofOnePlace(plan, queries);
   }
 
   /** The tiles of a query head. */
@@ -172,6 +192,11 @@ export class KernelCall {
   /** Gives the memory of the call back. */
   close(): void {
     this.engine.arena.giveBack(this.#start);
+  }
+
+  /** Whether keys and values lie in the memory already. */
+  get isStored(): boolean {
+    return this.#stored !== undefined;
   }
 
   /** Floats of a place as a view, valid until memory is taken again. */
@@ -197,89 +222,22 @@ export class KernelCall {
     return this.parameters[metric].data.subarray(head * width, (head + 1) * width).map(Math.sqrt);
   }
 
-  /** Lifts queries, keys and values, each once, turns them by their place, and makes the copies of a rearrangement. */
-  #liftRows(): void {
-    const { inputs, sizes, heads, lifts, paddedQueries, paddedKeys } = this;
-    const { queries, keys, width, valueWidth } = sizes;
-    const { rowWidth, paddedValueWidth } = this.kernel.spec;
-    const part = (data: Float32Array, index: number, count: number): Float32Array =>
-      data.subarray(index * count, (index + 1) * count);
-    const keyHeads = new Map(heads.map((rows) => [rows.keyRows, rows]));
-    const valueHeads = new Map(heads.map((rows) => [rows.valueRows, rows]));
-    /** Rows of one head, zeros behind the last; copies are written later. */
-    const rowsAt = (base: number, index: number, side: "queries" | "keys", ofWidth: number): Float32Array => {
-      const count = side === "queries" ? paddedQueries : paddedKeys;
-      const [own, all] = [sizes[side], this.virtual[side]];
-      const rows = this.view(base + 4 * index * count * ofWidth, count * ofWidth);
-      if (own === all) return rows;
-      rows.fill(0, all * ofWidth);
-      return rows.subarray(0, own * ofWidth);
-    };
-    const shared = ({ batch, keyHead }: HeadRows): number => batch * sizes.keyHeads + keyHead;
-    for (const { head, number } of heads) {
-      const target = rowsAt(this.query, number, "queries", rowWidth);
-      liftRows(
-        lifts.query,
-        part(inputs.q.data, number, queries * width),
-        target,
-        queries,
-        this.rootMetric(head),
-      );
-    }
-    const queryPlaces = heads.map(
-      ({ number }) => ["query", this.query + 4 * number * paddedQueries * rowWidth] as const,
-    );
-    if (this.#stored !== undefined) {
-      this.turn("forth", queryPlaces);
-      return;
-    }
-    for (const [keyRows, rows] of keyHeads) {
-      const target = rowsAt(this.key, keyRows, "keys", rowWidth);
-      const source = part(inputs.k.data, shared(rows), keys * width);
-      liftRows(lifts.key, source, target, keys, this.rootMetric(rows.head));
-    }
-    for (const [valueRows, rows] of valueHeads) {
-      const target = rowsAt(this.value, valueRows, "keys", paddedValueWidth);
-      liftValues(part(inputs.v.data, shared(rows), keys * valueWidth), target, this.valueLayout(rows.head));
-    }
-    this.turn("forth", [
-      ...queryPlaces,
-      ...[...keyHeads.keys()].map((row) => ["key", this.key + 4 * row * paddedKeys * rowWidth] as const),
-    ]);
-    this.#copyRows(keyHeads, valueHeads);
-  }
-
-  /** Makes the copies of a rearrangement. */
-  #copyRows(keyHeads: ReadonlyMap<number, HeadRows>, valueHeads: ReadonlyMap<number, HeadRows>): void {
-    const { heads, paddedQueries, paddedKeys } = this;
-    const { rowWidth, paddedValueWidth } = this.kernel.spec;
-    const keysAt =
-      (base: number, width: number) =>
-      ([row, { number }]: readonly [number, HeadRows]): CopiedArray => ({
-        side: "keys",
-        number,
-        data: base + 4 * row * paddedKeys * width,
-        width,
-      });
-    this.copies.move("copyRows", [
-      ...heads.map(({ number }): CopiedArray => {
-        const data = this.query + 4 * number * paddedQueries * rowWidth;
-        return { side: "rows", number, data, width: rowWidth };
-      }),
-      ...[...keyHeads].map(keysAt(this.key, rowWidth)),
-      ...[...valueHeads].map(keysAt(this.value, paddedValueWidth)),
-    ]);
-  }
-
   /** The table by which the kernel turns the rows of one side. */
   #copyTurns(role: "query" | "key"): number {
     const { rotation } = this.kernel.spec;
     if (rotation === undefined) return 0;
     const places = { ...this.#places[role], role };
     const table = turnTable(this.composition.position, rotation, this.sizes.width, places);
-    const address = this.takeFloats(table.length);
-    this.view(address, table.length).set(table);
+    const length = this.#rowsOf(role) * turnWidth(rotation);
+    const address = this.takeFloats(length);
+    // One row serves all queries of one place.
+    for (let at = 0; at < length; at += table.length) this.view(address + 4 * at, table.length).set(table);
     return address;
+  }
+
+  /** Rows of a head that are lifted. */
+  #rowsOf(role: "query" | "key"): number {
+    return role === "query" ? this.sizes.queries : this.#places.key.count;
   }
 
   /** Turns lifted rows of heads by their place, or gradients of such rows back; nothing where the kernel has no rotation. */
@@ -289,17 +247,16 @@ export class KernelCall {
   ): void {
     const { rotation, rowWidth } = this.kernel.spec;
     if (rotation === undefined) return;
-    this.run(
-      "rotate",
-      heads.flatMap(([role, address]) =>
-        rowBlocks(this.#places[role].count).map(({ first, rows }) => ({
-          turned: address + 4 * first * rowWidth,
-          turns: this.#turns[role] + 4 * first * turnWidth(rotation),
-          turnSign: turnSigns[direction],
-          rows,
-        })),
-      ),
+    const records = heads.flatMap(([role, address]) =>
+      rowBlocks(this.#rowsOf(role)).map(({ first, rows }) => ({
+        turned: address + 4 * first * rowWidth,
+        turns: this.#turns[role] + 4 * first * turnWidth(rotation),
+        turnSign: turnSigns[direction],
+        rows,
+      })),
     );
+    const count = records.reduce((sum, { rows }) => sum + rows, 0);
+    this.run("rotate", records, count <= fewRows);
   }
 
   /** The number of an aggregation's parameter for a head. */
@@ -385,7 +342,7 @@ export class KernelCall {
   }
 
   /** What all records of a head share, for a program. */
-  headRecord(rows: HeadRows, program: ScoreProgram): TaskRecord {
+  headRecord(rows: HeadRows, program: ScoreProgram): HeadRecord {
     const { inputs, sizes, kernel, paddedQueries, paddedKeys } = this;
     const { spec } = kernel;
     const { batch, head, number, keyRows, valueRows } = rows;
@@ -431,54 +388,18 @@ export class KernelCall {
       : this.#table + 4 * (head * this.distances().length + this.sizes.queries - 1);
   }
 
-  /** Runs a phase of tasks. */
-  run(task: Task, records: readonly TaskRecord[]): void {
+  /** Runs a phase of tasks; `isSmall` says that waking other threads would take longer than the tasks do. */
+  run(task: Task, records: readonly TaskRecord[], isSmall = false): void {
     runTasks(this.engine, task, recordFields, records, {
       kernel: this.kernel,
       scratch: this.#scratch,
       scratchBytes: this.#scratchBytes,
+      isSmall,
     });
   }
 
-  /** Packs keys and computes the squared norms that the score asks for. */
-  prepareKeys(): void {
-    const { spec } = this.kernel;
-    const { rowWidth, segments } = spec;
-    const used = variablesOf(
-      spec.rowScore === undefined ? spec.fullScore : spec.fullScore.add(spec.rowScore),
-    );
-    const needs = (prefix: string): boolean => [...used].some((name) => name.startsWith(prefix));
-    const keyHeads = new Map(this.heads.map(({ keyRows }) => [keyRows, keyRows]));
-    const blocks = [...keyHeads.keys()].flatMap((keyRows) =>
-      rowBlocks(this.paddedKeys).map(({ first, rows }) => {
-        const row = keyRows * this.paddedKeys + first;
-        return {
-          key: this.key + 4 * row * rowWidth,
-          packedKey: this.packedKey + 4 * row * rowWidth,
-          keyNorm: this.keyNorm + 4 * (keyRows * this.paddedKeys * segments.length + first),
-          keyNormStride: 4 * this.paddedKeys,
-          rows,
-        };
-      }),
-    );
-    if (this.#stored === undefined) {
-      this.run("packKeys", blocks);
-      if (needs("k2")) this.run("keyNorms", blocks);
-    }
-    if (!needs("q2")) return;
-    this.run(
-      "queryNorms",
-      this.heads.map(({ number }) => ({
-        query: this.query + 4 * number * this.paddedQueries * rowWidth,
-        queryNorm: this.queryNorm + 4 * number * this.paddedQueries * segments.length,
-        queryNormStride: 4 * this.paddedQueries,
-        rows: this.paddedQueries,
-      })),
-    );
-  }
-
   /** Records of all row tiles of all heads, long lists first within a head. */
-  rowTileRecords(program: ScoreProgram): TaskRecord[] {
+  rowTileRecords(program: ScoreProgram): RowTileRecord[] {
     const { virtual } = this;
     const perPlan = this.#plans.map(({ tiles }, index) => {
       const counts = rowTileCounts(tiles());
@@ -486,10 +407,10 @@ export class KernelCall {
       return { counts, order, rowStart: tiles().rowStart, rowEntries: this.#lists[index].rowEntries };
     });
     return this.heads.flatMap((rows) => {
-      const base = this.headRecord(rows, program);
+      const shared = this.headRecord(rows, program);
       const { counts, order, rowStart, rowEntries } = perPlan[perPlan.length === 1 ? 0 : rows.number];
       return order.map((tile) => ({
-        base,
+        shared,
         firstRow: tile * tileRows,
         rows: Math.min(tileRows, virtual.queries - tile * tileRows),
         tiles: rowEntries + 8 * rowStart[tile],

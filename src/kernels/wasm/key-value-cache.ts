@@ -2,21 +2,21 @@
  * @file A key/value cache for decoding: keys and values stay in the engine's memory, lifted when they are appended, and
  * queries at the last places attend to them.
  */
-import { type Composition, resolveParameters } from "../../attention/index.ts";
+import { type Composition } from "../../attention/index.ts";
 import { requirePositionInside } from "../../attention/attention.ts";
 import { DomainError, UnsupportedError } from "../../base/errors.ts";
-import { requireFinite, type Tensor, type Tensor64 } from "../../base/tensor.ts";
+import { requireFinite, type Tensor } from "../../base/tensor.ts";
 import {
   type CacheSizes,
   checkSizes,
   requireLogSumExp,
   requireNoChoice,
-  requireNothingCalibrated,
   requireShape,
 } from "./cache-checks.ts";
-import { type WasmEngine } from "./engine.ts";
-import { forwardOf, inCall } from "./fused-attention.ts";
+import { CacheParameters } from "./cache-parameters.ts";
 import { type StoredKeys } from "./call-options.ts";
+import { type WasmEngine } from "./engine.ts";
+import { inCall, outOf } from "./fused-attention.ts";
 import { KernelCall } from "./kernel-call.ts";
 import { type KernelSpec } from "./kernel-spec.ts";
 import { liftRows, rowLift } from "./lift-rows.ts";
@@ -58,8 +58,7 @@ export class KeyValueCache {
   readonly #engine: WasmEngine;
   readonly #composition: Composition;
   readonly #sizes: Required<CacheSizes>;
-  readonly #given: Readonly<Record<string, Tensor>>;
-  readonly #parameters: Readonly<Record<string, Tensor64>>;
+  readonly #parameters: CacheParameters;
   readonly #spec: KernelSpec;
   readonly #rows: StoredRows;
   readonly #table: StoredTable | undefined;
@@ -74,14 +73,13 @@ export class KeyValueCache {
     this.#engine = engine;
     this.#composition = composition;
     this.#sizes = checkSizes(sizes);
-    this.#given = frozen(parameters);
-    requireNothingCalibrated(composition, this.#given);
-    this.#parameters = resolveParameters(composition, this.#sizes, this.#given);
+    this.#parameters = new CacheParameters(composition, this.#sizes, parameters);
+    const { ownKeys, ownValues } = this.#parameters;
     const { batch, heads, keyHeads, width, valueWidth, capacity } = this.#sizes;
     this.#spec = engine.kernelOf(composition, { width, valueWidth, hasBias: false, hasMask: false }).spec;
     const rowHeads = {
-      keys: batch * (this.#ownKeys ? heads : keyHeads),
-      values: batch * (this.#ownValues ? heads : keyHeads),
+      keys: batch * (ownKeys ? heads : keyHeads),
+      values: batch * (ownValues ? heads : keyHeads),
     };
     this.#rows = new StoredRows(engine.arena, this.#spec, rowHeads, capacity);
     const { position } = composition;
@@ -103,14 +101,6 @@ export class KeyValueCache {
     return this.#isDisposed ? 0 : this.#rows.bytesOf(this.#rows.places.rows);
   }
 
-  /** Whether every query head has keys of its own, as a metric of its own lifts them. */
-  get #ownKeys(): boolean {
-    return this.#composition.similarity.metric !== undefined;
-  }
-  get #ownValues(): boolean {
-    return this.#composition.aggregation.name === "centroid";
-  }
-
   /**
    * Appends keys and values at the next places: a prefix at once, or one token. Work and memory are those of the new rows;
    * only when the capacity is used up is it doubled, and what is there is copied to its new place.
@@ -128,10 +118,11 @@ export class KeyValueCache {
     requireShape("v", v, [batch, keyHeads, count, valueWidth]);
     this.#makeRoom(this.#length + count);
     const { position } = this.#composition;
-    const { segments, rowWidth } = this.#spec;
+    const { segments, rowWidth, paddedValueWidth } = this.#spec;
+    const { ownKeys, ownValues } = this.#parameters;
     const places = { first: this.#length, count, length: longestXpos };
     const lift = rowLift("key", { segments, width, rowWidth }, position, places, {
-      hasMetric: this.#ownKeys,
+      hasMetric: ownKeys,
       turnsInKernel: false,
     });
     const lifted = new Float32Array(count * rowWidth);
@@ -139,19 +130,17 @@ export class KeyValueCache {
       const [entry, head] = [Math.floor(number / heads), number % heads];
       const shared = entry * keyHeads + Math.floor((head * keyHeads) / heads);
       const isFirst = head % (heads / keyHeads) === 0;
-      if (isFirst || this.#ownKeys) {
+      if (isFirst || ownKeys) {
         const source = k.data.subarray(shared * count * width, (shared + 1) * count * width);
-        liftRows(lift, source, lifted, count, this.#rootMetric(head));
-        this.#rows.writeKeys(this.#ownKeys ? number : shared, this.#length, lifted);
+        liftRows(lift, source, lifted, count, this.#parameters.rootMetric(head));
+        this.#rows.writeKeys(ownKeys ? number : shared, this.#length, lifted);
       }
-      if (isFirst || this.#ownValues) {
+      if (isFirst || ownValues) {
         const source = v.data.subarray(shared * count * valueWidth, (shared + 1) * count * valueWidth);
-        const target = this.#rows.valueRows(this.#ownValues ? number : shared, this.#length, count);
-        liftValues(source, target, {
-          width: valueWidth,
-          paddedWidth: this.#spec.paddedValueWidth,
-          ...(this.#ownValues ? { curvature: this.#curvature(head) } : {}),
-        });
+        const target = this.#rows.valueRows(ownValues ? number : shared, this.#length, count);
+        const curvature = this.#parameters.curvature(head);
+        const layout = { width: valueWidth, paddedWidth: paddedValueWidth };
+        liftValues(source, target, curvature === undefined ? layout : { ...layout, curvature });
       }
     }
     this.#length += count;
@@ -178,19 +167,22 @@ export class KeyValueCache {
       );
     }
     requireLogSumExp(this.#composition, extras);
-    const resolved = this.#resolve(parameters);
+    const { resolved, ...shared } = this.#parameters.ofCall(parameters);
+    // Queries of one place are rows of their key head, which is then read once for all of them.
+    const grouped = queries === 1 ? shared.grouped : undefined;
     const keys = this.#length;
     const { places } = this.#rows;
     const stored: StoredKeys = {
       ...places,
-      parameters: resolved,
+      parameters: grouped ?? resolved,
       rotationLength: longestXpos,
       table: this.#table?.place(queries, places.rows, resolved),
+      isOnePlace: grouped !== undefined,
     };
     // The shapes of keys and values, whose numbers lie in the memory already.
     const empty = new Float32Array(0);
     const inputs = {
-      q,
+      q: grouped === undefined ? q : { data: q.data, shape: [batch, keyHeads, heads / keyHeads, width] },
       k: { data: empty, shape: [batch, keyHeads, keys, width] },
       v: { data: empty, shape: [batch, keyHeads, keys, valueWidth] },
       offset: keys - queries,
@@ -198,10 +190,13 @@ export class KeyValueCache {
     const { out, lse } = inCall(
       this.#engine.arena,
       () => new KernelCall(this.#engine, this.#composition, inputs, { stored }),
-      (call) => forwardOf(call, extras),
+      (call) => outOf(call, extras),
     );
-    requireFinite("the output of the attention", out);
-    return lse === undefined ? { out } : { out, lse };
+    const result = { data: out.data, shape: [batch, heads, queries, valueWidth] };
+    requireFinite("the output of the attention", result);
+    return lse === undefined
+      ? { out: result }
+      : { out: result, lse: { data: lse.data, shape: [batch, heads, queries] } };
   }
 
   /**
@@ -228,34 +223,6 @@ export class KeyValueCache {
     this.#table?.release();
     this.#isDisposed = true;
     this.#length = 0;
-  }
-
-  #rootMetric(head: number): Float64Array | undefined {
-    const { metric } = this.#composition.similarity;
-    if (metric === undefined) return undefined;
-    const { width } = this.#sizes;
-    return this.#parameters[metric].data.subarray(head * width, (head + 1) * width).map(Math.sqrt);
-  }
-
-  #curvature(head: number): number {
-    const [parameter] = this.#composition.aggregation.parameters;
-    return parameter === undefined ? 1 : this.#parameters[parameter.name].data[head];
-  }
-
-  #resolve(parameters: CacheCall["parameters"]): Readonly<Record<string, Tensor64>> {
-    if (parameters === undefined) return this.#parameters;
-    const { similarity, aggregation } = this.#composition;
-    const ofValues = this.#ownValues ? aggregation.parameters.map(({ name }) => name) : [];
-    const lifting = new Set([similarity.metric, ...ofValues]);
-    const fixed = Object.keys(parameters).find((name) => lifting.has(name));
-    if (fixed !== undefined) {
-      throw new UnsupportedError(
-        "cache-parameter",
-        `Cannot set '${fixed}' for one call as what is in the cache was lifted with it: it is fixed when the cache is made. ` +
-          "Pass it to wasmCache, or make a new cache and append again",
-      );
-    }
-    return resolveParameters(this.#composition, this.#sizes, { ...this.#given, ...parameters });
   }
 
   /** Doubles the capacity until `length` places fit; where twice as much does not fit, takes what is needed. */
@@ -326,14 +293,4 @@ export function wasmCache(
   options: CacheOptions,
 ): KeyValueCache {
   return new KeyValueCache(engine, composition, options);
-}
-
-/** Copies, so that nobody changes what keys were lifted with. */
-function frozen(parameters: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-  return Object.fromEntries(
-    Object.entries(parameters).map(([name, { data, shape }]) => [
-      name,
-      { data: data.slice(), shape: [...shape] },
-    ]),
-  );
 }

@@ -3,7 +3,7 @@
  * by the root of a metric, and laid out in the segments of the lifted row.
  */
 import { rotaryTable, type Position, type RotaryTable } from "../../positions/index.ts";
-import { addRows, padRows } from "./value-rows.ts";
+import { addRows, type Before, padRows } from "./value-rows.ts";
 import { type Segment } from "./kernel-spec.ts";
 
 /** How rows of one side are lifted. */
@@ -40,6 +40,15 @@ export function rowLift(
   const [{ isSymplectic }] = shape.segments;
   const isOne = shape.segments.length === 1 && !(isSymplectic && side === "key");
   return { side, ...shape, table, isPlain: isOne && table === undefined && !hasMetric };
+}
+
+/** The lift of a single row for several that are at its place. */
+export function repeatedLift(lift: RowLift, count: number): RowLift {
+  if (lift.table === undefined) return lift;
+  const { cos, sin, pairs } = lift.table;
+  const repeated = (row: Float64Array): Float64Array =>
+    Float64Array.from({ length: count * row.length }, (_, flat) => row[flat % row.length]);
+  return { ...lift, table: { cos: repeated(cos), sin: repeated(sin), pairs } };
 }
 
 /** Writes `count` lifted rows to `target`, which is [≥ count, rowWidth] and all zeros where a segment has no coordinate. */
@@ -80,17 +89,19 @@ export function liftRows(
  *
  * @param lifted - [≥ count, rowWidth]
  * @param into - [count, width]
+ * @param before - what `into` holds
  */
 export function pullRows(
   lift: RowLift,
   lifted: Float32Array,
   into: Float32Array,
   count: number,
+  before: Before,
   metric?: { readonly root: Float64Array; readonly source: Float32Array; readonly gradient: Float64Array },
 ): void {
   const { width, rowWidth, segments, side, table } = lift;
   if (lift.isPlain) {
-    addRows(lifted, into, width, rowWidth);
+    addRows(lifted, into, width, rowWidth, before);
     return;
   }
   const row = new Float64Array(width);

@@ -1,8 +1,8 @@
 /**
  * @file The register tile that all matrix products of a kernel go through: C[4 rows × 8 lanes] ⊕= Σ_k A[m, k] ⊗ B[k, n], A read
  * from any two strides and spread over lanes, B as rows of eight lanes. 8 sums, 2 rows of B, 4 of A and 1 splat fill 15 of 16 registers.
- * A single row has a tile of its own, C[1 × 32]: the same 8 sums, each number summed in the same order, and every number
- * of B used as it is loaded.
+ * A single row has a tile of its own, as wide as B lies in one piece: each number is summed in the same order, and every
+ * number of B is used as it is loaded, in the order of the memory.
  */
 import {
   defineFunction,
@@ -32,12 +32,20 @@ export interface TileProduct {
   readonly start: "zero" | "add" | "scale";
   readonly step: Step;
   /** Rows of C computed at once: 4 when absent. */
-  readonly rows?: keyof typeof vectorsOfTile;
+  readonly rows?: 1 | 4;
 }
 
-/** Vectors of C side by side in a tile, by its rows: as many as registers hold, and for one row as its memory is fastest. */
-const vectorsOfTile = { 1: 16, 4: 2 } as const;
 const lanes = 4;
+/** Vectors of B that are read together: those of a panel. */
+const vectorsOfPanel = 2;
+
+/**
+ * Vectors of C side by side in a tile: as many as registers hold. One row reads B once, from memory rather than from a
+ * cache, and memory is fastest in one ascending stream: where panels lie apart, one after the other.
+ */
+function vectorsOfTile({ rows = 4, b }: TileProduct): number {
+  return rows === 1 && b.panel === vectorsOfPanel * lanes ? 16 : vectorsOfPanel;
+}
 const unrolled = 4;
 
 const steps: Readonly<Record<Step, (b: FunctionBuilder, a: Value, row: Value, sum: Value) => Value>> = {
@@ -66,7 +74,7 @@ export function tileProduct(relaxed: boolean, product: TileProduct): WasmFunctio
       const bAt = b.local("i32", "bAt");
       const k = b.local("i32", "k");
       const cAt = b.local("i32", "cAt");
-      const widest = vectorsOfTile[rowsPerTile];
+      const widest = vectorsOfTile(product);
       const allSums = Array.from({ length: rowsPerTile * widest }, (_, index) =>
         b.local("v128", `sum${Math.floor(index / widest)}${index % widest}`),
       );

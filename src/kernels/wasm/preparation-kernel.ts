@@ -11,32 +11,43 @@ import {
 import { type KernelSpec } from "./kernel-spec.ts";
 import { field, type RecordField } from "./scratch.ts";
 
+/** Where rows are packed from and to, and how many. */
+export interface PackPlaces {
+  readonly from: Value;
+  readonly to: Value;
+  readonly rows: Value;
+}
+
 /** `name(record, scratch)`: rows × width from `from` to panels [width, 8] at `to`; `rows` a multiple of 8. */
 export function packFunction(
   name: string,
   width: number,
-  placesOf: (record: Local) => { readonly from: Value; readonly to: Value; readonly rows: Value },
+  placesOf: (record: Local) => PackPlaces,
   relaxed: boolean,
 ): WasmFunction {
   const comment = "eight rows side by side, so that one load reads one coordinate of four of them";
-  return defineFunction(name, comment, ["record", "scratch"], relaxed, (b, record) => {
-    const [row, at] = ["row", "at"].map((local) => b.local("i32", local));
-    const places = placesOf(record);
-    const source = b.let("source", places.from);
-    const target = b.let("target", places.to);
-    const rows = b.let("rows", places.rows);
-    b.for(row, 0, rows, 8, () => {
-      b.for(at, 0, 4 * width, 16, () => {
-        const place = b.let("place", i32.add(source, at));
-        const panel = b.let("panel", i32.add(target, i32.mul(at, 8)));
-        for (const half of [0, 4]) {
-          const lines = [0, 1, 2, 3].map((m) => b.let("line", f32x4.load(place, 4 * width * (half + m))));
-          transposed(b, lines).forEach((column, d) => b.store(panel, column, 32 * d + 4 * half));
-        }
-      });
-      b.set(source, i32.add(source, 32 * width));
-      b.set(target, i32.add(target, 32 * width));
+  return defineFunction(name, comment, ["record", "scratch"], relaxed, (b, record) =>
+    packRows(b, width, placesOf(record)),
+  );
+}
+
+/** Packs rows as {@link packFunction} does. */
+export function packRows(b: FunctionBuilder, width: number, places: PackPlaces): void {
+  const [row, at] = ["row", "at"].map((local) => b.local("i32", local));
+  const source = b.let("source", places.from);
+  const target = b.let("target", places.to);
+  const rows = b.let("rows", places.rows);
+  b.for(row, 0, rows, 8, () => {
+    b.for(at, 0, 4 * width, 16, () => {
+      const place = b.let("place", i32.add(source, at));
+      const panel = b.let("panel", i32.add(target, i32.mul(at, 8)));
+      for (const half of [0, 4]) {
+        const lines = [0, 1, 2, 3].map((m) => b.let("line", f32x4.load(place, 4 * width * (half + m))));
+        transposed(b, lines).forEach((column, d) => b.store(panel, column, 32 * d + 4 * half));
+      }
     });
+    b.set(source, i32.add(source, 32 * width));
+    b.set(target, i32.add(target, 32 * width));
   });
 }
 
@@ -70,7 +81,8 @@ export function sumFunction(
   });
 }
 
-function transposed(b: FunctionBuilder, [w, x, y, z]: readonly Local[]): Value[] {
+/** Four vectors as the rows of a 4 × 4 matrix, and its columns. */
+export function transposed(b: FunctionBuilder, [w, x, y, z]: readonly Local[]): Value[] {
   const low = b.let("low", f32x4.shuffle(w, x, [0, 4, 1, 5]));
   const high = b.let("high", f32x4.shuffle(w, x, [2, 6, 3, 7]));
   const lower = b.let("lower", f32x4.shuffle(y, z, [0, 4, 1, 5]));

@@ -3,42 +3,63 @@ import { type Task } from "./emit-kernel.ts";
 import { type Phase, taskNumber, type WasmEngine } from "./engine.ts";
 import { recordBytes } from "./scratch.ts";
 
-/** A record before it is written: fields that it and its base leave out are 0. */
-export type FieldsOfTask<Field extends string> = Partial<Record<Field, number>> & {
-  /** Fields that many records share; a record's own come before them. */
-  readonly base?: Partial<Record<Field, number>>;
-};
+/** Numbers of a record by the names of its fields. */
+export type Fields<Field extends string> = Readonly<Partial<Record<Field, number>>>;
+
+/** A record before it is written: its own fields over those that it shares with others; what neither has is 0. */
+export type RecordFields<Field extends string> = Fields<Field> & { readonly shared?: Fields<Field> };
 
 /** Runs one task for each record. */
 export function runTasks<Field extends string>(
   engine: WasmEngine,
   task: Task,
   fields: readonly ("task" | Field)[],
-  records: readonly FieldsOfTask<Field>[],
-  { kernel, scratch, scratchBytes }: Pick<Phase, "kernel" | "scratch" | "scratchBytes">,
+  records: readonly RecordFields<Field>[],
+  phase: Omit<Phase, "records" | "count">,
 ): void {
   const { arena } = engine;
   const mark = arena.mark;
   const start = arena.take(records.length * recordBytes);
   const { integers } = arena;
-  const places = new Map<string, number>(fields.map((name, place) => [name, place]));
-  const bases = new Map<unknown, Int32Array>();
-  records.forEach((record, index) => {
-    const { base } = record;
-    const shared = bases.get(base) ?? numbersOf(fields, base ?? {}, taskNumber(task));
-    bases.set(base, shared);
-    const at = (start + index * recordBytes) / 4;
-    integers.set(shared, at);
-    for (const name in record) if (name !== "base") integers[at + places.get(name)!] = record[name as Field]!;
-  });
-  engine.run({ kernel, records: start, count: records.length, scratch, scratchBytes });
+  const places = placesOf(fields);
+  // Records that share fields are copies of one, over which each writes its own.
+  const common = new Int32Array(fields.length);
+  common[places["task"]] = taskNumber(task);
+  let held: Fields<Field> | undefined;
+  let at = start / 4;
+  for (const record of records) {
+    if (record.shared !== held) {
+      held = record.shared;
+      common.fill(0);
+      common[places["task"]] = taskNumber(task);
+      if (held !== undefined) write(common, 0, places, held);
+    }
+    integers.set(common, at);
+    write(integers, at, places, record);
+    at += recordBytes / 4;
+  }
+  engine.run({ ...phase, records: start, count: records.length });
   arena.giveBack(mark);
 }
 
-function numbersOf<Field extends string>(
-  fields: readonly ("task" | Field)[],
-  record: Partial<Record<Field, number>>,
-  task: number,
-): Int32Array {
-  return Int32Array.from(fields, (name) => (name === "task" ? task : (record[name] ?? 0)));
+function write(
+  target: Int32Array,
+  at: number,
+  places: Readonly<Record<string, number>>,
+  record: RecordFields<string>,
+): void {
+  for (const name of Object.keys(record)) {
+    if (name !== "shared") target[at + places[name]] = record[name]!;
+  }
+}
+
+const known = new WeakMap<readonly string[], Readonly<Record<string, number>>>();
+
+function placesOf(fields: readonly string[]): Readonly<Record<string, number>> {
+  let places = known.get(fields);
+  if (places === undefined) {
+    places = Object.fromEntries(fields.map((name, place) => [name, place]));
+    known.set(fields, places);
+  }
+  return places;
 }

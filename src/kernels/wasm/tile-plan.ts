@@ -136,6 +136,17 @@ export function tilePlan(
   return { ...transposed(lists, keyTiles), masks: masks.all() };
 }
 
+/** The plan of a single query for several that are at its place. */
+export function repeatedPlan(plan: TilePlan, queries: number): TilePlan {
+  const masks = plan.masks.slice();
+  for (let first = 0; first < masks.length; first += 2 * tileRows) {
+    for (let row = 1; row < tileRows; row++) masks.copyWithin(first + 2 * row, first, first + 2);
+  }
+  const list = [...plan.rowEntries];
+  const lists = Array.from({ length: Math.ceil(queries / tileRows) }, () => list);
+  return { ...transposed(lists, plan.keyStart.length - 1), masks };
+}
+
 /** The plan of a rearranged pattern, over its virtual rows and keys; found without asking for tiles that it leaves out. */
 export function rearrangedPlan({ rows, keys, ranges }: RearrangedPattern): TilePlan {
   const masks = new Masks();

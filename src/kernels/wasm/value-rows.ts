@@ -48,8 +48,21 @@ export function padRows(
   }
 }
 
+/** What rows that are written find there: zeros, or numbers to add to. */
+export type Before = "zeros" | "numbers";
+
 /** Adds rows of `paddedWidth` to rows of `width`. */
-export function addRows(source: Float32Array, into: Float32Array, width: number, paddedWidth: number): void {
+export function addRows(
+  source: Float32Array,
+  into: Float32Array,
+  width: number,
+  paddedWidth: number,
+  before: Before,
+): void {
+  if (before === "zeros" && width === paddedWidth) {
+    into.set(source.subarray(0, into.length));
+    return;
+  }
   for (let row = 0; row * width < into.length; row++) {
     const [to, from] = [row * width, row * paddedWidth];
     for (let e = 0; e < width; e++) into[to + e] += source[from + e];
@@ -122,14 +135,15 @@ export function liftOutGradient(
   return byCurvature;
 }
 
-/** Adds the gradients of lifted values to those of values; returns the gradient of c through their times. */
+/** Adds the gradients of lifted values to those of values, which may be known to be zeros; returns the gradient of c through their times. */
 export function pullValues(
   lifted: Float32Array,
   source: Float32Array,
   into: Float32Array,
   { width, paddedWidth, curvature }: ValueLayout,
+  before: Before,
 ): number {
-  addRows(lifted, into, width, paddedWidth);
+  addRows(lifted, into, width, paddedWidth, before);
   if (curvature === undefined) return 0;
   let byCurvature = 0;
   for (let row = 0; row * width < into.length; row++) {

@@ -5,17 +5,13 @@
  */
 import * as v from "valibot";
 import { random } from "../../base/random.ts";
-import { startJax } from "../../kernels/jax/start.ts";
-import { decoder, type TokenBatch } from "../../models/index.ts";
 import { alibi } from "../../positions/index.ts";
-import { recallTokens } from "../../tasks/index.ts";
-import { decoderEntries, type DecoderSettings, decoderSizes } from "../decoder-settings.ts";
-import { accuracy, mean } from "../metrics.ts";
-import { type Evaluate, modelTrainable } from "../model-trainable.ts";
+import { type LabelledTokens, recallTokens } from "../../tasks/index.ts";
+import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
 import { positive, type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
-import { type Metrics, type Recipe, type Trainable } from "../trainable.ts";
-import { trainingSelector } from "../training-selector.ts";
+import { fitting, heldOut, measureLabels, tokenTrainable } from "../token-task.ts";
+import { type Recipe } from "../trainable.ts";
 
 /** Settings of the recipe for recall in tokens. */
 export interface RecallTokensSettings extends DecoderSettings {
@@ -52,51 +48,23 @@ export const recallTokensRecipe: Recipe<RecallTokensSettings> = {
   task: "recall-tokens",
   metric: { name: "accuracy", unit: "share of queries", better: "higher" },
   unit: "queries",
-  settings: (overrides) => readSettings("recall-tokens", v.strictObject(entries), overrides),
+  settings: (overrides) =>
+    fitting(readSettings("recall-tokens", v.strictObject(entries), overrides), recallTokens),
   learningRates: () => [0.001, 0.002, 0.004],
-  async create({ selector, seed, learningRate, settings, engine }): Promise<Trainable> {
-    await startJax();
-    const { vocabulary, length, pairs, batch, powerA, fillers, steps, warmUp, testBatches } = settings;
-    const batchAt = (split: string, step: number): TokenBatch => {
-      const { tokens, positions, targets } = recallTokens(
-        { vocabulary, length, pairs, batch, powerA, fillers },
-        random(seed, "recall-tokens", split, step),
-      );
-      const flat = positions.map((position, query) => Math.floor(query / pairs) * length + position);
-      return { tokens, targets, positions: flat, batch };
-    };
-    const measure =
-      (split: string) =>
-      async (evaluate: Evaluate<TokenBatch>): Promise<Metrics> => {
-        const shares: number[] = [];
-        const losses: number[] = [];
-        for (let step = 0; step < testBatches; step++) {
-          const held = batchAt(split, step);
-          const results = await evaluate(held);
-          shares.push(accuracy(results.predicted, held.targets));
-          losses.push(mean(results.losses));
-        }
-        return { accuracy: mean(shares), loss: mean(losses) };
-      };
-    return modelTrainable({
-      model: decoder(
-        {
-          ...decoderSizes(settings),
-          vocabulary,
-          attention: trainingSelector(selector, alibi()),
-          maximumLength: length,
-        },
-        { engine },
-      ),
-      seed,
-      learningRate,
-      steps,
-      warmUp,
-      batchAt: (step) => batchAt("train", step),
-      validate: measure("validation"),
-      test: measure("test"),
-      scoreBatch: () => batchAt("test", 0),
-      stateLength: length,
+  create(request) {
+    const { seed, settings } = request;
+    const { vocabulary, length, batch, testBatches } = settings;
+    const batchAt = (split: string, step: number): LabelledTokens => ({
+      ...recallTokens(settings, random(seed, "recall-tokens", split, step)),
+      batch,
+    });
+    return tokenTrainable({
+      request,
+      vocabulary,
+      maximumLength: length,
+      position: alibi(),
+      batchAt,
+      measure: (split, evaluate) => measureLabels(heldOut(testBatches, batchAt, split), evaluate),
     });
   },
 };

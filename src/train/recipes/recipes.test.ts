@@ -37,6 +37,12 @@ describe("the list of recipes", () => {
     expect(recipes.map(({ task }) => task)).toEqual([
       "recall",
       "recall-tokens",
+      "copy",
+      "selective-copy",
+      "induction",
+      "associative-recall",
+      "listops",
+      "facts",
       "language",
       "hierarchy",
       "extrapolation",
@@ -126,7 +132,7 @@ describe("recall in tokens", () => {
     run.dispose();
     expect(items).toBe(8);
     expect(Math.abs(loss! - Math.log(16))).toBeLessThan(mostAboveUniform(16, 16));
-    expect(Object.keys(metrics).sort()).toEqual(["accuracy", "loss", ...common].sort());
+    expect(Object.keys(metrics).sort()).toEqual(["accuracy", "exact", "loss", ...common].sort());
   });
 });
 

@@ -1,31 +1,31 @@
-/** @file A benchmark that is a list of parts: its contestants, what the parts find, and the report. */
+/** @file Runs the parts of a benchmark with one roster and one folder, and puts what they found into one document. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { commitOf } from "../commit.ts";
-import { describeMachine } from "../machine.ts";
-import { type BenchOptions, requireKnown } from "../options.ts";
-import { entries, makeRoster, type Places } from "../roster.ts";
-import { type Context, type Findings, type Part } from "./context.ts";
-import { type AttentionReport } from "./report.ts";
+import { type Context, type Findings, type Part } from "./attention/context.ts";
+import { type PartsReport } from "./attention/report.ts";
+import { commitOf } from "./commit.ts";
+import { describeMachine } from "./machine.ts";
+import { type BenchOptions, requireKnown } from "./options.ts";
+import { entries, makeRoster, type Places } from "./roster.ts";
 
 /** A machine on which this much runs beside the benchmark gives numbers that others cannot repeat. */
 const quietLoad = 0.3;
 
-/**
- * Runs the parts that are wanted.
- *
- * @param benchmark - its name in the report
- * @param progress - tells the person who waits what is being done
- * @throws UsageError for a part that is not there
- */
-export async function runParts(
-  benchmark: string,
+/** What a benchmark is run with. */
+export interface PartsRun {
+  readonly options: BenchOptions;
+  readonly places: Places;
+  readonly progress: (text: string) => void;
+}
+
+/** Runs the parts that were asked for, in their order. */
+export async function runParts<Name extends string>(
+  benchmark: Name,
   parts: readonly Part[],
-  { preset, rounds, threads, only }: BenchOptions,
-  places: Places,
-  progress: (text: string) => void,
-): Promise<AttentionReport> {
+  { options, places, progress }: PartsRun,
+): Promise<PartsReport<Name>> {
+  const { preset, rounds, threads, only } = options;
   const names = parts.map(({ name }) => name);
   for (const name of only ?? []) requireKnown("part", name, names);
   const machine = describeMachine();

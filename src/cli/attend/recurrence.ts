@@ -1,0 +1,163 @@
+/** @file `attend` with a rule of the recurrent class: its inputs by their names in the file, on the f64 reference. */
+import { totalmem } from "node:os";
+import { initialValues, resolveValues } from "../../attention/parameters.ts";
+import { formatBytes } from "../../compare/format.ts";
+import {
+  type InputName,
+  narrow,
+  printRecurrence,
+  recurrenceBackward,
+  type RecurrenceComposition,
+  recurrenceForward,
+  type RecurrenceInputs,
+  requireFinite,
+  type RuleCall,
+  type Tensor,
+  type Tensor64,
+} from "../../index.ts";
+import { openSafetensors } from "../../checkpoints/safetensors-file.node.ts";
+import { gradientName } from "../../recurrence/backend.ts";
+import { checkCall } from "../../recurrence/check-call.ts";
+import { narrowState } from "../../recurrence/rule.ts";
+import { CommandError } from "../command-error.ts";
+import { texts } from "../dictionary/attend.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { type AttendOptions } from "./options.ts";
+import { readNumbers } from "./read-inputs.ts";
+import { type Results } from "./devices.ts";
+
+type AnyTensor = Tensor | Tensor64;
+
+/** What one `attend` computed. */
+export interface RecurrenceResults {
+  readonly selector: string;
+  readonly results: Results;
+  readonly timeMs: number;
+  /** Tensors of the file that nothing was done with. */
+  readonly unread: readonly string[];
+}
+
+/** Computes a recurrence on the tensors of a file. */
+export async function attendRecurrence(
+  composition: RecurrenceComposition,
+  options: AttendOptions,
+): Promise<RecurrenceResults> {
+  const selector = printRecurrence(composition);
+  requireOptions(selector, options);
+  const { rule } = composition;
+  const file = await readFile(composition, options.in, options.backward ?? false);
+  const isDouble = ["q", "k", "v"].some((name) => file.inputs[name as "k"]?.data instanceof Float64Array);
+  const call = checkCall(composition, file.inputs);
+  requireMemory(composition, call);
+  const drawn = initialValues(rule.parameters, call.sizes, options.seed);
+  const values = resolveValues(rule.parameters, call.sizes, { ...drawn, ...file.inputs.parameters });
+  const parameters: Record<string, AnyTensor> = isDouble ? values : narrowAll(values);
+  const inputs: RecurrenceInputs<AnyTensor> = { ...file.inputs, parameters };
+  const startMs = performance.now();
+  const { out, state } = recurrenceForward(composition, inputs);
+  const wide: Record<string, Tensor64> = { out, state };
+  if (file.dOut !== undefined) {
+    const cotangents = { dOut: file.dOut, ...(file.dState === undefined ? {} : { dState: file.dState }) };
+    for (const [name, tensor] of Object.entries(cotangents)) requireFinite(name, tensor);
+    const { dParameters, ...gradients } = recurrenceBackward(composition, inputs, cotangents);
+    for (const { name } of rule.inputs) {
+      const gradient = gradients[gradientName(name)];
+      if (gradient !== undefined) wide[`d${fileName(name)}`] = gradient;
+    }
+    for (const [name, gradient] of Object.entries(dParameters)) wide[`dparam.${name}`] = gradient;
+  }
+  const results: Results = isDouble ? wide : { ...narrowAll(wide), state: narrowState(rule, state) };
+  for (const [name, tensor] of Object.entries(results)) requireFinite(name, tensor);
+  const timeMs = performance.now() - startMs;
+  for (const [name, value] of Object.entries(parameters)) results[`param.${name}`] = value;
+  return { selector, results, timeMs, unread: file.unread };
+}
+
+/** An input's name in a file. */
+function fileName(name: InputName): string {
+  return name === "logDecay" ? "log_decay" : name;
+}
+
+interface FileInputs {
+  readonly inputs: RecurrenceInputs<AnyTensor>;
+  readonly dOut: AnyTensor | undefined;
+  readonly dState: AnyTensor | undefined;
+  readonly unread: readonly string[];
+}
+
+async function readFile(
+  { rule }: RecurrenceComposition,
+  path: string,
+  backward: boolean,
+): Promise<FileInputs> {
+  const file = await openSafetensors(path);
+  try {
+    const names = [...file.entries.keys()];
+    if (backward && !names.includes("dout")) {
+      throw new CommandError("safetensors-name", texts.noGradient(path), exitCodes.missing);
+    }
+    const read = new Set<string>();
+    const take = async (name: string): Promise<AnyTensor> => {
+      read.add(name);
+      return readNumbers(file, name);
+    };
+    const tensors: Partial<Record<InputName, AnyTensor>> = {};
+    for (const { name } of rule.inputs) {
+      if (names.includes(fileName(name))) tensors[name] = await take(fileName(name));
+    }
+    const parameters: Record<string, AnyTensor> = {};
+    for (const name of names.filter((given) => given.startsWith("param."))) {
+      parameters[name.slice("param.".length)] = await take(name);
+    }
+    const dOut = backward ? await take("dout") : undefined;
+    const dState = backward && names.includes("dstate") ? await take("dstate") : undefined;
+    return {
+      // What is missing among them, the check of the call says.
+      inputs: { ...(tensors as RecurrenceInputs<AnyTensor>), parameters },
+      dOut,
+      dState,
+      unread: names.filter((name) => !read.has(name)),
+    };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Refuses options that mean nothing without pairs. */
+function requireOptions(selector: string, options: AttendOptions): void {
+  if (options.device !== "reference") {
+    throw new CommandError(
+      "device-recurrence",
+      texts.noDevice(selector, options.device),
+      exitCodes.noBackend,
+    );
+  }
+  const names = {
+    return: "--return",
+    offset: "--offset",
+    keyLengths: "--key-lengths",
+    scale: "--scale",
+  } as const;
+  for (const [key, flag] of Object.entries(names)) {
+    if (options[key as keyof typeof names] === undefined) continue;
+    throw new CommandError("recurrence-option", texts.pairOption(selector, flag));
+  }
+}
+
+/** F64 numbers of a token's features that are held at once: features, gradients, logarithms and decays of q and k. */
+const heldPerFeature = 12;
+
+function requireMemory({ rule }: RecurrenceComposition, { sizes }: RuleCall): void {
+  const [batch = 1, heads = 1, rows = 1, columns = 1] = rule.stateShape(sizes);
+  // Of states, those of 64 tokens are held in a backward pass.
+  const neededBytes = 8 * (batch * heads * sizes.tokens * rows * heldPerFeature + 64 * rows * columns);
+  if (neededBytes <= totalmem()) return;
+  throw new CommandError(
+    "attend-memory",
+    texts.recurrenceTooLarge(formatBytes(neededBytes), formatBytes(totalmem())),
+  );
+}
+
+function narrowAll(tensors: Readonly<Record<string, Tensor64>>): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, narrow(tensor)]));
+}

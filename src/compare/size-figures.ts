@@ -1,0 +1,142 @@
+/**
+ * @file Metric against what a model keeps or has: bytes of state at inference, parameters. Columns of a task that differ in sizes
+ * of the model only are one figure, with a line for each attention: what more memory buys it, and what nothing buys it.
+ */
+import { dot } from "@observablehq/plot";
+import { type Bilingual } from "./bilingual.ts";
+import { axisLabel, type Figure } from "./drawing.ts";
+import { formatNumber } from "./format.ts";
+import { columnTitle, measurement, unitTitle, variantTitle } from "./labels.ts";
+import { type PlannedColumn } from "./plan.ts";
+import {
+  common,
+  endsOf,
+  figureId,
+  join,
+  linearScaleOf,
+  listOf,
+  type Look,
+  lookOf,
+  type Measured,
+  measuredCells,
+  type Point,
+  pointOf,
+  spreadLines,
+  type Styles,
+} from "./plot-parts.ts";
+import { plotText } from "./report-text.ts";
+import { type ComparisonResults } from "./results.ts";
+
+/** What an axis can show. */
+export type ModelSize = "stateBytes" | "parameters" | "activeParameters";
+
+/** One measured cell of a group. */
+export interface SizedCell extends Look, Point {
+  /** Bytes or parameters. */
+  readonly size: number;
+  readonly column: PlannedColumn;
+  readonly cell: Measured;
+}
+
+/** Columns that differ in sizes of the model only, with what was measured in them, the smallest model first. */
+export interface SizeGroup {
+  readonly size: ModelSize;
+  /** The task's name, with the settings that are not sizes of the model where columns differ in them. */
+  readonly title: Pick<PlannedColumn, "task" | "variant">;
+  readonly columns: readonly PlannedColumn[];
+  readonly cells: readonly SizedCell[];
+}
+
+/** The settings that make a model larger and leave the task as it is. */
+const modelSettings = new Set(["width", "layers", "heads", "keyValueHeads", "headWidth", "valueWidth"]);
+
+/**
+ * The groups of a task in which the models differ in size; of parameters only where the task is about them, that is where it
+ * measures those that one token meets.
+ *
+ * @param columns - all of one task
+ */
+export function sizeGroups(
+  results: ComparisonResults,
+  columns: readonly PlannedColumn[],
+  size: ModelSize,
+  styles: Styles,
+): readonly SizeGroup[] {
+  const groups = new Map<string, PlannedColumn[]>();
+  for (const column of columns) {
+    const key = JSON.stringify(taskOf(column));
+    groups.set(key, [...(groups.get(key) ?? []), column]);
+  }
+  return [...groups.values()].flatMap((members) => {
+    const cells = members
+      .flatMap((column) =>
+        measuredCells(results, column).flatMap((cell): SizedCell[] => {
+          const spent = cell.measured[size];
+          const isAbout = size === "stateBytes" || cell.measured["activeParameters"] !== undefined;
+          if (spent === undefined || !(spent.mean > 0) || !isAbout) return [];
+          return [{ size: spent.mean, column, cell, ...pointOf(cell.metric), ...lookOf(cell, styles) }];
+        }),
+      )
+      .sort((a, b) => a.size - b.size);
+    if (new Set(cells.map((cell) => cell.size)).size < 2) return [];
+    return [{ size, title: { task: members[0].task, variant: taskOf(members[0]) }, columns: members, cells }];
+  });
+}
+
+/** The settings in which a column's task differs from that of others. */
+function taskOf({ variant }: PlannedColumn): PlannedColumn["variant"] {
+  return Object.fromEntries(Object.entries(variant).filter(([setting]) => !modelSettings.has(setting)));
+}
+
+/** The sizes in which a column's model differs from that of others, in words. */
+export function sizesTitle({ variant }: PlannedColumn): Bilingual {
+  const sizes = Object.entries(variant).filter(([setting]) => modelSettings.has(setting));
+  return variantTitle({ variant: Object.fromEntries(sizes) });
+}
+
+const captions = {
+  stateBytes: plotText.state,
+  parameters: plotText.parameters,
+  activeParameters: plotText.activeParameters,
+} as const;
+
+/** A group as a figure. */
+export function sizeFigure({ size, title, columns, cells }: SizeGroup): Figure {
+  const { title: name, format } = measurement(size);
+  const sizes = [...new Set(cells.map((cell) => cell.size))];
+  return {
+    id: figureId(columns[0], size),
+    caption: join(columnTitle(title), captions[size]),
+    description: listOf(
+      cells,
+      ({ size, mean, column }) =>
+        `${columns.length > 1 ? `${sizesTitle(column).en}, ` : ""}${format(size)}: ${formatNumber(mean, 3)}`,
+    ),
+    draw: (width) => ({
+      ...common,
+      x: {
+        type: "log",
+        base: 2,
+        label: axisLabel(name),
+        ticks: thinned(sizes, Math.floor(width / 90)),
+        tickFormat: (value: number) => format(value),
+      },
+      y: { label: axisLabel(unitTitle(columns[0])), grid: true, ...linearScaleOf(endsOf(cells)) },
+      marks: [
+        ...spreadLines(cells, "size"),
+        dot(cells, { x: "size", y: "mean", fill: "colour", symbol: "symbol", r: 5.5 }),
+      ],
+    }),
+  };
+}
+
+/** At most so many of some ascending numbers, none nearer to the one before than a share of the whole span of octaves. */
+function thinned(sizes: readonly number[], most: number): number[] {
+  const nearest = Math.log2(sizes[sizes.length - 1] / sizes[0]) / most;
+  const kept: number[] = [];
+  for (const size of sizes) {
+    const last = kept.at(-1);
+    if (last === undefined || Math.log2(size / last) >= nearest) kept.push(size);
+  }
+  return kept;
+}

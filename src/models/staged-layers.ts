@@ -1,0 +1,93 @@
+/**
+ * @file The layers of a decoder as stages of jax-js: embed+project, attend, merge+project, attend … What lies between two
+ * attentions is one stage, and the last merge is one with the head and the loss, so that little is computed twice.
+ */
+import { numpy as np } from "@jax-js/jax";
+import { lossStage, stage } from "../autodiff/index.ts";
+import { crossEntropy } from "../nn/cross-entropy.ts";
+import { pick } from "./assemble-model.ts";
+import { type EmbeddingBlock } from "./decoder-blocks.ts";
+import { type ResolvedDecoderConfig } from "./decoder-config.ts";
+import {
+  type ComputedLayers,
+  type ComputedLoss,
+  type DecoderLayer,
+  namesOf,
+  rowsOf,
+} from "./decoder-layers.ts";
+import { type ModelArrays } from "./model.ts";
+
+/** Makes the stages. */
+export function stagedLayers(
+  { width }: ResolvedDecoderConfig,
+  embedding: EmbeddingBlock,
+  layers: readonly DecoderLayer[],
+): ComputedLayers {
+  /** The `x` that comes out is a leaf: jax-js cannot differentiate a function with an output that another one is made of. */
+  const project = (
+    rows: np.Array,
+    [batch, length]: readonly number[],
+    { norm, attention }: DecoderLayer,
+    arrays: ModelArrays,
+  ): Record<string, np.Array> => {
+    const projected = attention.project(norm.apply(rows.ref, arrays), batch, arrays);
+    return { x: rows.reshape([batch, length, width]), ...projected };
+  };
+  const merge = ({ attention, feedForward }: DecoderLayer, arrays: ModelArrays): np.Array => {
+    const rows = rowsOf(arrays["x"]).add(attention.merge(arrays));
+    return feedForward === undefined ? rows : feedForward.apply(rows, arrays);
+  };
+  const projectedNames = ({ norm, attention }: DecoderLayer): readonly string[] => [
+    ...namesOf(norm),
+    ...attention.projected,
+  ];
+  const mergedNames = ({ attention, feedForward }: DecoderLayer): readonly string[] => [
+    ...attention.merged,
+    ...(feedForward === undefined ? [] : namesOf(feedForward)),
+  ];
+  const stages = layers.map((layer, index) =>
+    index === 0
+      ? {
+          operation: stage("embed and project", ({ tokens, ...arrays }: ModelArrays) => {
+            const { shape } = tokens;
+            return project(embedding.apply(tokens, arrays), shape, layer, arrays);
+          }),
+          reads: [...namesOf(embedding), ...projectedNames(layer)],
+        }
+      : {
+          operation: stage("merge and project", (arrays: ModelArrays) => {
+            const { shape } = arrays["x"];
+            return project(merge(layers[index - 1], arrays), shape, layer, arrays);
+          }),
+          reads: [...mergedNames(layers[index - 1]), ...projectedNames(layer)],
+        },
+  );
+  const last = layers[layers.length - 1];
+  return {
+    async run(tape, given, values, observe) {
+      let inputs = given;
+      for (const [index, { operation, reads }] of stages.entries()) {
+        const { x, ...projected } = await tape.run(operation, { ...inputs, ...pick(values, reads) });
+        tape.release(...Object.values(inputs));
+        inputs = { x, ...(await layers[index].attention.attend(tape, projected, observe)) };
+      }
+      return inputs;
+    },
+    reads: mergedNames(last),
+    rows: (arrays) => merge(last, arrays),
+    dispose: () => stages.forEach(({ operation }) => operation.dispose()),
+  };
+}
+
+/** The last merge, the head and the loss as one stage. */
+export function stagedLoss(
+  logitsOf: (arrays: ModelArrays, positions: np.Array | undefined) => np.Array,
+): ComputedLoss {
+  const operation = lossStage("merge, head and loss", ({ targets, positions, ...arrays }: ModelArrays) => ({
+    loss: np.mean(crossEntropy(logitsOf(arrays, positions), targets)),
+  }));
+  return {
+    run: async (tape, inputs) => (await tape.run(operation, inputs)).loss,
+    dispose: () => operation.dispose(),
+  };
+}

@@ -1,0 +1,171 @@
+/**
+ * @file Feature maps φ of queries and keys, one vector at a time with its gradient, and their use on whole tensors:
+ * φ(q)·φ(k) is the kernel that a linear attention compares by.
+ */
+import { type Tensor64, zeros64 } from "../base/tensor.ts";
+import { sharedHead } from "./core.ts";
+
+/** A map of vectors of width D. */
+export interface FeatureMap {
+  /** Numbers of φ(x) for D numbers of x. */
+  readonly features: (width: number) => number;
+  /** Writes φ(x); `weight` is the head's own, for maps that are learned. */
+  readonly forward: (x: Float64Array, out: Float64Array, weight: Float64Array) => void;
+  /** Adds the gradients of Σ φ(x)·dOut. */
+  readonly backward: (
+    x: Float64Array,
+    dOut: Float64Array,
+    dx: Float64Array,
+    weight: Float64Array,
+    dWeight: Float64Array,
+  ) => void;
+}
+
+/** φ of every vector of a tensor, with the way back. */
+export interface MappedRows {
+  readonly rows: Tensor64;
+  readonly pullBack: (dRows: Tensor64) => {
+    readonly gradient: Tensor64;
+    readonly weight: Tensor64 | undefined;
+  };
+}
+
+/**
+ * φ of every vector of [B, heads, N, D], for `heads` heads: those of a shared tensor are mapped once for each query head
+ * where weights or states differ between them.
+ */
+export function mapRows(map: FeatureMap, tensor: Tensor64, heads: number, weight?: Tensor64): MappedRows {
+  const [batch, ownHeads, tokens, width] = tensor.shape;
+  const features = map.features(width);
+  const rows = zeros64([batch, heads, tokens, features]);
+  const weightSize = weight === undefined ? 0 : weight.data.length / heads;
+  const each = (visit: (from: number, to: number, head: number) => void): void => {
+    for (let row = 0; row < batch * heads * tokens; row++) {
+      const head = Math.floor(row / tokens) % heads;
+      const entry = Math.floor(row / (tokens * heads));
+      const own = (entry * ownHeads + sharedHead(head, heads, ownHeads)) * tokens + (row % tokens);
+      visit(own * width, row * features, head);
+    }
+  };
+  const weightOf = (all: Tensor64 | undefined, head: number): Float64Array =>
+    all?.data.subarray(head * weightSize, (head + 1) * weightSize) ?? new Float64Array();
+  each((from, to, head) =>
+    map.forward(
+      tensor.data.subarray(from, from + width),
+      rows.data.subarray(to, to + features),
+      weightOf(weight, head),
+    ),
+  );
+  return {
+    rows,
+    pullBack: (dRows) => {
+      const gradient = zeros64(tensor.shape);
+      const dWeight = weight === undefined ? undefined : zeros64(weight.shape);
+      each((from, to, head) =>
+        map.backward(
+          tensor.data.subarray(from, from + width),
+          dRows.data.subarray(to, to + features),
+          gradient.data.subarray(from, from + width),
+          weightOf(weight, head),
+          weightOf(dWeight, head),
+        ),
+      );
+      return { gradient, weight: dWeight };
+    },
+  };
+}
+
+/** A map of each number on its own. */
+function elementwise(value: (x: number) => number, slope: (x: number) => number): FeatureMap {
+  return {
+    features: (width) => width,
+    forward: (x, out) => x.forEach((number, d) => (out[d] = value(number))),
+    backward: (x, dOut, dx) => x.forEach((number, d) => (dx[d] += dOut[d] * slope(number))),
+  };
+}
+
+/** elu(x) + 1: x + 1 above zero and e^x below. */
+export const elu1: FeatureMap = elementwise(
+  (x) => (x > 0 ? x + 1 : Math.exp(x)),
+  (x) => (x > 0 ? 1 : Math.exp(x)),
+);
+
+/** max(x, 0). */
+export const relu: FeatureMap = elementwise(
+  (x) => Math.max(x, 0),
+  (x) => (x > 0 ? 1 : 0),
+);
+
+/** x itself; also log φ of the map exp. */
+export const identity: FeatureMap = elementwise(
+  (x) => x,
+  () => 1,
+);
+
+/** [1, x/D^¼, vec(xxᵀ)/√(2D)]: its kernel is the second-order Taylor polynomial of e^{q·k/√D}. */
+export const taylor2: FeatureMap = {
+  features: (width) => 1 + width + width ** 2,
+  forward: (x, out) => {
+    const width = x.length;
+    const square = (2 * width) ** -0.5;
+    out[0] = 1;
+    for (let d = 0; d < width; d++) {
+      out[1 + d] = x[d] * width ** -0.25;
+      for (let e = 0; e < width; e++) out[1 + width + d * width + e] = x[d] * x[e] * square;
+    }
+  },
+  backward: (x, dOut, dx) => {
+    const width = x.length;
+    const square = (2 * width) ** -0.5;
+    for (let d = 0; d < width; d++) {
+      dx[d] += dOut[1 + d] * width ** -0.25;
+      for (let e = 0; e < width; e++) {
+        const gradient = dOut[1 + width + d * width + e] * square;
+        dx[d] += gradient * x[e];
+        dx[e] += gradient * x[d];
+      }
+    }
+  },
+};
+
+/** [softmax(Wx), softmax(−Wx)] with a learned W [D, D] of each head. */
+export const hedgehog: FeatureMap = {
+  features: (width) => 2 * width,
+  forward: (x, out, weight) => {
+    const scores = product(weight, x);
+    out.set(softmax(scores));
+    out.set(softmax(scores.map((score) => -score)), x.length);
+  },
+  backward: (x, dOut, dx, weight, dWeight) => {
+    const width = x.length;
+    const scores = product(weight, x);
+    const dScores = new Float64Array(width);
+    for (const sign of [1, -1]) {
+      const weights = softmax(scores.map((score) => sign * score));
+      const own = dOut.subarray(sign === 1 ? 0 : width, sign === 1 ? width : 2 * width);
+      const mean = weights.reduce((sum, w, r) => sum + w * own[r], 0);
+      weights.forEach((w, r) => (dScores[r] += sign * w * (own[r] - mean)));
+    }
+    for (let r = 0; r < width; r++) {
+      for (let d = 0; d < width; d++) {
+        dx[d] += dScores[r] * weight[r * width + d];
+        dWeight[r * width + d] += dScores[r] * x[d];
+      }
+    }
+  },
+};
+
+/** W·x for W [R, D]. */
+export function product(weight: Float64Array, x: Float64Array): Float64Array {
+  const width = x.length;
+  return Float64Array.from({ length: weight.length / width }, (_, row) =>
+    x.reduce((sum, value, d) => sum + weight[row * width + d] * value, 0),
+  );
+}
+
+function softmax(scores: Float64Array): Float64Array {
+  const largest = scores.reduce((most, score) => Math.max(most, score), -Infinity);
+  const weights = scores.map((score) => Math.exp(score - largest));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return weights.map((weight) => weight / sum);
+}

@@ -1,0 +1,99 @@
+/** @file `attend` with rules of the recurrent class: the files hold what the library computes. */
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import {
+  parseRecurrence,
+  random,
+  recurrenceBackward,
+  recurrenceForward,
+  type RecurrenceInputs,
+  type Tensor64,
+  tensor64,
+} from "../../src/index.ts";
+import { expectFile, writeInputs } from "./attention-file.ts";
+import { cli, temporaryFolder, useBuiltCli } from "./run-cli.ts";
+
+useBuiltCli();
+const folder = temporaryFolder();
+
+/** Float64 in, float64 out: the same operations on the same numbers. */
+const exact = 0;
+/** One rounding of a float32. */
+const float32Rounding = 2 ** -24;
+
+const stream = random("attend recurrence");
+const draw = (shape: readonly number[], value = (): number => stream.normal()): Tensor64 =>
+  tensor64(Float64Array.from({ length: shape.reduce((a, b) => a * b) }, value), shape);
+const part = (): number => 0.1 + 0.8 * stream.uniform();
+
+const [q, k, v] = [draw([2, 4, 6, 3]), draw([2, 2, 6, 3]), draw([2, 2, 6, 5])];
+const [decay, beta] = [draw([2, 2, 6], part), draw([2, 2, 6], part)];
+const state = draw([2, 4, 3, 5]);
+const [dout, dstate] = [draw([2, 4, 6, 5]), draw([2, 4, 3, 5])];
+
+const attend = (spec: string, input: string, ...more: readonly string[]): ReturnType<typeof cli> =>
+  cli(["attend", "--spec", spec, "--in", input, "--out", join(folder, "out.safetensors"), ...more]);
+
+describe("attend with a recurrence", () => {
+  test("writes out, the last state and gradients by every input of the file", async () => {
+    const input = await writeInputs(folder, "gated", { q, k, v, decay, beta, state, dout, dstate });
+    const { code, stdout } = await attend("gated-deltanet:chunk=3", input, "--backward");
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+    const composition = parseRecurrence("gated-deltanet:chunk=3");
+    const inputs: RecurrenceInputs<Tensor64> = { q, k, v, decay, beta, state };
+    const { out, state: last } = recurrenceForward(composition, inputs);
+    const gradients = recurrenceBackward(composition, inputs, { dOut: dout, dState: dstate });
+    const { dq, dk, dv, dDecay, dBeta, dState } = gradients as Required<typeof gradients>;
+    const expected = { out, state: last, dq, dk, dv, ddecay: dDecay, dbeta: dBeta, dstate: dState };
+    await expectFile(join(folder, "out.safetensors"), expected, exact);
+  });
+
+  test("rounds to F32 where the inputs are, and says what it did not use", async () => {
+    const narrow = (tensor: Tensor64): { data: Float32Array; shape: readonly number[] } => ({
+      data: Float32Array.from(tensor.data),
+      shape: tensor.shape,
+    });
+    const short = { q: narrow(q), k: narrow(k), v: narrow(v) };
+    const input = await writeInputs(folder, "short", { ...short, mask: narrow(q) });
+    const { code, stderr } = await attend("linear:map=hedgehog", input);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/not used from .*: mask/);
+    const { out, state: last } = recurrenceForward(parseRecurrence("linear:map=hedgehog"), short);
+    await expectFile(join(folder, "out.safetensors"), { out, state: last }, float32Rounding);
+  });
+
+  test("refuses what it cannot do, in one line that says what to do", async () => {
+    const input = await writeInputs(folder, "bare", { q, k, v });
+    const refusals = await Promise.all([
+      attend("gla", input),
+      attend("retnet", input, "--device", "wasm"),
+      attend("retnet", input, "--return", "weights"),
+      attend("retnet:chunk=4", input),
+      attend("retnet+window:w=3", input),
+      attend("retnt", input),
+      attend("retnet", input, "--backward"),
+    ]);
+    expect(refusals.map(({ code }) => code)).toEqual([2, 4, 2, 2, 2, 2, 3]);
+    const says = [
+      /'decay' or 'logDecay'/,
+      /--device reference/,
+      /Drop it/,
+      /left over/,
+      /forget by decay/,
+      /'retnet'/,
+      /dout/,
+    ];
+    refusals.forEach(({ stderr }, index) => expect(stderr).toMatch(says[index] ?? "nothing"));
+  });
+});
+
+test("commands that compare pairs say where recurrences can be used", async () => {
+  const [compared, emitted] = await Promise.all([
+    cli(["compare", "--task", "recall", "--similarity", "dot,retnet"]),
+    cli(["emit", "--spec", "rwkv7"]),
+  ]);
+  for (const { stderr, code } of [compared, emitted]) {
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/recurrent class.*attend, inspect and list/);
+  }
+});
