@@ -16,6 +16,8 @@ export interface AttentionProblem {
   readonly length: number;
   readonly width: number;
   readonly spread: number;
+  /** Whether keys are the queries. */
+  readonly isShared?: boolean;
   /** `both`: the gradients of q, k and v as well. */
   readonly direction: "forward" | "both";
 }

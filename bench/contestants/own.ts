@@ -62,9 +62,10 @@ await serve({
 function prepareAttention(problem: AttentionProblem, inputs: Inputs): Prepared<Record<string, Float32Array>> {
   const composition = read(problem.selector);
   const shape = [problem.batch, problem.heads, problem.length, problem.width];
+  const q = { data: inputs.q, shape };
   const tensors: AttentionInputs<Tensor> = {
-    q: { data: inputs.q, shape },
-    k: { data: inputs.k, shape },
+    q,
+    k: problem.isShared === true ? q : { data: inputs.k, shape },
     v: { data: inputs.v, shape },
   };
   const residentBefore = process.memoryUsage.rss();
