@@ -53,7 +53,7 @@ export function prepareDense(
       if (direction === "both") fusedFeedForwardBackward(engine, inputs, dOut);
     },
     read: () => ({}),
-    facts: () => ({ parameters: 3 * width * hidden }),
+    facts: () => ({ parameters: 3 * width * hidden + width }),
   };
 }
 

@@ -2,7 +2,13 @@
 import * as v from "valibot";
 import { type AnyPartFactory, parseSelector } from "../attention/index.ts";
 import { DomainError } from "../base/errors.ts";
-import { mixtralRouting, requireExperts, type RoutingRule, switchRouting } from "../kernels/wasm/index.ts";
+import {
+  requireExperts,
+  type RoutingName,
+  routingNames,
+  type RoutingRule,
+  routings,
+} from "../kernels/wasm/index.ts";
 import { type Similarity } from "../similarities/index.ts";
 
 /** What somebody writes; members left out take the default of the routing. */
@@ -10,7 +16,7 @@ export interface ExpertConfig {
   /** E, experts of a layer. */
   readonly count: number;
   /** Default `mixtral`. */
-  readonly routing?: "switch" | "mixtral";
+  readonly routing?: RoutingName;
   /** The similarity of tokens and expert keys, as a selector (default `dot:scale=auto`). */
   readonly router?: string;
   /** k, experts of a token (default 1 for `switch`, 2 for `mixtral`). */
@@ -37,7 +43,7 @@ const whole = v.pipe(
 /** A configuration that was read. */
 interface ReadExperts {
   readonly count: number;
-  readonly routing: "switch" | "mixtral";
+  readonly routing: RoutingName;
   readonly router: string;
   readonly choices?: number | undefined;
   readonly capacityFactor?: number | "none" | undefined;
@@ -47,7 +53,7 @@ interface ReadExperts {
 /** The schema of {@link ExpertConfig}; ranges of numbers are the rule's to check. */
 export const expertSchema: v.GenericSchema<unknown, ReadExperts> = v.strictObject({
   count: whole,
-  routing: v.optional(v.picklist(["switch", "mixtral"], "switch or mixtral is needed"), "mixtral"),
+  routing: v.optional(v.picklist(routingNames, `${routingNames.join(" or ")} is needed`), "mixtral"),
   router: v.optional(
     v.pipe(v.string(), v.minLength(1, "a similarity is needed, such as l2")),
     "dot:scale=auto",
@@ -69,7 +75,7 @@ export function resolveExperts(
   width: number,
   similarities: readonly AnyPartFactory[],
 ): ResolvedExperts {
-  const rule = (routing === "switch" ? switchRouting : mixtralRouting)({
+  const rule = routings[routing].make({
     ...(choices === undefined ? {} : { choices }),
     ...(capacityFactor === undefined ? {} : { capacityFactor }),
     ...(balance === undefined ? {} : { balance }),

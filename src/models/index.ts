@@ -13,6 +13,8 @@ export { moeTransformer, type MoeTransformerConfig } from "./moe-transformer.ts"
 export { recallProbe, type RecallProbeConfig, type VectorBatch } from "./recall-probe.ts";
 export {
   mixtralRouting,
+  type RoutingName,
+  routingNames,
   type RoutingOptions,
   type RoutingRule,
   switchRouting,

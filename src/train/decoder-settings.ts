@@ -1,7 +1,7 @@
 /** @file The settings that all recipes with a decoder share: its sizes and its training. */
 import * as v from "valibot";
-import { type DecoderConfig } from "../models/index.ts";
-import { type SettingEntries, whole } from "./setting-schemas.ts";
+import { type DecoderConfig, type RoutingName, routingNames } from "../models/index.ts";
+import { nonNegative, type SettingEntries, whole } from "./setting-schemas.ts";
 import { trainingRouter } from "./training-selector.ts";
 
 /** Settings of a recipe with a decoder. */
@@ -20,7 +20,11 @@ export interface DecoderSettings {
   /** E, experts in place of every feed-forward; 0 (default) for one feed-forward that all tokens meet. */
   readonly experts: number;
   /** How tokens are routed to experts: `switch` or `mixtral` (default). */
-  readonly routing: "switch" | "mixtral";
+  readonly routing: RoutingName;
+  /** k, experts of a token; 0 (default) for what the routing has. */
+  readonly choices: number;
+  /** Of the tokens that an expert takes in training; `none` drops nothing, 0 (default) is for what the routing has. */
+  readonly capacityFactor: number | "none";
   /** The similarity of tokens and experts, as a selector (default `dot`, calibrated as attentions are). */
   readonly router: string;
   readonly tiedHead: boolean;
@@ -44,7 +48,9 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
     "swiglu",
   ),
   experts: v.optional(whole(0), 0),
-  routing: v.optional(v.picklist(["switch", "mixtral"], "it must be switch or mixtral"), "mixtral"),
+  routing: v.optional(v.picklist(routingNames, `it must be ${routingNames.join(" or ")}`), "mixtral"),
+  choices: v.optional(whole(0), 0),
+  capacityFactor: v.optional(v.union([nonNegative, v.literal("none")], "it must be a number ≥ 0 or none"), 0),
   router: v.optional(v.string("it must be a similarity, such as l2"), "dot"),
   tiedHead: v.optional(v.boolean("it must be true or false"), true),
   batch: v.optional(whole(1), 16),
@@ -57,11 +63,21 @@ export function decoderSizes(
   settings: DecoderSettings,
 ): Omit<DecoderConfig, "vocabulary" | "attention" | "maximumLength"> {
   const { width, layers, heads, keyValueHeads, headWidth, norm, feedForward, tiedHead } = settings;
-  const { experts: count, routing, router } = settings;
   const chosen = {
     ...(keyValueHeads === 0 ? {} : { keyValueHeads }),
     ...(headWidth === 0 ? {} : { headWidth }),
-    ...(count === 0 ? {} : { experts: { count, routing, router: trainingRouter(router) } }),
+    ...(settings.experts === 0 ? {} : { experts: expertsOf(settings) }),
   };
   return { width, layers, heads, ...chosen, norm, feedForward, tiedHead };
+}
+
+function expertsOf(settings: DecoderSettings): NonNullable<DecoderConfig["experts"]> {
+  const { experts: count, routing, choices, capacityFactor, router } = settings;
+  return {
+    count,
+    routing,
+    router: trainingRouter(router),
+    ...(choices === 0 ? {} : { choices }),
+    ...(capacityFactor === 0 ? {} : { capacityFactor }),
+  };
 }

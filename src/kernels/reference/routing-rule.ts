@@ -62,6 +62,31 @@ export function mixtralRouting(options: RoutingOptions = {}): RoutingRule {
   return makeRule("mixtral", "chosen", { choices: 2, capacityFactor: "none", balance: 0.01, ...options });
 }
 
+/** A rule of routing as documents and selections know it. */
+export interface RoutingDefinition {
+  readonly make: (options?: RoutingOptions) => RoutingRule;
+  /** The weights g of a token's experts, from its scores s. */
+  readonly formula: string;
+  readonly source: string;
+}
+
+export type RoutingName = "switch" | "mixtral";
+
+/** The rules that have names. */
+export const routings: Readonly<Record<RoutingName, RoutingDefinition>> = {
+  switch: {
+    make: switchRouting,
+    formula: "g_j = p_j of the k largest p, p = softmax(s_1 … s_E)",
+    source: "Fedus, Zoph & Shazeer 2022, sections 2.1 and 2.2",
+  },
+  mixtral: {
+    make: mixtralRouting,
+    formula: "g = softmax of the k largest s",
+    source: "Jiang et al. 2024, section 2.1",
+  },
+};
+export const routingNames = Object.keys(routings) as readonly RoutingName[];
+
 function makeRule(
   name: string,
   weighing: RoutingRule["weighing"],

@@ -38,8 +38,11 @@ export {
   mixtralRouting,
   requireExperts,
   routerComposition,
+  type RoutingName,
+  routingNames,
   type RoutingOptions,
   type RoutingRule,
+  routings,
   switchRouting,
 } from "../reference/routing-rule.ts";
 export { type ExpertInputs } from "./expert-call.ts";

@@ -60,6 +60,20 @@ describe.each(["l2", "cosine", "poincare"])("a router by %s", (router) => {
   });
 });
 
+test("choices and capacity are settings, where the routing's own are not wanted", async () => {
+  const dropped = async (settings: Record<string, unknown>): Promise<number> => {
+    const run = await create({ experts: 4, ...settings });
+    const metrics = await run.test();
+    run.dispose();
+    return metrics["droppedShare"];
+  };
+  // A quarter of the choices is what all experts together take.
+  expect(await dropped({ choices: 1, capacityFactor: 0.25 })).toBeGreaterThanOrEqual(0.75);
+  expect(await dropped({ routing: "switch", capacityFactor: "none" })).toBe(0);
+  await expect(dropped({ choices: 5 })).rejects.toThrow("5 choices among 4 experts");
+  expect(() => languageRecipe.settings({ capacityFactor: "all" })).toThrow("a number ≥ 0 or none");
+});
+
 test("a router that cannot be is refused when the run is made", async () => {
   await expect(create({ experts: 1 })).rejects.toThrow("2 choices among 1 experts");
   await expect(create({ experts: 4, router: "l2+causal" })).rejects.toThrow(
