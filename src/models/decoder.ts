@@ -23,10 +23,11 @@ import {
 } from "./decoder-config.ts";
 import { type DecoderLayer, namesOf } from "./decoder-layers.ts";
 import { fusedLayers, fusedLoss } from "./fused-layers.ts";
+import { embeddingPosition } from "./mixer.ts";
 import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
 import { stagedLayers, stagedLoss } from "./staged-layers.ts";
-import { stateBytes } from "./state-bytes.ts";
+import { groupStateBytes } from "./state-bytes.ts";
 
 /** Sequences with labels. */
 export interface TokenBatch {
@@ -158,8 +159,8 @@ export function decoder(
   };
   const bytesOf =
     (length: number) =>
-    (sum: number, { composition, keyValueHeads }: ComposedGroup): number =>
-      sum + stateBytes(composition, { length, layers: 1, keyValueHeads, headWidth: resolved.headWidth });
+    (sum: number, group: ComposedGroup): number =>
+      sum + groupStateBytes(group, { length, headWidth: resolved.headWidth });
 
   return {
     ...assembleModel({
@@ -184,8 +185,8 @@ export function decoder(
 function placesOf({ groups }: ResolvedDecoderConfig): EmbeddingPosition | undefined {
   const named = groups
     .flat()
-    .map(({ composition }) => composition.position)
-    .filter((position): position is EmbeddingPosition => position.place === "embedding");
+    .map((group) => ("recurrence" in group ? group.position : embeddingPosition(group.composition.position)))
+    .filter((position) => position !== undefined);
   const [first, ...others] = new Map(
     named.map((position) => [`${position.name}:${JSON.stringify(position.options)}`, position]),
   ).values();

@@ -1,6 +1,7 @@
 /** @file Models with any attention of the algebra, on the tape. */
 export { type DecoderConfig, type HeadGroup, type ResolvedDecoderConfig } from "./decoder-config.ts";
 export { decoder, type Decoder, type TokenBatch } from "./decoder.ts";
+export { type Mixer, parseMixer, positionOf, printMixer } from "./mixer.ts";
 export {
   type LabelResults,
   type Model,
@@ -28,4 +29,4 @@ export {
   type Rwkv7TimeMixResult,
   type Rwkv7TimeMixWeight,
 } from "./rwkv.ts";
-export { type HeadState, stateBytes, type StateSizes } from "./state-bytes.ts";
+export { type HeadState, recurrentState, stateBytes, type StateSizes } from "./state-bytes.ts";

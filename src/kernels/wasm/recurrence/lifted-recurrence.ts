@@ -1,0 +1,101 @@
+/**
+ * @file Rules of the recurrent class on an engine: a call is lifted into the core's terms in f64, the core runs on the fused
+ * kernels, and gradients are turned back in f64.
+ */
+import { UnsupportedError } from "../../../base/errors.ts";
+import { narrow, type Tensor, type Tensor64, widen, zeros64 } from "../../../base/tensor.ts";
+import {
+  type CoreGradients,
+  type CoreInputs,
+  type Lifted,
+  type RecurrentRule,
+  type RuleCall,
+  type RuleGradients,
+} from "../../../recurrence/index.ts";
+import { type WasmEngine } from "../engine.ts";
+import { fusedRecurrence, fusedRecurrenceBackward, type RecurrenceSaved } from "./fused-recurrence.ts";
+
+/** What a forward call knows that its backward call would compute again. */
+export interface LiftedSaved {
+  readonly lifted: Lifted;
+  readonly inputs: CoreInputs<Tensor>;
+  readonly saved: RecurrenceSaved;
+  /** The core's last state, which is not always the one that callers see. */
+  readonly last: Tensor64;
+  readonly outShape: readonly number[];
+}
+
+/** What a rule computes on an engine. */
+export interface LiftedResult {
+  /** [B, H, N, E] */
+  readonly out: Tensor;
+  /** The state that callers see. */
+  readonly state: Tensor64;
+  /** Where asked for. */
+  readonly saved?: LiftedSaved;
+}
+
+/**
+ * A rule in order of time on the fused kernels.
+ *
+ * @param saves - whether backward will be called
+ * @throws UnsupportedError `recurrence-engine` for rules that are not the core's
+ */
+export function liftedForward(
+  engine: WasmEngine,
+  rule: RecurrentRule,
+  call: RuleCall,
+  saves: boolean,
+): LiftedResult {
+  const lifted = liftOf(rule, call);
+  const inputs = mapInputs(lifted.inputs, narrow);
+  const { out, state, saved } = fusedRecurrence(engine, lifted.core, inputs, { saves });
+  const last = widen(state);
+  return {
+    out,
+    state: lifted.close?.(last) ?? last,
+    ...(saved === undefined ? {} : { saved: { lifted, inputs, saved, last, outShape: out.shape } }),
+  };
+}
+
+/**
+ * Gradients by the rule's inputs and parameters.
+ *
+ * @param cotangents - of the outputs and of the state that callers see; one at least
+ */
+export function liftedBackward(
+  engine: WasmEngine,
+  { lifted, inputs, saved, last, outShape }: LiftedSaved,
+  cotangents: { readonly out?: Tensor; readonly state?: Tensor },
+): RuleGradients {
+  const { core, open, pullBack } = lifted;
+  const dState = cotangents.state === undefined ? undefined : widen(cotangents.state);
+  const out = cotangents.out ?? narrow(zeros64(outShape));
+  const ofCore = fusedRecurrenceBackward(
+    engine,
+    core,
+    inputs,
+    { out, ...(dState === undefined ? {} : { state: narrow(open?.(dState) ?? dState) }) },
+    saved,
+  );
+  const gradients = mapInputs(ofCore, widen) as CoreGradients;
+  return pullBack(gradients, dState === undefined ? undefined : { last, dState });
+}
+
+/** The call in the core's terms. */
+export function liftOf(rule: RecurrentRule, call: RuleCall): Lifted {
+  if (rule.lift !== undefined) return rule.lift(call);
+  throw new UnsupportedError(
+    "recurrence-engine",
+    `Cannot compute '${rule.name}' on the fused kernels as they know the core of the recurrent class, which it is not of: ` +
+      `'${rule.name}' has states of channels. Use the reference`,
+  );
+}
+
+/** Inputs of the core, each changed. */
+export function mapInputs<From, To>(inputs: CoreInputs<From>, change: (tensor: From) => To): CoreInputs<To> {
+  const entries = Object.entries(inputs as unknown as Readonly<Record<string, From>>);
+  return Object.fromEntries(
+    entries.map(([name, tensor]) => [name, change(tensor)]),
+  ) as unknown as CoreInputs<To>;
+}
