@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { rope } from "../positions/index.ts";
+import { learned, rope } from "../positions/index.ts";
 import { trainingSelector } from "./training-selector.ts";
 
 test.each([
@@ -25,4 +25,11 @@ test("a task's position enters where none is named, and 'nope' names one", () =>
   expect(trainingSelector("dot", rope())).toBe("dot:scale=auto+rope+causal");
   expect(trainingSelector("dot+alibi", rope())).toBe("dot:scale=auto+alibi+causal");
   expect(trainingSelector("dot+nope", rope())).toBe("dot:scale=auto+causal");
+});
+
+test("a recurrence has its order in time, and takes places that are added to embeddings", () => {
+  expect(trainingSelector("gla+causal", rope())).toBe("gla");
+  expect(trainingSelector("deltanet", learned())).toBe("deltanet+learned");
+  expect(trainingSelector("deltanet+nope", learned())).toBe("deltanet+nope");
+  expect(() => trainingSelector("deltanet+rope")).toThrow("order enters a state by its updates");
 });

@@ -2,22 +2,29 @@
  * @file The attention that a run trains, from the selector that somebody wrote: what it leaves open is filled in, the same
  * for every similarity, so that a comparison compares nothing else.
  */
-import { parseSelector, partFactories, printSelector } from "../attention/index.ts";
+import { partFactories, printSelector } from "../attention/index.ts";
 import { type OptionRule } from "../base/options.ts";
+import { parseMixer, printMixer } from "../models/index.ts";
 import { causal } from "../patterns/index.ts";
 import { nope, type Position } from "../positions/index.ts";
 import { type Similarity } from "../similarities/index.ts";
 
 /**
  * A complete selector: causal where no pattern is named, the task's position where none is, and a calibrated temperature
- * where none is given.
+ * where none is given. A recurrence has its order in time and no temperature; of the task's positions it gets those that are
+ * added to embeddings.
  *
  * @param selector - as it was written
  * @param position - the task's default (none when absent)
  * @throws DomainError for selectors that cannot be read
  */
 export function trainingSelector(selector: string, position: Position = nope()): string {
-  const parts = parseSelector(selector);
+  const mixer = parseMixer(selector);
+  if (mixer.kind === "recurrence") {
+    const isGiven = mixer.position !== undefined || position.place !== "embedding";
+    return printMixer(isGiven ? mixer : { ...mixer, position });
+  }
+  const { parts } = mixer;
   return printSelector({
     ...parts,
     similarity: calibrated(parts.similarity),

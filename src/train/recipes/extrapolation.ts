@@ -3,8 +3,8 @@
  * (Press et al. 2022). Positions decide it.
  */
 import * as v from "valibot";
-import { parseSelector, printSelector } from "../../attention/index.ts";
-import { type Decoder, decoder, type TokenBatch } from "../../models/index.ts";
+import { printSelector } from "../../attention/index.ts";
+import { type Decoder, decoder, type TokenBatch, parseMixer, positionOf } from "../../models/index.ts";
 import { rope } from "../../positions/index.ts";
 import {
   bitsPerCharacter,
@@ -65,7 +65,7 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
     const text = await readCorpus(settings, data);
     const attention = trainingSelector(selector, rope());
     const longest = length * Math.max(...factors);
-    const isLearned = parseSelector(attention).position?.name === "learned";
+    const isLearned = positionOf(parseMixer(attention))?.name === "learned";
     const make = (selector: string): Decoder =>
       decoder(
         {
@@ -125,7 +125,9 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
 
 /** The attention with its rope as it was before it was stretched: the scalings are made for a model that learned without. */
 function withoutScaling(selector: string): string {
-  const parts = parseSelector(selector);
+  const mixer = parseMixer(selector);
+  if (mixer.kind === "recurrence") return selector;
+  const { parts } = mixer;
   const { position } = parts;
   if (
     position?.place !== "rotation" ||
