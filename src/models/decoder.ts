@@ -22,6 +22,7 @@ import {
   resolveDecoderConfig,
 } from "./decoder-config.ts";
 import { type DecoderLayer, namesOf } from "./decoder-layers.ts";
+import { type Decoding, decodingStages } from "./decoding.ts";
 import { fusedLayers, fusedLoss } from "./fused-layers.ts";
 import { embeddingPosition } from "./mixer.ts";
 import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
@@ -52,6 +53,29 @@ export interface Decoder extends Model<TokenBatch> {
    * @returns [B, N, V]
    */
   logits(arrays: ModelArrays, tokens: Int32Array, batch: number): Promise<Tensor>;
+  /**
+   * Begins to decode token by token, from an empty past: the logits are those of {@link Decoder.logits}, and the memory is that of the
+   * keys and values of attentions and of the states of recurrences.
+   *
+   * @param arrays - they stay the caller's, and must outlive the decoding
+   * @param options - `batch`: B (default 1)
+   * @example
+   * ```ts
+   * import { numpy as np } from "@jax-js/jax";
+   * import { startJax } from "qklab/jax";
+   * import { decoder } from "qklab/models";
+   * await startJax();
+   * const model = decoder({ vocabulary: 8, width: 8, layers: 1, heads: 2, attention: "deltanet", maximumLength: 64 });
+   * const arrays = Object.fromEntries(
+   *   model.parameters.map(({ name, shape, initial }) => [name, np.array(initial(1).data, { shape: [...shape] })]),
+   * );
+   * const decoding = model.decode(arrays);
+   * const logits = await decoding.step(Int32Array.of(3)); // [1, 8]
+   * decoding.stateBytes; // 128, at the first token and at every other
+   * decoding.dispose();
+   * ```
+   */
+  decode(arrays: ModelArrays, options?: { readonly batch?: number }): Decoding;
 }
 
 /**
@@ -137,7 +161,7 @@ export function decoder(
       tokens: tape.constant(np.array(tokens, { shape: [batch, length] })),
       ...(places?.table === undefined
         ? {}
-        : { places: tape.constant(placeTable(places.table(length, resolved.width), length)) }),
+        : { places: tape.constant(placeTable(places.table(length, resolved.width), resolved.width)) }),
     };
     return { ...(await computed.run(tape, inputs, values, observe)), ...pick(values, lastReads) };
   }
@@ -157,6 +181,14 @@ export function decoder(
       ...(positions === undefined ? {} : { positions: tape.constant(np.array(positions)) }),
     };
   };
+  const decoding = decodingStages({
+    config: resolved,
+    layers,
+    head,
+    places: numbersOf(places, resolved) ?? embedding.parameters[1]?.name,
+    engine,
+    requireTokens: (tokens) => requireTokens(tokens, resolved.vocabulary),
+  });
   const bytesOf =
     (length: number) =>
     (sum: number, group: ComposedGroup): number =>
@@ -169,9 +201,10 @@ export function decoder(
       loss: (tape, inputs) => loss.run(tape, inputs),
       labelsOperation,
       stateBytes: (length) => resolved.groups.flat().reduce(bytesOf(length), 0),
-      owned: [logitsOperation, loss, computed, ...layers.map(({ attention }) => attention)],
+      owned: [logitsOperation, loss, computed, decoding, ...layers.map(({ attention }) => attention)],
     }),
     config: resolved,
+    decode: (arrays, { batch = 1 } = {}) => decoding.start(arrays, batch),
     logits: (arrays, tokens, batch) =>
       withoutGradient(arrays, async (tape, values) => {
         const { logits } = await tape.run(logitsOperation, await runLayers(tape, values, { tokens, batch }));
@@ -207,10 +240,21 @@ function kindOf(places: EmbeddingPosition | undefined): "learned" | "table" | "n
  * Sines and cosines at the size of the embeddings: their ratio is that of Vaswani et al. 2017, who scale embeddings of unit
  * variance up instead.
  */
-function placeTable(table: Float64Array, length: number): np.Array {
-  const width = table.length / length;
-  const scaled = Float32Array.from(table, (value) => weightDeviation(width) * value);
-  return np.array(scaled, { shape: [length, width] });
+function placeNumbers(table: Float64Array, width: number): Float32Array {
+  return Float32Array.from(table, (value) => weightDeviation(width) * value);
+}
+
+function placeTable(table: Float64Array, width: number): np.Array {
+  return np.array(placeNumbers(table, width), { shape: [table.length / width, width] });
+}
+
+/** Those of all places, where they are not learned. */
+function numbersOf(
+  places: EmbeddingPosition | undefined,
+  { maximumLength, width }: ResolvedDecoderConfig,
+): Float32Array | undefined {
+  const table = places?.table?.(maximumLength, width);
+  return table === undefined ? undefined : placeNumbers(table, width);
 }
 
 function lengthOf(

@@ -1,6 +1,7 @@
 /** @file Models with any attention of the algebra, on the tape. */
 export { type DecoderConfig, type HeadGroup, type ResolvedDecoderConfig } from "./decoder-config.ts";
 export { decoder, type Decoder, type TokenBatch } from "./decoder.ts";
+export { type Decoding } from "./decoding.ts";
 export { type Mixer, parseMixer, positionOf, printMixer } from "./mixer.ts";
 export {
   type LabelResults,
