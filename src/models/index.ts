@@ -2,6 +2,7 @@
 export { type DecoderConfig, type HeadGroup, type ResolvedDecoderConfig } from "./decoder-config.ts";
 export { decoder, type Decoder, type TokenBatch } from "./decoder.ts";
 export { type Decoding } from "./decoding.ts";
+export { linearTransformer, type PresetConfig } from "./linear-transformer.ts";
 export { type Mixer, parseMixer, positionOf, printMixer } from "./mixer.ts";
 export {
   type LabelResults,
@@ -10,6 +11,7 @@ export {
   type ModelParameter,
   type ScoreStatistics,
 } from "./model.ts";
+export { performerDecoder } from "./performer.ts";
 export { recallProbe, type RecallProbeConfig, type VectorBatch } from "./recall-probe.ts";
 export {
   type EarlierTimeMixResult,
