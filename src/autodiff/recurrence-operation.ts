@@ -8,6 +8,7 @@ import {
   liftedBackward,
   liftedForward,
   type LiftedSaved,
+  requireOnEngine,
 } from "../kernels/wasm/recurrence/lifted-recurrence.ts";
 import { checkCall } from "../recurrence/check-call.ts";
 import {
@@ -33,6 +34,7 @@ export interface RecurrenceOperationOptions {
  *
  * @param composition - a complete recurrence, in order of time
  * @param options - see {@link RecurrenceOperationOptions}
+ * @throws UnsupportedError `recurrence-engine` for chunks that an engine does not have
  * @example
  * ```ts
  * import { parseRecurrence } from "qklab";
@@ -46,6 +48,7 @@ export function recurrenceOperation(
 ): Operation<string, "out" | "state"> {
   const { rule } = composition;
   const engine = rule.lift === undefined || composition.whole ? undefined : options.engine;
+  if (engine !== undefined) requireOnEngine(rule);
   const form = rule.chunk === undefined ? "recurrent" : { chunk: rule.chunk };
   const callOf = (tensors: Tensors): RuleCall => checkCall(composition, namedInputs(composition, tensors));
   return tensorOperation(printRecurrence(composition), {

@@ -12,7 +12,9 @@ import {
   type RuleCall,
   type RuleGradients,
 } from "../../../recurrence/index.ts";
+import { type CoreForms, wholeBackward, wholeForward } from "../../../recurrence/whole-form.ts";
 import { type WasmEngine } from "../engine.ts";
+import { chunkTokens } from "./spec.ts";
 import { fusedRecurrence, fusedRecurrenceBackward, type RecurrenceSaved } from "./fused-recurrence.ts";
 
 /** What a forward call knows that its backward call would compute again. */
@@ -82,18 +84,82 @@ export function liftedBackward(
   return pullBack(gradients, dState === undefined ? undefined : { last, dState });
 }
 
-/** The call in the core's terms. */
-export function liftOf(rule: RecurrentRule, call: RuleCall): Lifted {
-  if (rule.lift !== undefined) return rule.lift(call);
+/**
+ * Refuses what the kernels do not compute.
+ *
+ * @throws UnsupportedError `recurrence-engine`
+ */
+export function requireOnEngine(rule: RecurrentRule): void {
+  const { name, chunk } = rule;
+  if (chunk !== undefined && chunk !== chunkTokens) {
+    throw new UnsupportedError(
+      "recurrence-engine",
+      `Cannot compute '${name}' on the fused kernels as their chunks have ${chunkTokens} tokens: chunk is ${chunk}. ` +
+        "Leave chunk out, or use the reference",
+    );
+  }
+  if (rule.lift !== undefined) return;
   throw new UnsupportedError(
     "recurrence-engine",
-    `Cannot compute '${rule.name}' on the fused kernels as they know the core of the recurrent class, which it is not of: ` +
-      `'${rule.name}' has states of channels. Use the reference`,
+    `Cannot compute '${name}' on the fused kernels as they know states of matrices, and not of channels: the rule is '${name}'. ` +
+      "Use the reference",
   );
 }
 
+/** The call in the core's terms. */
+function liftOf(rule: RecurrentRule, call: RuleCall): Lifted {
+  requireOnEngine(rule);
+  return rule.lift!(call);
+}
+
+/** A rule of which every query sees all tokens, by the core twice. */
+export function wholeOnEngine(
+  engine: WasmEngine,
+  rule: RecurrentRule,
+  call: RuleCall,
+): Omit<LiftedResult, "saved"> {
+  const { core, inputs, close } = liftOf(rule, call);
+  const { out, state } = wholeForward(core, inputs, coreOn(engine));
+  return { out: narrow(out), state: close?.(state) ?? state };
+}
+
+/** Its gradients, as {@link liftedBackward} gives those in order of time. */
+export function wholeBackwardOnEngine(
+  engine: WasmEngine,
+  rule: RecurrentRule,
+  call: RuleCall,
+  { out, state }: { readonly out: Tensor; readonly state?: Tensor },
+): RuleGradients {
+  const { core, inputs, open, pullBack } = liftOf(rule, call);
+  const forms = coreOn(engine);
+  const dState = state === undefined ? undefined : widen(state);
+  const gradients = wholeBackward(
+    core,
+    inputs,
+    { out: widen(out), ...(dState === undefined ? {} : { state: open?.(dState) ?? dState }) },
+    forms,
+  );
+  if (dState === undefined) return pullBack(gradients, undefined);
+  return pullBack(gradients, { last: wholeForward(core, inputs, forms).state, dState });
+}
+
+/** The core on an engine, with the surface of the f64 reference. */
+function coreOn(engine: WasmEngine): CoreForms {
+  return {
+    forward(core, inputs) {
+      const { out, state } = fusedRecurrence(engine, core, mapInputs(inputs, narrow));
+      return { out: widen(out), state: widen(state) };
+    },
+    backward(core, inputs, { out, state }) {
+      const cotangents = { out: narrow(out), ...(state === undefined ? {} : { state: narrow(state) }) };
+      const gradients = fusedRecurrenceBackward(engine, core, mapInputs(inputs, narrow), cotangents);
+      return mapInputs(gradients, widen) as CoreGradients;
+    },
+  };
+}
+
 /** Inputs of the core, each changed. */
-export function mapInputs<From, To>(inputs: CoreInputs<From>, change: (tensor: From) => To): CoreInputs<To> {
+function mapInputs<From, To>(inputs: CoreInputs<From>, change: (tensor: From) => To): CoreInputs<To> {
   const entries = Object.entries(inputs as unknown as Readonly<Record<string, From>>);
   return Object.fromEntries(
     entries.map(([name, tensor]) => [name, change(tensor)]),
