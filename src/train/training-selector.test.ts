@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { learned, rope } from "../positions/index.ts";
-import { trainingSelector } from "./training-selector.ts";
+import { computationNotes, trainingSelector } from "./training-selector.ts";
 
 test.each([
   ["dot", "dot:scale=auto+causal"],
@@ -32,4 +32,11 @@ test("a recurrence has its order in time, and takes places that are added to emb
   expect(trainingSelector("deltanet", learned())).toBe("deltanet+learned");
   expect(trainingSelector("deltanet+nope", learned())).toBe("deltanet+nope");
   expect(() => trainingSelector("deltanet+rope")).toThrow("order enters a state by its updates");
+});
+
+test("a run says what is not computed where it was asked for", () => {
+  expect(computationNotes("dot", false)).toEqual([]);
+  expect(computationNotes("gla+learned", true)).toEqual([]);
+  expect(computationNotes("gla+learned", false).join()).toMatch(/'gla' is computed by the f64 reference/);
+  expect(computationNotes("rwkv4", true).join()).toMatch(/'rwkv4' .* its channels/);
 });

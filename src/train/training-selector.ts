@@ -33,6 +33,20 @@ export function trainingSelector(selector: string, position: Position = nope()):
   });
 }
 
+/**
+ * What to know of how a selector is computed; nothing where the engine has its kernels.
+ *
+ * @param isFused - whether there is an engine
+ */
+export function computationNotes(selector: string, isFused: boolean): readonly string[] {
+  const mixer = parseMixer(selector);
+  if (mixer.kind === "attention") return [];
+  const { rule } = mixer.recurrence;
+  if (isFused && rule.lift !== undefined) return [];
+  const reason = isFused ? "the fused kernels do not know its channels" : "jax-js has no form of it";
+  return [`'${rule.name}' is computed by the f64 reference, as ${reason}`];
+}
+
 /** The similarity with `auto` for its temperature, unless that was given; one without a temperature stays as it is. */
 function calibrated(similarity: Similarity): Similarity {
   const factory = partFactories.similarity.find(({ definition }) => definition.selector === similarity.name);

@@ -27,7 +27,7 @@ import {
   trainingBatch,
 } from "../text-model.ts";
 import { type Metrics, type Recipe, type Trainable } from "../trainable.ts";
-import { trainingSelector } from "../training-selector.ts";
+import { computationNotes, trainingSelector } from "../training-selector.ts";
 
 /** Settings of the extrapolation recipe. */
 export interface ExtrapolationSettings extends TextSettings {
@@ -117,7 +117,10 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
       test: measure(text.test),
       scoreBatch: () => batchOf(extrapolationWindows(text.test, length, { factors: [1], blocks: batch })[0]),
       stateLength: isLearned ? length : longest,
-      ...notesOf(isLearned, trainedWith === attention ? undefined : trainedWith, length),
+      notes: [
+        ...notesOf(isLearned, trainedWith === attention ? undefined : trainedWith, length),
+        ...computationNotes(selector, engine !== undefined),
+      ],
       owned: beyond === model ? [] : [beyond],
     });
   },
@@ -155,12 +158,8 @@ function endsOfBlocks(
   return ends;
 }
 
-function notesOf(
-  isLearned: boolean,
-  trainedWith: string | undefined,
-  length: number,
-): { readonly notes?: readonly string[] } {
-  const notes = [
+function notesOf(isLearned: boolean, trainedWith: string | undefined, length: number): readonly string[] {
+  return [
     ...(isLearned
       ? [
           `Learned positions end at ${length} places, so there is no loss at longer lengths and no metric of this task`,
@@ -170,5 +169,4 @@ function notesOf(
       ? []
       : [`Trained with ${trainedWith}; the scaling of rope applies only beyond ${length} places`]),
   ];
-  return notes.length === 0 ? {} : { notes };
 }
