@@ -15,6 +15,7 @@ export {
 } from "./operation.ts";
 export { fusedRecurrenceOperation } from "./fused-recurrence-operation.ts";
 export { routingOperation } from "./routing-operation.ts";
+export { recurrenceOperation, type RecurrenceOperationOptions } from "./recurrence-operation.ts";
 export { lossStage, stage, type StageFunction } from "./stage.ts";
 export { Tape, type TapeOptions } from "./tape.ts";
 export { type Numbers, Value } from "./value.ts";

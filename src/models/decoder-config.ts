@@ -1,15 +1,12 @@
 /** @file The configuration of a decoder: its sizes and the attention of every head, with defaults and checks. */
 import * as v from "valibot";
-import {
-  type AnyPartFactory,
-  compose,
-  type Composition,
-  completeSelector,
-  parseSelector,
-} from "../attention/index.ts";
+import { type AnyPartFactory, compose, type Composition, completeSelector } from "../attention/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { didYouMean } from "../base/options.ts";
 import { type ExpertConfig, expertSchema, type ResolvedExperts, resolveExperts } from "./expert-config.ts";
+import { type EmbeddingPosition } from "../positions/index.ts";
+import { embeddingPosition, parseMixer } from "./mixer.ts";
+import { type RecurrentHeads } from "./recurrence-group.ts";
 
 /** Heads of a layer that share an attention. */
 export interface HeadGroup {
@@ -50,13 +47,23 @@ export interface DecoderConfig {
   readonly maximumLength: number;
 }
 
-/** One head group, read. */
-export interface ComposedGroup {
+/** A head group with an attention, read. */
+export interface ComposedAttention {
   readonly selector: string;
   readonly composition: Composition;
   readonly heads: number;
   readonly keyValueHeads: number;
 }
+
+/** A head group with a recurrence, read. */
+export interface ComposedRecurrence extends RecurrentHeads {
+  readonly selector: string;
+  /** What the model adds to its embeddings. */
+  readonly position: EmbeddingPosition | undefined;
+}
+
+/** One head group, read. */
+export type ComposedGroup = ComposedAttention | ComposedRecurrence;
 
 /** A configuration with every default filled in. */
 export interface ResolvedDecoderConfig extends Required<
@@ -225,11 +232,18 @@ function composeGroups(
       own,
       "Change its size",
     );
-    const composition = compose(completeSelector(parseSelector(selector, similarities), {}));
+    const counts = { selector, heads: own, keyValueHeads: own / shared };
+    const mixer = parseMixer(selector, similarities);
+    if (mixer.kind === "recurrence") {
+      const { recurrence, position } = mixer;
+      if (recurrence.whole) refuseFuture(selector, "full", "Drop +full");
+      return { ...counts, recurrence, position: embeddingPosition(position) };
+    }
+    const composition = compose(completeSelector(mixer.parts, {}));
     requireCausal(selector, composition);
     composition.similarity.terms(headWidth);
     if (composition.position.place === "rotation") composition.position.pairs(headWidth);
-    return { selector, composition, heads: own, keyValueHeads: own / shared };
+    return { ...counts, composition };
   });
 }
 
@@ -243,9 +257,13 @@ function requireDivides(what: string, divisor: number, of: string, whole: number
 
 function requireCausal(selector: string, { patterns }: Composition): void {
   if (patterns.some(({ causal }) => causal)) return;
+  refuseFuture(selector, patterns.map(({ name }) => name).join("+"), "Add +causal");
+}
+
+function refuseFuture(selector: string, pattern: string, cure: string): never {
   throw new DomainError(
     "decoder-causal",
     `Cannot decode with '${selector}' as no token may see a later one, which it is to predict: ` +
-      `the pattern is ${patterns.map(({ name }) => name).join("+")}. Add +causal`,
+      `the pattern is ${pattern}. ${cure}`,
   );
 }

@@ -23,12 +23,14 @@ import {
   resolveDecoderConfig,
 } from "./decoder-config.ts";
 import { type DecoderLayer, type LayersResult, namesOf } from "./decoder-layers.ts";
+import { type Decoding, decodingStages } from "./decoding.ts";
 import { fusedLayers, fusedLoss } from "./fused-layers.ts";
+import { embeddingPosition } from "./mixer.ts";
 import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
 import { activeCountOf, routedFeedForward } from "./routed-feed-forward.ts";
 import { stagedLayers, stagedLoss } from "./staged-layers.ts";
-import { stateBytes } from "./state-bytes.ts";
+import { groupStateBytes } from "./state-bytes.ts";
 
 /** Sequences with labels. */
 export interface TokenBatch {
@@ -53,6 +55,29 @@ export interface Decoder extends Model<TokenBatch> {
    * @returns [B, N, V]
    */
   logits(arrays: ModelArrays, tokens: Int32Array, batch: number): Promise<Tensor>;
+  /**
+   * Begins to decode token by token, from an empty past: the logits are those of {@link Decoder.logits}, and the memory is that of the
+   * keys and values of attentions and of the states of recurrences.
+   *
+   * @param arrays - they stay the caller's, and must outlive the decoding
+   * @param options - `batch`: B (default 1)
+   * @example
+   * ```ts
+   * import { numpy as np } from "@jax-js/jax";
+   * import { startJax } from "qklab/jax";
+   * import { decoder } from "qklab/models";
+   * await startJax();
+   * const model = decoder({ vocabulary: 8, width: 8, layers: 1, heads: 2, attention: "deltanet", maximumLength: 64 });
+   * const arrays = Object.fromEntries(
+   *   model.parameters.map(({ name, shape, initial }) => [name, np.array(initial(1).data, { shape: [...shape] })]),
+   * );
+   * const decoding = model.decode(arrays);
+   * const logits = await decoding.step(Int32Array.of(3)); // [1, 8]
+   * decoding.stateBytes; // 128, at the first token and at every other
+   * decoding.dispose();
+   * ```
+   */
+  decode(arrays: ModelArrays, options?: { readonly batch?: number }): Decoding;
 }
 
 /**
@@ -141,7 +166,7 @@ export function decoder(
       tokens: tape.constant(np.array(tokens, { shape: [batch, length] })),
       ...(places?.table === undefined
         ? {}
-        : { places: tape.constant(placeTable(places.table(length, resolved.width), length)) }),
+        : { places: tape.constant(placeTable(places.table(length, resolved.width), resolved.width)) }),
     };
     const { inputs, balances } = await computed.run(tape, given, values, observe);
     return { inputs: { ...inputs, ...pick(values, lastReads) }, balances };
@@ -163,10 +188,18 @@ export function decoder(
     };
     return { inputs: { ...inputs, ...labels }, balances };
   };
+  const decoding = decodingStages({
+    config: resolved,
+    layers,
+    head,
+    places: numbersOf(places, resolved) ?? embedding.parameters[1]?.name,
+    engine,
+    requireTokens: (tokens) => requireTokens(tokens, resolved.vocabulary),
+  });
   const bytesOf =
     (length: number) =>
-    (sum: number, { composition, keyValueHeads }: ComposedGroup): number =>
-      sum + stateBytes(composition, { length, layers: 1, keyValueHeads, headWidth: resolved.headWidth });
+    (sum: number, group: ComposedGroup): number =>
+      sum + groupStateBytes(group, { length, headWidth: resolved.headWidth });
 
   return {
     ...assembleModel({
@@ -179,6 +212,7 @@ export function decoder(
         logitsOperation,
         loss,
         computed,
+        decoding,
         ...layers.flatMap(({ attention, routed }) =>
           routed === undefined ? [attention] : [attention, routed],
         ),
@@ -189,6 +223,7 @@ export function decoder(
       layers.map(({ routed }) => routed),
     ),
     config: resolved,
+    decode: (arrays, { batch = 1 } = {}) => decoding.start(arrays, batch),
     logits: (arrays, tokens, batch) =>
       withoutGradient(arrays, async (tape, values) => {
         const { inputs } = await runLayers(tape, values, { tokens, batch });
@@ -203,8 +238,8 @@ export function decoder(
 function placesOf({ groups }: ResolvedDecoderConfig): EmbeddingPosition | undefined {
   const named = groups
     .flat()
-    .map(({ composition }) => composition.position)
-    .filter((position): position is EmbeddingPosition => position.place === "embedding");
+    .map((group) => ("recurrence" in group ? group.position : embeddingPosition(group.composition.position)))
+    .filter((position) => position !== undefined);
   const [first, ...others] = new Map(
     named.map((position) => [`${position.name}:${JSON.stringify(position.options)}`, position]),
   ).values();
@@ -225,10 +260,21 @@ function kindOf(places: EmbeddingPosition | undefined): "learned" | "table" | "n
  * Sines and cosines at the size of the embeddings: their ratio is that of Vaswani et al. 2017, who scale embeddings of unit
  * variance up instead.
  */
-function placeTable(table: Float64Array, length: number): np.Array {
-  const width = table.length / length;
-  const scaled = Float32Array.from(table, (value) => weightDeviation(width) * value);
-  return np.array(scaled, { shape: [length, width] });
+function placeNumbers(table: Float64Array, width: number): Float32Array {
+  return Float32Array.from(table, (value) => weightDeviation(width) * value);
+}
+
+function placeTable(table: Float64Array, width: number): np.Array {
+  return np.array(placeNumbers(table, width), { shape: [table.length / width, width] });
+}
+
+/** Those of all places, where they are not learned. */
+function numbersOf(
+  places: EmbeddingPosition | undefined,
+  { maximumLength, width }: ResolvedDecoderConfig,
+): Float32Array | undefined {
+  const table = places?.table?.(maximumLength, width);
+  return table === undefined ? undefined : placeNumbers(table, width);
 }
 
 function lengthOf(

@@ -1,7 +1,7 @@
 /**
  * @file The layers of a decoder as fused blocks of an engine: project, attend, merge, feed forward. What the blocks hand on
- * stays out of jax-js, which has only what places add to embeddings, the domains of attentions' own parameters, and the norm
- * before experts.
+ * stays out of jax-js, which has only what places add to embeddings, the domains of attentions' own parameters, the gates of
+ * recurrences, and the norm before experts.
  */
 import {
   embeddingOperation,
@@ -81,6 +81,14 @@ function fusedLayer({ attention, norm, feedForward, routed }: DecoderLayer, engi
     attention.held.length === 0
       ? undefined
       : stage("attention parameters", (arrays: ModelArrays) => attention.parameterValues(arrays));
+  const gate: Operation<string, string> | undefined =
+    attention.gated.length === 0
+      ? undefined
+      : stage("gates", ({ x, ...arrays }: ModelArrays) => {
+          const [batch] = x.shape;
+          return attention.gates(norm.apply(rowsOf(x), arrays), batch, arrays);
+        });
+  const gateNames = [...namesOf(norm), ...attention.gated];
   const { o, ...into } = attention.weights;
   return {
     async run(tape, x, values, observe) {
@@ -92,6 +100,7 @@ function fusedLayer({ attention, norm, feedForward, routed }: DecoderLayer, engi
       const projected = {
         ...heads,
         ...(hold === undefined ? {} : await tape.run(hold, pick(values, attention.held))),
+        ...(gate === undefined ? {} : await tape.run(gate, { x: passed, ...pick(values, gateNames) })),
       };
       const attended = await attention.attend(tape, projected, observe);
       const { out: merged } = await tape.run(merge, { x: passed, ...attended, weight: values[o] });
@@ -102,7 +111,7 @@ function fusedLayer({ attention, norm, feedForward, routed }: DecoderLayer, engi
       tape.release(merged);
       return { x: out };
     },
-    dispose: () => hold?.dispose(),
+    dispose: () => [hold, gate].forEach((owned) => owned?.dispose()),
   };
 }
 

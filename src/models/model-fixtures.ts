@@ -9,9 +9,11 @@ import { routerComposition } from "../kernels/wasm/index.ts";
 import { heldName, heldValues, isTrained } from "../nn/attention-parameters.ts";
 import { nope } from "../positions/index.ts";
 import { guards } from "../similarities/index.ts";
+import { type ComposedAttention } from "./decoder-config.ts";
 import { type Decoder, type TokenBatch } from "./decoder.ts";
 import { type ResolvedExperts } from "./expert-config.ts";
 import { type Model } from "./model.ts";
+import { recurrenceInF64 } from "./recurrence-fixtures.ts";
 
 /** Tensors by name; f64 ones are for the f64 form. */
 export type Tensors = Record<string, Tensor | Tensor64>;
@@ -84,8 +86,8 @@ export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: I
   );
   const embedded = groups
     .flat()
-    .map(({ composition }) => composition.position)
-    .find(({ place }) => place === "embedding");
+    .map((group) => ("recurrence" in group ? group.position : group.composition.position))
+    .find((position) => position?.place === "embedding");
   if (embedded?.place === "embedding") {
     const table =
       embedded.table?.(tokens.length, width).map((value) => 0.02 * Math.sqrt(768 / width) * value) ??
@@ -96,7 +98,7 @@ export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: I
     const at = `model.layers.${layer}`;
     const rows = normed(x, `${at}.input_layernorm`);
     const [q, k, v] = ["q", "k", "v"].map((part) => linear(rows, `${at}.self_attn.${part}_proj.weight`));
-    const joined = attendInF64(groups[layer], { q, k, v }, headWidth, `${at}.self_attn`, tensors);
+    const joined = attendInF64(groups[layer], { q, k, v, rows }, headWidth, `${at}.self_attn`, tensors);
     x = add(x, linear(joined, `${at}.self_attn.o_proj.weight`));
     if (feedForward === "none") continue;
     const inner = normed(x, `${at}.post_attention_layernorm`);
@@ -166,7 +168,7 @@ function expertsInF64({ rule, similarity }: ResolvedExperts, rows: Rows, at: str
 
 function attendInF64(
   groups: Decoder["config"]["groups"][number],
-  { q, k, v }: Readonly<Record<"q" | "k" | "v", Rows>>,
+  { q, k, v, rows }: Readonly<Record<"q" | "k" | "v" | "rows", Rows>>,
   width: number,
   prefix: string,
   tensors: Tensors,
@@ -175,36 +177,25 @@ function attendInF64(
   const joined = q.map((row) => new Float64Array(row.length));
   let firstHead = 0;
   let firstKeyHead = 0;
-  groups.forEach(({ composition, heads, keyValueHeads }, index) => {
-    const { position } = composition;
-    const inside = position.place === "embedding" ? { ...composition, position: nope() } : composition;
+  groups.forEach((group, index) => {
+    const { heads, keyValueHeads } = group;
     const at = groups.length === 1 ? prefix : `${prefix}.groups.${index}`;
-    const initial = initialParameters(inside, { heads, width });
-    const parameters = Object.fromEntries(
-      parametersOf(inside).map((parameter): [string, Tensor64] => [
-        parameter.name,
-        isTrained(parameter)
-          ? heldValues(parameter, tensors[`${at}.${heldName(parameter)}`])
-          : initial[parameter.name],
-      ]),
-    );
-    const cut = (rows: Rows, first: number, count: number): Tensor64 =>
+    const cut = (from: Rows, first: number, count: number): Tensor64 =>
       tensor64(
         Array.from({ length: count }, (_, head) =>
-          rows.map((row) => [...row.subarray((first + head) * width, (first + head + 1) * width)]),
+          from.map((row) => [...row.subarray((first + head) * width, (first + head + 1) * width)]),
         ).flat(2),
         [1, count, length, width],
       );
-    const { out } = referenceForward(
-      inside,
-      {
-        q: cut(q, firstHead, heads),
-        k: cut(k, firstKeyHead, keyValueHeads),
-        v: cut(v, firstKeyHead, keyValueHeads),
-        parameters,
-      },
-      { guard: guards.f32 },
-    );
+    const own = {
+      q: cut(q, firstHead, heads),
+      k: cut(k, firstKeyHead, keyValueHeads),
+      v: cut(v, firstKeyHead, keyValueHeads),
+    };
+    const out =
+      "recurrence" in group
+        ? recurrenceInF64(group, own, rows, (name) => tensors[`${at}.${name}`])
+        : attentionInF64(group, own, at, width, tensors);
     for (let head = 0; head < heads; head++) {
       for (let place = 0; place < length; place++) {
         const from = (head * length + place) * width;
@@ -215,4 +206,25 @@ function attendInF64(
     firstKeyHead += keyValueHeads;
   });
   return joined;
+}
+
+function attentionInF64(
+  { composition, heads }: ComposedAttention,
+  rows: Readonly<Record<"q" | "k" | "v", Tensor64>>,
+  at: string,
+  width: number,
+  tensors: Tensors,
+): Tensor64 {
+  const { position } = composition;
+  const inside = position.place === "embedding" ? { ...composition, position: nope() } : composition;
+  const initial = initialParameters(inside, { heads, width });
+  const parameters = Object.fromEntries(
+    parametersOf(inside).map((parameter): [string, Tensor64] => [
+      parameter.name,
+      isTrained(parameter)
+        ? heldValues(parameter, tensors[`${at}.${heldName(parameter)}`])
+        : initial[parameter.name],
+    ]),
+  );
+  return referenceForward(inside, { ...rows, parameters }, { guard: guards.f32 }).out;
 }

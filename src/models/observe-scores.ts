@@ -59,7 +59,7 @@ export function statisticsObserver(): {
   readonly observe: LayerObserver;
   readonly statistics: () => ScoreStatistics;
 } {
-  let largestLogit = 0;
+  let largestLogit: number | undefined;
   let entropySum = 0;
   let rows = 0;
   let isDistribution = true;
@@ -75,7 +75,7 @@ export function statisticsObserver(): {
       }
       const { scores, weights } = await scoresOf(group.composition, group, arrays);
       for (const score of scores.data) {
-        if (score !== -Infinity) largestLogit = Math.max(largestLogit, Math.abs(score));
+        if (score !== -Infinity) largestLogit = Math.max(largestLogit ?? 0, Math.abs(score));
       }
       isDistribution &&= group.composition.normaliser.nonNegative;
       const entropies = isDistribution ? rowEntropies(weights) : [];
@@ -87,7 +87,7 @@ export function statisticsObserver(): {
   return {
     observe,
     statistics: () => ({
-      largestLogit,
+      ...(largestLogit === undefined ? {} : { largestLogit }),
       ...(isDistribution && rows > 0 ? { entropy: entropySum / rows } : {}),
       ...routing.statistics(),
     }),

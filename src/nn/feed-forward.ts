@@ -57,6 +57,6 @@ export function gelu(h: np.Array): np.Array {
 const largestExponent = 80;
 
 /** σ(h) = 1/(1 + e^−h); half the time of jax-js's own, which is a function of its own to its compiler. */
-function sigmoid(h: np.Array): np.Array {
+export function sigmoid(h: np.Array): np.Array {
   return np.reciprocal(np.exp(np.minimum(h.neg(), largestExponent)).add(1));
 }

@@ -72,6 +72,7 @@ export {
   type FusedRecurrenceResult,
   type RecurrenceSaved,
 } from "./recurrence/fused-recurrence.ts";
+export { wasmRecurrenceBackend } from "./recurrence/recurrence-backend.ts";
 export { type FusedRecurrenceGradients } from "./recurrence/read-gradients.ts";
 export {
   RecurrentState,
