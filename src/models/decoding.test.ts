@@ -42,6 +42,10 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
     ["logarithms of features", { attention: ["performer:features=5", "linear:map=exp"] }],
     ["decays of heads and channels", { keyValueHeads: 1, attention: ["retnet", "gla"] }],
     ["delta rules", { attention: ["gated-deltanet", "rwkv7"], tiedHead: false }],
+    [
+      "tokens before that a convolution reaches",
+      { convolution: 3, attention: ["deltanet", "dot+rope+causal"] },
+    ],
     ["bonuses", { attention: ["rwkv4", "rwkv6"], feedForward: "none" }],
     [
       "heads of both classes",
@@ -81,7 +85,7 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
 describe("a decoding", () => {
   test("keeps what the model says that it keeps, and a recurrence no more at later tokens", async () => {
     const model = decoder({ ...base, attention: ["rwkv7", "dot+causal"] });
-    const recurrent = decoder({ ...base, attention: "linear" });
+    const recurrent = decoder({ ...base, attention: "linear", convolution: 4 });
     await withArrays(livelyTensors(model, 1), async (arrays) => {
       const decoding = model.decode(arrays);
       for (let place = 1; place <= 4; place++) {
