@@ -16,6 +16,7 @@ import {
   type LayerGroup,
   operationInputs,
 } from "./attention-group.ts";
+import { type ConvolvedHeads, convolvedHeads } from "./convolved-heads.ts";
 import { type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
 import { type RecurrenceGroup, recurrenceGroup, type RecurrentHeads } from "./recurrence-group.ts";
@@ -31,6 +32,8 @@ export interface AttentionLayerOptions {
   readonly headWidth: number;
   /** E (default D) */
   readonly valueWidth?: number;
+  /** Tokens that heads see before they are compared, their own among them (default 1: no convolution). */
+  readonly convolution?: number;
   /** Width of the rows that come out (default `width`). */
   readonly outWidth?: number;
   /** Computes the attention; jax-js when absent. */
@@ -78,6 +81,8 @@ export interface AttentionLayer {
    * @param arrays - the parameters that `held` names; consumed
    */
   parameterValues(arrays: ModelArrays): Record<string, np.Array>;
+  /** What lets heads see the tokens before their own. */
+  readonly convolution: ConvolvedHeads | undefined;
   /**
    * On the tape: the outputs of all groups. What was projected is released.
    *
@@ -96,8 +101,10 @@ export interface AttentionLayer {
 /** Makes a layer. */
 export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
   const { prefix, width, headWidth, valueWidth = headWidth, outWidth = width, deviations } = options;
+  const prefixOf = (index: number): string =>
+    options.groups.length === 1 ? prefix : `${prefix}.groups.${index}`;
   const groups = options.groups.map((group, index): MixingGroup => {
-    const at = options.groups.length === 1 ? prefix : `${prefix}.groups.${index}`;
+    const at = prefixOf(index);
     return "recurrence" in group
       ? recurrenceGroup(group, index, at, { width, headWidth, valueWidth }, options.engine)
       : attentionGroup(group, index, at, headWidth, options.engine);
@@ -116,15 +123,27 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
     weight("v", [keyValueHeads * valueWidth, width], deviations.into),
   ] as const;
   const out = weight("o", [outWidth, heads * valueWidth], deviations.out);
-  const own = groups.flatMap((group) =>
-    "recurrence" in group ? group.parameters : heldParameters(group, headWidth),
-  );
+  const { convolution: taps = 1 } = options;
+  const convolution =
+    taps === 1
+      ? undefined
+      : convolvedHeads(
+          groups.map((group, index) => ({ ...group, prefix: prefixOf(index) })),
+          taps,
+          { headWidth, valueWidth },
+        );
+  const own = [
+    ...groups.flatMap((group) =>
+      "recurrence" in group ? group.parameters : heldParameters(group, headWidth),
+    ),
+    ...(convolution?.parameters ?? []),
+  ];
   const gated = recurrent.flatMap((group) => group.gated);
   const held = own.map(({ name }) => name).filter((name) => !gated.includes(name));
 
   const parameterValues = (arrays: ModelArrays): Record<string, np.Array> =>
     Object.assign(
-      {},
+      { ...convolution?.weights(arrays) },
       ...groups.map((group) =>
         "recurrence" in group
           ? group.parameterValues(arrays)
@@ -178,7 +197,9 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
       }
       return { ...outputs, ...gateValues, ...parameterValues(arrays) };
     },
-    async attend(tape, projected, observe) {
+    convolution,
+    async attend(tape, given, observe) {
+      const projected = convolution === undefined ? given : await convolution.run(tape, given);
       const turned = observe === undefined ? {} : await observe(scored, arraysOf(projected));
       const values: LayerValues = {
         ...projected,
@@ -202,7 +223,10 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
       const all = outputs.length === 1 ? outputs[0] : np.concatenate(outputs, 1);
       return linear(mergeHeads(all), arrays[out.name]);
     },
-    dispose: () => groups.forEach((group) => ("recurrence" in group ? group : group.operation).dispose()),
+    dispose() {
+      convolution?.dispose();
+      for (const group of groups) ("recurrence" in group ? group : group.operation).dispose();
+    },
   };
 }
 

@@ -28,6 +28,11 @@ export interface DecoderConfig {
   readonly keyValueHeads?: number;
   /** D, width of a head (default width/H). */
   readonly headWidth?: number;
+  /**
+   * Tokens that queries, keys and values are convolved over before they are compared, their own among them (default 1: none), as in
+   * DeltaNet and in Primer (So et al. 2021). It lets rules of the recurrent class find the token before.
+   */
+  readonly convolution?: number;
   /** Default `rms`. */
   readonly norm?: "rms" | "layer";
   /** Default `swiglu`. */
@@ -94,6 +99,7 @@ const schema = v.strictObject({
   heads: extent,
   keyValueHeads: v.optional(extent),
   headWidth: v.optional(extent),
+  convolution: v.optional(extent, 1),
   norm: v.optional(v.picklist(["rms", "layer"], "rms or layer is needed"), "rms"),
   feedForward: v.optional(v.picklist(["swiglu", "gelu", "none"], "swiglu, gelu or none is needed"), "swiglu"),
   hidden: v.optional(extent),

@@ -115,6 +115,7 @@ export function decoder(
       groups,
       width: resolved.width,
       headWidth: resolved.headWidth,
+      convolution: resolved.convolution,
       engine,
       deviations: {
         into: weightDeviation(resolved.width),
@@ -199,7 +200,8 @@ export function decoder(
   const bytesOf =
     (length: number) =>
     (sum: number, group: ComposedGroup): number =>
-      sum + groupStateBytes(group, { length, headWidth: resolved.headWidth });
+      sum +
+      groupStateBytes(group, { length, headWidth: resolved.headWidth, convolution: resolved.convolution });
 
   return {
     ...assembleModel({

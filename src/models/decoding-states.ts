@@ -3,13 +3,16 @@
  * engine the keys and values lie in its memory and the kernels compute; without one, the f64 reference does.
  */
 import { type Composition, referenceForward } from "../attention/index.ts";
+import { type Tape, type Value } from "../autodiff/index.ts";
 import { narrow, type Tensor } from "../base/tensor.ts";
+import { arrayOf } from "../kernels/jax/tensors.ts";
 import { type KeyValueCache, type WasmEngine, wasmCache } from "../kernels/wasm/index.ts";
 import { liftedForward } from "../kernels/wasm/recurrence/lifted-recurrence.ts";
 import { checkCall } from "../recurrence/check-call.ts";
 import { type RecurrenceComposition, type RecurrenceInputs } from "../recurrence/index.ts";
 import { narrowState } from "../recurrence/rule.ts";
 import { guards } from "../similarities/index.ts";
+import { type ConvolvedHeads } from "./convolved-heads.ts";
 
 /** Tensors of one token, by the names of the attention or the rule. */
 export type TokenTensors = Readonly<Record<string, Tensor>>;
@@ -155,5 +158,50 @@ class RowsOfTokens {
       }
     });
     return { data, shape: [batch, heads, this.length, width] };
+  }
+}
+
+/** Queries, keys and values of the last tokens, as far as a convolution reaches. */
+export class TokensBefore {
+  readonly #convolution: ConvolvedHeads | undefined;
+  readonly #kept: Record<string, Tensor> = {};
+
+  constructor(convolution: ConvolvedHeads | undefined) {
+    this.#convolution = convolution;
+  }
+
+  /** Numbers that are kept now. */
+  get size(): number {
+    return Object.values(this.#kept).reduce((sum, { data }) => sum + data.length, 0);
+  }
+
+  /**
+   * The tokens before this one, as values; this one is kept in place of the first of them.
+   *
+   * @param projected - [B, heads, 1, D] by name
+   */
+  async take(
+    tape: Tape,
+    projected: Readonly<Record<string, Value>>,
+  ): Promise<Readonly<Record<string, Value>>> {
+    const { convolved = [], reach = 0 } = this.#convolution ?? {};
+    const before: Record<string, Value> = {};
+    for (const name of convolved) {
+      const token = await projected[name].tensor();
+      const [batch, heads, , width] = token.shape;
+      const kept = this.#kept[name] ?? {
+        data: new Float32Array(batch * heads * reach * width),
+        shape: [batch, heads, reach, width],
+      };
+      before[name] = tape.constant(arrayOf(kept));
+      const next = new Float32Array(kept.data.length);
+      for (let head = 0; head < batch * heads; head++) {
+        const start = head * reach * width;
+        next.set(kept.data.subarray(start + width, start + reach * width), start);
+        next.set(token.data.subarray(head * width, (head + 1) * width), start + (reach - 1) * width);
+      }
+      this.#kept[name] = { data: next, shape: kept.shape };
+    }
+    return before;
   }
 }

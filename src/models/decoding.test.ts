@@ -46,6 +46,10 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
       "experts",
       { attention: ["dot+causal", "gla"], experts: { count: 4, routing: "mixtral", router: "l2" } },
     ],
+    [
+      "tokens before that a convolution reaches",
+      { convolution: 3, attention: ["deltanet", "dot+rope+causal"] },
+    ],
     ["bonuses", { attention: ["rwkv4", "rwkv6"], feedForward: "none" }],
     [
       "heads of both classes",
@@ -85,7 +89,7 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
 describe("a decoding", () => {
   test("keeps what the model says that it keeps, and a recurrence no more at later tokens", async () => {
     const model = decoder({ ...base, attention: ["rwkv7", "dot+causal"] });
-    const recurrent = decoder({ ...base, attention: "linear" });
+    const recurrent = decoder({ ...base, attention: "linear", convolution: 4 });
     await withArrays(livelyTensors(model, 1), async (arrays) => {
       const decoding = model.decode(arrays);
       for (let place = 1; place <= 4; place++) {

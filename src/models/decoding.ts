@@ -10,11 +10,11 @@ import { arrayOf } from "../kernels/jax/tensors.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { pick, type Values, withoutGradient } from "./assemble-model.ts";
 import { type AttentionGroup } from "./attention-group.ts";
-import { type LayerValues, type MixingGroup } from "./attention-layer.ts";
+import { type AttentionLayer, type LayerValues, type MixingGroup } from "./attention-layer.ts";
 import { embeddingBlock, type HeadBlock } from "./decoder-blocks.ts";
 import { type ResolvedDecoderConfig } from "./decoder-config.ts";
 import { type ComputedLayers, type DecoderLayer, namesOf } from "./decoder-layers.ts";
-import { attentionState, type GroupState, recurrenceState } from "./decoding-states.ts";
+import { attentionState, type GroupState, recurrenceState, TokensBefore } from "./decoding-states.ts";
 import { type ModelArrays } from "./model.ts";
 import { stagedLayers } from "./staged-layers.ts";
 
@@ -58,13 +58,12 @@ export interface DecodingParts {
 /** Makes what decodings share; stages are compiled at the first step. */
 export function decodingStages(parts: DecodingParts): DecodingStages {
   const { config, layers, head, places, engine, requireTokens } = parts;
-  const running = new WeakMap<Tape, readonly (readonly GroupState[])[]>();
+  const running = new WeakMap<Tape, readonly LayerState[]>();
   const stepped = layers.map((layer, index): DecoderLayer => ({
     ...layer,
     attention: {
       ...layer.attention,
-      attend: (tape, projected) =>
-        stepLayer(tape, projected, layer.attention.groups, running.get(tape)![index]),
+      attend: (tape, projected) => stepLayer(tape, projected, layer.attention, running.get(tape)![index]),
     },
   }));
   const embedding = embeddingBlock(config, places === undefined ? "none" : "table");
@@ -75,7 +74,10 @@ export function decodingStages(parts: DecodingParts): DecodingStages {
   const reads = [...computed.reads, ...namesOf(head)];
 
   const start = (arrays: ModelArrays, batch: number): Decoding => {
-    const states = layers.map(({ attention }) => attention.groups.map((group) => stateOf(group, engine)));
+    const states = layers.map(({ attention }): LayerState => ({
+      groups: attention.groups.map((group) => stateOf(group, engine)),
+      before: new TokensBefore(attention.convolution),
+    }));
     let length = 0;
     let isDisposed = false;
     let table: Float32Array | undefined;
@@ -118,15 +120,24 @@ export function decodingStages(parts: DecodingParts): DecodingStages {
         return length;
       },
       get stateBytes() {
-        return 4 * states.flat().reduce((sum, { size }) => sum + size, 0);
+        return (
+          4 *
+          states.flatMap(({ groups, before }) => [before, ...groups]).reduce((sum, { size }) => sum + size, 0)
+        );
       },
       dispose() {
         isDisposed = true;
-        for (const state of states.flat()) state.dispose();
+        for (const state of states.flatMap(({ groups }) => groups)) state.dispose();
       },
     };
   };
   return { start, dispose: () => [computed, headOperation].forEach((owned) => owned.dispose()) };
+}
+
+/** What a layer keeps. */
+interface LayerState {
+  readonly groups: readonly GroupState[];
+  readonly before: TokensBefore;
 }
 
 function stateOf(group: MixingGroup, engine: WasmEngine | undefined): GroupState {
@@ -142,10 +153,12 @@ function stateOf(group: MixingGroup, engine: WasmEngine | undefined): GroupState
 /** The mixers of a layer at one token: what {@link AttentionLayer.attend} is for all of them. */
 async function stepLayer(
   tape: Tape,
-  projected: LayerValues,
-  groups: readonly MixingGroup[],
-  states: readonly GroupState[],
+  given: LayerValues,
+  { groups, convolution }: AttentionLayer,
+  { groups: states, before }: LayerState,
 ): Promise<Record<string, Value>> {
+  const projected =
+    convolution === undefined ? given : await convolution.run(tape, given, await before.take(tape, given));
   const outputs: Record<string, Value> = {};
   for (const [index, group] of groups.entries()) {
     const isRecurrence = "recurrence" in group;

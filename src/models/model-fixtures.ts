@@ -187,10 +187,12 @@ function attendInF64(
         ).flat(2),
         [1, count, length, width],
       );
+    const convolved = (part: "q" | "k" | "v", own: Tensor64): Tensor64 =>
+      convolvedInF64(own, tensors[`${at}.${part}_conv.weight`]);
     const own = {
-      q: cut(q, firstHead, heads),
-      k: cut(k, firstKeyHead, keyValueHeads),
-      v: cut(v, firstKeyHead, keyValueHeads),
+      q: convolved("q", cut(q, firstHead, heads)),
+      k: convolved("k", cut(k, firstKeyHead, keyValueHeads)),
+      v: convolved("v", cut(v, firstKeyHead, keyValueHeads)),
     };
     const out =
       "recurrence" in group
@@ -227,4 +229,26 @@ function attentionInF64(
     ]),
   );
   return referenceForward(inside, { ...rows, parameters }, { guard: guards.f32 }).out;
+}
+
+/** Rows [1, heads, N, D] after the short convolution with weights [heads, taps, D]; the rows themselves without. */
+function convolvedInF64(rows: Tensor64, weight: Tensor | Tensor64 | undefined): Tensor64 {
+  if (weight === undefined) return rows;
+  const [, , length, width] = rows.shape;
+  const taps = weight.shape[1];
+  return tensor64(
+    rows.data.map((_, place) => {
+      const head = Math.floor(place / (length * width));
+      const t = Math.floor(place / width) % length;
+      const d = place % width;
+      let sum = 0;
+      for (let tap = 0; tap < taps; tap++) {
+        const from = t - (taps - 1 - tap);
+        if (from < 0) continue;
+        sum += weight.data[(head * taps + tap) * width + d] * rows.data[(head * length + from) * width + d];
+      }
+      return sum;
+    }),
+    rows.shape,
+  );
 }

@@ -35,6 +35,22 @@ describe.each(Object.entries(engines))("a decoder on the %s", (_name, { engine, 
 
   test.each<[string, Partial<DecoderConfig>]>([
     ["keys that queries share", { heads: 4, keyValueHeads: 2, attention: "rwkv7" }],
+    ["heads that see the two tokens before", { layers: 2, convolution: 3, attention: "deltanet" }],
+    [
+      "both classes after a convolution",
+      {
+        convolution: 2,
+        heads: 4,
+        keyValueHeads: 2,
+        attention: [
+          [
+            { selector: "gla", heads: 2 },
+            { selector: "dot:scale=learned+rope+causal", heads: 2 },
+          ],
+        ],
+        headWidth: 4,
+      },
+    ],
     ["places added to the embeddings", { attention: "linear+sinusoidal" }],
     [
       "a recurrence below an attention",

@@ -67,8 +67,21 @@ export function recurrentState({ stateShape }: RecurrentRule): HeadState {
   };
 }
 
-/** Bytes that a group of heads keeps in one layer; every query head of a recurrence has a state of its own. */
+/**
+ * Bytes that a group of heads keeps in one layer; every query head of a recurrence has a state of its own, and a convolution keeps the
+ * rows of the tokens before that it reaches.
+ */
 export function groupStateBytes(
+  group: LayerGroup | RecurrentHeads,
+  given: Omit<StateSizes, "layers" | "keyValueHeads"> & { readonly convolution?: number },
+): number {
+  const { convolution = 1, ...sizes } = given;
+  const { headWidth, valueWidth = headWidth } = sizes;
+  const before = group.heads * headWidth + group.keyValueHeads * (headWidth + valueWidth);
+  return (convolution - 1) * before * bytesPerNumber + mixerStateBytes(group, sizes);
+}
+
+function mixerStateBytes(
   group: LayerGroup | RecurrentHeads,
   sizes: Omit<StateSizes, "layers" | "keyValueHeads">,
 ): number {

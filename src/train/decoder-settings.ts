@@ -15,6 +15,8 @@ export interface DecoderSettings {
   readonly keyValueHeads: number;
   /** D, width of a head, and with it the state that it keeps; 0 (default) for width/H. */
   readonly headWidth: number;
+  /** Tokens that queries, keys and values are convolved over, their own among them; 1 (default) for none. */
+  readonly convolution: number;
   readonly norm: "rms" | "layer";
   readonly feedForward: "swiglu" | "gelu" | "none";
   /** E, experts in place of every feed-forward; 0 (default) for one feed-forward that all tokens meet. */
@@ -42,6 +44,7 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
   heads: v.optional(whole(1), 4),
   keyValueHeads: v.optional(whole(0), 0),
   headWidth: v.optional(whole(0), 0),
+  convolution: v.optional(whole(1), 1),
   norm: v.optional(v.picklist(["rms", "layer"], "it must be rms or layer"), "rms"),
   feedForward: v.optional(
     v.picklist(["swiglu", "gelu", "none"], "it must be swiglu, gelu or none"),
@@ -62,13 +65,14 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
 export function decoderSizes(
   settings: DecoderSettings,
 ): Omit<DecoderConfig, "vocabulary" | "attention" | "maximumLength"> {
-  const { width, layers, heads, keyValueHeads, headWidth, norm, feedForward, tiedHead } = settings;
+  const { width, layers, heads, keyValueHeads, headWidth, convolution, norm, feedForward, tiedHead } =
+    settings;
   const chosen = {
     ...(keyValueHeads === 0 ? {} : { keyValueHeads }),
     ...(headWidth === 0 ? {} : { headWidth }),
     ...(settings.experts === 0 ? {} : { experts: expertsOf(settings) }),
   };
-  return { width, layers, heads, ...chosen, norm, feedForward, tiedHead };
+  return { width, layers, heads, ...chosen, convolution, norm, feedForward, tiedHead };
 }
 
 function expertsOf(settings: DecoderSettings): NonNullable<DecoderConfig["experts"]> {
