@@ -184,11 +184,21 @@ const usualParts = partsOf({
     .map((members) => members.join("/")),
 });
 
+const usualChoices = fc.oneof(
+  part(
+    "lsh",
+    { buckets: fc.constantFrom("1", "2", "4", "6"), rounds: upTo(4), chunk: upTo(40), seed: upTo(9) },
+    true,
+  ),
+  part("moba", { block: upTo(40), k: upTo(4) }, true),
+);
+
 /** Selectors of everyday numbers; the similarity may be replaced by the names given. */
 export function usualSelectors(
   similarities: fc.Arbitrary<string> = usualParts.similarity,
 ): fc.Arbitrary<string> {
-  return selectorsOf({ ...usualParts, similarity: similarities }, { mostPatterns: 2 });
+  const selection = fc.oneof(usualParts.selection, usualChoices);
+  return selectorsOf({ ...usualParts, selection, similarity: similarities }, { mostPatterns: 2 });
 }
 
 function selectorsOf(

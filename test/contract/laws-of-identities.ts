@@ -1,8 +1,11 @@
 /** @file Laws between attentions: different words for the same numbers, and motions that leave them as they are. */
 import {
   applyMatrix,
+  type Composition,
   dot,
   full,
+  intersect,
+  moba,
   nope,
   random,
   randomLorentzBoost,
@@ -25,7 +28,7 @@ async function expectEqualCalls(bench: Bench, actual: Problem, expected: Problem
 
 export const keepingAll: Law = {
   name: "top-k of as many keys as there are is dense",
-  appliesTo: ({ selection }) => selection.limit === undefined,
+  appliesTo: ({ selection }) => selection.name === "all",
   async check(bench, composition, selector) {
     const problem = makeProblem(composition, commonSizes, selector);
     const selection = topk({ k: commonSizes.keys });
@@ -33,10 +36,27 @@ export const keepingAll: Law = {
   },
 };
 
+export const keepingAllBlocks: Law = {
+  name: "as many blocks as there are, beside the own one, are dense",
+  appliesTo: ({ selection, patterns }) => selection.name === "all" && intersect(patterns).causal,
+  async check(bench, composition, selector) {
+    const problem = makeProblem(composition, commonSizes, selector);
+    const selection = moba({ block: 2, k: commonSizes.keys });
+    await expectEqualCalls(bench, { ...problem, composition: { ...composition, selection } }, problem);
+  },
+};
+
+/** Whether scores alone decide which keys are kept, so that what moves all vectors alike changes nothing. */
+const selectsByScores = ({ selection }: Composition): boolean => selection.choose === undefined;
+
 export const keyBias: Law = {
   name: "under softmax l2 is dot with the key bias −β‖k‖²",
   // A sink's score is no score of a pair: what a row shares counts against it. Top-k sees the order within a row alone.
-  appliesTo: ({ similarity, normaliser }) => similarity.name === "l2" && normaliser.shiftInvariant,
+  // A rotation that lengthens keys, as yarn's does, changes the norms that the bias is made of.
+  appliesTo: ({ similarity, normaliser, position }) =>
+    similarity.name === "l2" &&
+    normaliser.shiftInvariant &&
+    !(position.place === "rotation" && position.amplitude !== 1),
   async check(bench, composition, selector) {
     const problem = makeProblem(composition, commonSizes, selector);
     const { k, bias, parameters = {} } = problem.inputs;
@@ -99,9 +119,13 @@ function withZerosBefore<
 export const distanceOnly: Law = {
   name: "without patterns, moving all queries and keys by the same number of places changes nothing",
   // A sigmoid's bias −ln S and the centre of xPos know the number of keys; both are told by the caller, not hidden.
-  appliesTo: ({ normaliser, position }) =>
-    !(normaliser.name === "sigmoid" && normaliser.options["bias"] !== -1) &&
-    !(position.place === "rotation" && position.decay !== undefined),
+  // Hashing counts the keys of a bucket, and blocks begin at fixed places.
+  appliesTo: (composition) => {
+    const { normaliser, position } = composition;
+    const knowsKeys = normaliser.name === "sigmoid" && normaliser.options["bias"] !== -1;
+    const hasCentre = position.place === "rotation" && position.decay !== undefined;
+    return selectsByScores(composition) && !knowsKeys && !hasCentre;
+  },
   async check(bench, composition, selector) {
     const problem = makeProblem({ ...composition, patterns: [full()] }, commonSizes, selector);
     const by = 3;
@@ -127,7 +151,9 @@ export const distanceOnly: Law = {
 
 export const boosts: Law = {
   name: "without position, scores of hyperbolic points are unchanged under a Lorentz boost of all of them",
-  appliesTo: ({ similarity }) => similarity.name === "lorentz" || similarity.name === "lorentz-distance",
+  // What is chosen by the vectors depends on where their origin is.
+  appliesTo: (composition) =>
+    /^lorentz(-distance)?$/.test(composition.similarity.name) && selectsByScores(composition),
   async check(bench, composition, selector) {
     const problem = makeProblem({ ...composition, position: nope() }, commonSizes, selector);
     const { q, k, parameters } = problem.inputs;
@@ -155,4 +181,4 @@ export const boosts: Law = {
 /** (e^rapidity)² of a boost by about one. */
 const boostRounding = 16;
 
-export const lawsOfIdentities: readonly Law[] = [keepingAll, keyBias, distanceOnly, boosts];
+export const lawsOfIdentities: readonly Law[] = [keepingAll, keepingAllBlocks, keyBias, distanceOnly, boosts];

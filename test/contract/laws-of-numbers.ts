@@ -85,6 +85,15 @@ export function nudged(problem: Problem, ...keys: readonly (number | string)[]):
 const conditionFactor = 16;
 
 /**
+ * Below this, numbers of a tensor count as noise around zero. The gradient of a parameter is a sum over all pairs of a head,
+ * of either sign: its noise grows as their root.
+ */
+export function floorOf({ inputs: { q, k, parameters = {} } }: Problem, name: string): number {
+  const pairs = q.shape[0] * q.shape[2] * k.shape[2];
+  return Object.hasOwn(parameters, name) ? zeroFloor * Math.sqrt(pairs) : zeroFloor;
+}
+
+/**
  * Asserts that a call gives what the reference gives, up to the bench's tolerances and the call's own condition: where a
  * formula multiplies the rounding of its inputs (angles of far hyperbolic points, sums that cancel), nobody can do better.
  */
@@ -99,14 +108,9 @@ export async function expectReference(
   const gradients = compared.gradients ? namedGradients(await bench.backward(problem, result)) : [];
   const actual = new Map<string, Numbers>([...Object.entries(result), ...gradients]);
   let roundings: readonly Readonly<Record<string, Numbers>>[] | undefined;
-  // The gradient of a parameter is a sum over all pairs of a head, of either sign: its noise grows as their root.
-  const { q, k } = problem.inputs;
-  const pairCount = q.shape[0] * q.shape[2] * k.shape[2];
   for (const [name, wanted] of Object.entries(expected)) {
     let tolerance = Object.hasOwn(result, name) ? bench.tolerances.forward : bench.tolerances.gradient;
-    const floor = Object.hasOwn(problem.inputs.parameters ?? {}, name)
-      ? zeroFloor * Math.sqrt(pairCount)
-      : zeroFloor;
+    const floor = floorOf(problem, name);
     if (!(relativeDistance(actual.get(name) ?? nothing, wanted, floor) <= tolerance)) {
       roundings ??= Array.from({ length: draws }, (_, draw) =>
         referenceOf(perturbed(problem, ...problem.inputs.q.shape, draw), bench.guard, compared),
@@ -201,6 +205,15 @@ export function takesWidth({ similarity, position }: Composition, width: number)
   }
 }
 
+/** Whether the parts take these lengths at all: to share a bucket with keys, queries must be among their places. */
+export function takesLengths(
+  { selection }: Composition,
+  { queries, keys }: { readonly queries: number; readonly keys: number },
+  offset: number = keys - queries,
+): boolean {
+  return selection.name !== "lsh" || (offset >= 0 && offset + queries <= keys);
+}
+
 /** Multiply-adds that one sampled call may cost the reference, so that a suite stays quick. */
 const largestCost = 2e6;
 
@@ -221,7 +234,8 @@ export async function checkSizes(
     })
     .filter(({ index, queries, keys, width, valueWidth }) => {
       const isCheap = queries * keys * (width + valueWidth) <= largestCost;
-      return isCheap && takesWidth(compositions[index].composition, width);
+      const { composition } = compositions[index];
+      return isCheap && takesWidth(composition, width) && takesLengths(composition, { queries, keys });
     });
   await fc.assert(
     fc.asyncProperty(call, async ({ index, ...extents }) => {

@@ -73,6 +73,8 @@ export const sharedKeys: Law = {
 /** Without positions and patterns, keys are a set and queries do not know of each other. */
 export const permutation: Law = {
   name: "without positions, permuting keys with their values changes nothing, permuting queries permutes the output",
+  // Chunks of a bucket and blocks are made of places.
+  appliesTo: ({ selection }) => selection.choose === undefined,
   async check(bench, composition, selector) {
     const setComposition = { ...composition, position: nope(), patterns: [full()] };
     const problem = makeProblem(setComposition, commonSizes, selector);

@@ -8,6 +8,7 @@ import {
   compose,
   type Composition,
   log1p,
+  max,
   mul,
   parseSelector,
   positive,
@@ -17,10 +18,10 @@ import {
   sub,
 } from "../../src/index.ts";
 
-/** A similarity as a user would write it: one expression. */
+/** A similarity as a user would write it: one expression. Of equal vectors rounding may leave a square below zero. */
 export const student: SimilarityFactory<"tau"> = similarity("student", {
   inner: "dot",
-  score: ({ s, q2, k2, tau }) => log1p(sub(add(q2, k2), mul(2, s)).div(tau)).neg(),
+  score: ({ s, q2, k2, tau }) => log1p(max(sub(add(q2, k2), mul(2, s)), 0).div(tau)).neg(),
   params: { tau: positive(1) },
 });
 
@@ -67,7 +68,7 @@ export const values = {
     "block:size=3,list=0-0/0-1/1-1/1-2/3-0",
     "causal+block:size=2,list=0-0/1-0/1-1/2-1/2-2/3-3",
   ],
-  selection: ["all", "topk:k=3"],
+  selection: ["all", "topk:k=3", "lsh:buckets=2,rounds=2,chunk=2", "moba:block=2,k=1"],
   normaliser: [
     "softmax",
     "softmax:sink=learned",
@@ -99,6 +100,7 @@ const plain: Choice = {
 const notInvariant = /^(l1|tropical|mahalanobis|product)/;
 const invariantToPairsOnly = /^complex:part=(im|abs)/;
 const bilinear = /^(dot|complex$|complex:part=im)/;
+const looksBack = /causal|strided|fixed/;
 
 /**
  * The error that a combination must get, by the rules of the algebra written down a second time; nothing when it is
@@ -107,9 +109,11 @@ const bilinear = /^(dot|complex$|complex:part=im)/;
 export function expectedClash({
   similarity: compared,
   position,
+  pattern,
+  selection,
   normaliser,
   aggregation,
-}: Choice): "clash-position" | "clash-aggregation" | undefined {
+}: Choice): "clash-position" | "clash-selection" | "clash-aggregation" | undefined {
   const turns = position.startsWith("rope");
   const isInterleaved = position.includes("interleaved");
   const cannotTurn =
@@ -118,6 +122,7 @@ export function expectedClash({
       (invariantToPairsOnly.test(compared) && !isInterleaved) ||
       (position.includes("xpos") && !bilinear.test(compared)));
   if (cannotTurn) return "clash-position";
+  if (selection.startsWith("moba") && !looksBack.test(pattern)) return "clash-selection";
   const needsScores = aggregation === "maxplus" && normaliser !== "none";
   const needsPositive = aggregation.startsWith("centroid") && normaliser === "none";
   return needsScores || needsPositive ? "clash-aggregation" : undefined;
@@ -139,7 +144,10 @@ export function read(
 
 /** Every combination of the kinds that can clash, legal or not. */
 export function everyCombination(): readonly Choice[] {
-  return values.similarity.flatMap((similarity) =>
+  const ofPairs = values.pattern.flatMap((pattern) =>
+    values.selection.map((selection) => ({ ...plain, pattern, selection })),
+  );
+  const ofNumbers = values.similarity.flatMap((similarity) =>
     values.position.flatMap((position) =>
       values.normaliser.flatMap((normaliser) =>
         values.aggregation.map((aggregation) => ({
@@ -152,6 +160,7 @@ export function everyCombination(): readonly Choice[] {
       ),
     ),
   );
+  return [...ofPairs, ...ofNumbers];
 }
 
 /** Two kinds with a value each, for all that fit together. */
@@ -160,7 +169,9 @@ export function legalPairs(): readonly Partial<Choice>[] {
     kinds.slice(i + 1).flatMap((b) => values[a].flatMap((x) => values[b].map((y) => ({ [a]: x, [b]: y })))),
   ) as readonly Partial<Choice>[];
   return pairs.filter((pair) =>
-    values.normaliser.some((normaliser) => expectedClash({ ...plain, normaliser, ...pair }) === undefined),
+    values.normaliser.some(
+      (normaliser) => expectedClash({ ...plain, pattern: "causal", normaliser, ...pair }) === undefined,
+    ),
   );
 }
 

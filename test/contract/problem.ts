@@ -11,6 +11,8 @@ import {
   sizeOf,
   type Tensor,
 } from "../../src/index.ts";
+import { type ChoiceArithmetic, choiceArithmetic } from "../../src/selections/choice-arithmetic.ts";
+import { type Choice } from "../../src/selections/selection.ts";
 
 /** One call, forward and backward. */
 export interface Problem {
@@ -43,7 +45,8 @@ export function normals(stream: Random, shape: readonly number[], deviation = 1)
  * A random call. Every optional input is there: a mask that forbids a tenth of the pairs, a bias, parameters that
  * differ from head to head. Queries are the last ones: offset = S − Q.
  *
- * Under top-k, calls are drawn until no row's k-th and next score are nearer than rounding could exchange.
+ * Under a selection, calls are drawn until rounding could not make it keep other keys: until no row's k-th and next score
+ * are near, and until inner products that decide are not.
  */
 export function makeProblem(
   composition: Composition,
@@ -118,7 +121,7 @@ const clearGap = 1e-4;
 
 function selectsClearly({ composition, inputs }: Problem): boolean {
   const { limit } = composition.selection;
-  if (limit === undefined) return true;
+  if (limit === undefined) return choosesClearly({ composition, inputs });
   const keepAll = { ...composition.selection, keep: (scores: Float64Array) => [...scores.keys()] };
   const { scores } = referenceForward({ ...composition, selection: keepAll }, inputs);
   const count = scores.shape[3];
@@ -127,6 +130,55 @@ function selectsClearly({ composition, inputs }: Problem): boolean {
   ).every(
     (sorted) => !(sorted[limit - 1] - sorted[limit] < clearGap * Math.max(1, Math.abs(sorted[limit - 1]))),
   );
+}
+
+/** How often what decides a choice is moved in search of a near-tie. */
+const moves = 4;
+
+/** Whether a selection that chooses by the vectors chooses the same when its inner products move by a clear gap. */
+function choosesClearly({ composition, inputs }: Pick<Problem, "composition" | "inputs">): boolean {
+  const { selection } = composition;
+  const { choose } = selection;
+  if (choose === undefined) return true;
+  let isClear = true;
+  const watched: typeof choose = (head) => {
+    const choice = choose(head);
+    for (let move = 0; move < moves && isClear; move++) {
+      isClear = isSameChoice(choose(head, movedArithmetic(random("moved", move))), choice);
+    }
+    return choice;
+  };
+  referenceForward({ ...composition, selection: { ...selection, choose: watched } }, inputs);
+  return isClear;
+}
+
+function isSameChoice(a: Choice, b: Choice): boolean {
+  const isSame = (x: Int32Array, y: Int32Array): boolean => x.every((code, place) => code === y[place]);
+  return a.rounds.every(
+    ({ queryCodes, keyCodes }, round) =>
+      isSame(queryCodes, b.rounds[round].queryCodes) && isSame(keyCodes, b.rounds[round].keyCodes),
+  );
+}
+
+/** Inner products off by a clear gap each, up or down. */
+function movedArithmetic(stream: Random): ChoiceArithmetic {
+  const products: ChoiceArithmetic["products"] = (rows, vectors, width) =>
+    choiceArithmetic
+      .products(rows, vectors, width)
+      .map((p) => p + (stream.uniform() < 0.5 ? 1 : -1) * clearGap * Math.max(1, Math.abs(p)));
+  return {
+    products,
+    nearest: (rows, sets, width) =>
+      sets.map((vectors) => {
+        const found = products(rows, vectors, width);
+        const count = vectors.length / width;
+        return Int32Array.from({ length: rows.length / width }, (_, row) => {
+          const ofRow = found.subarray(row * count, (row + 1) * count);
+          const both = [...ofRow, ...ofRow.map((p) => -p)];
+          return both.indexOf(Math.max(...both));
+        });
+      }),
+  };
 }
 
 /** A copy of a tensor with some numbers replaced; `change` returns the number to keep or a new one. */

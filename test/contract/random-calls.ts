@@ -10,7 +10,7 @@ import {
   type Tensor,
 } from "../../src/index.ts";
 import { usualSelectors } from "../arbitrary-selector.ts";
-import { takesWidth } from "./laws-of-numbers.ts";
+import { takesLengths, takesWidth } from "./laws-of-numbers.ts";
 import { read } from "./legal-selectors.ts";
 import { isSteady, ownFactory, ownName, type OwnSimilarity, ownSimilarities } from "./own-similarity.ts";
 import { clearProblem, normals, type Problem, sparseMask, variedParameters } from "./problem.ts";
@@ -120,7 +120,8 @@ export const randomCalls: fc.Arbitrary<RandomCall> = fc
         seed: fc.nat(),
       })
       .map((rest) => ({ ...attention, sizes, ...rest }) as RandomCall);
-  });
+  })
+  .filter(({ sizes, offset = 0, ...attention }) => takesLengths(compositionOf(attention)!, sizes, offset));
 
 /** The tensors of a call; nothing where a rounding could choose other keys, or a formula of one's own is not steady. */
 export function problemOf(call: RandomCall): Problem | undefined {

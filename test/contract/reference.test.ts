@@ -15,7 +15,7 @@ import {
   read,
   selectorOf,
 } from "./legal-selectors.ts";
-import { takesWidth } from "./laws-of-numbers.ts";
+import { takesLengths, takesWidth } from "./laws-of-numbers.ts";
 import { makeProblem } from "./problem.ts";
 
 /** Four roundings to float32, 2^-24 each, of numbers as large as the largest: two parts, their sum, what it is compared with. */
@@ -53,7 +53,7 @@ test("gradients are central differences at uneven sizes, always the same sample"
   fc.assert(
     fc.property(sizes, ({ index, ...extents }) => {
       const { selector, composition } = compositions[index];
-      fc.pre(takesWidth(composition, extents.width));
+      fc.pre(takesWidth(composition, extents.width) && takesLengths(composition, extents));
       const problem = makeProblem(
         composition,
         { batch: 1, heads: 2, keyHeads: 1, ...extents },

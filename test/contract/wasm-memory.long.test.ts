@@ -43,13 +43,14 @@ test(
       let calls = 0;
       for (; performance.now() < end; calls++) {
         const keyHeads = upTo(largest.keyHeads);
+        const queries = upTo(largest.queries);
         call(engine, legalSelectors[stream.integer(legalSelectors.length)], {
           ...widths[stream.integer(widths.length)],
           batch: upTo(largest.batch),
           heads: keyHeads * upTo(largest.heads / largest.keyHeads),
           keyHeads,
-          queries: upTo(largest.queries),
-          keys: upTo(largest.keys),
+          queries,
+          keys: queries + stream.integer(largest.keys - queries + 1),
         });
       }
       const after = memory();

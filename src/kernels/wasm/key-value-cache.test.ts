@@ -107,7 +107,7 @@ function expectAttended(
 }
 
 const selectors = [
-  ...oneSelectorEach,
+  ...oneSelectorEach.filter((selector) => !/lsh|moba/.test(selector)),
   "dot+rope+causal",
   "dot+rope:scaling=xpos+causal",
   "l2:beta=learned+causal+window:w=5",
