@@ -11,7 +11,6 @@ import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import { takeRows } from "../nn/embedding.ts";
 import { residualDeviation, weightDeviation } from "../nn/initialisation.ts";
-import { type EmbeddingPosition } from "../positions/index.ts";
 import { assembleModel, type ModelRun, pick, type Values, withoutGradient } from "./assemble-model.ts";
 import { attentionLayer } from "./attention-layer.ts";
 import { balancedLoss } from "./balanced-loss.ts";
@@ -23,9 +22,9 @@ import {
   resolveDecoderConfig,
 } from "./decoder-config.ts";
 import { type DecoderLayer, type LayersResult, namesOf } from "./decoder-layers.ts";
+import { kindOf, numbersOf, placesOf, placeTable } from "./decoder-places.ts";
 import { type Decoding, decodingStages } from "./decoding.ts";
 import { fusedLayers, fusedLoss } from "./fused-layers.ts";
-import { embeddingPosition } from "./mixer.ts";
 import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
 import { activeCountOf, routedFeedForward } from "./routed-feed-forward.ts";
@@ -234,49 +233,6 @@ export function decoder(
         return { data: (await logits.read()) as Float32Array, shape };
       }),
   };
-}
-
-/** The position that is added to embeddings, which all layers that name one must share. */
-function placesOf({ groups }: ResolvedDecoderConfig): EmbeddingPosition | undefined {
-  const named = groups
-    .flat()
-    .map((group) => ("recurrence" in group ? group.position : embeddingPosition(group.composition.position)))
-    .filter((position) => position !== undefined);
-  const [first, ...others] = new Map(
-    named.map((position) => [`${position.name}:${JSON.stringify(position.options)}`, position]),
-  ).values();
-  if (others.length === 0) return first;
-  throw new DomainError(
-    "decoder-positions",
-    "Cannot make a decoder as one kind of position is added to its embeddings, for all layers: " +
-      `${first.name} and ${others[0].name}. Name one of them`,
-  );
-}
-
-function kindOf(places: EmbeddingPosition | undefined): "learned" | "table" | "none" {
-  if (places === undefined) return "none";
-  return places.table === undefined ? "learned" : "table";
-}
-
-/**
- * Sines and cosines at the size of the embeddings: their ratio is that of Vaswani et al. 2017, who scale embeddings of unit
- * variance up instead.
- */
-function placeNumbers(table: Float64Array, width: number): Float32Array {
-  return Float32Array.from(table, (value) => weightDeviation(width) * value);
-}
-
-function placeTable(table: Float64Array, width: number): np.Array {
-  return np.array(placeNumbers(table, width), { shape: [table.length / width, width] });
-}
-
-/** Those of all places, where they are not learned. */
-function numbersOf(
-  places: EmbeddingPosition | undefined,
-  { maximumLength, width }: ResolvedDecoderConfig,
-): Float32Array | undefined {
-  const table = places?.table?.(maximumLength, width);
-  return table === undefined ? undefined : placeNumbers(table, width);
 }
 
 function lengthOf(
