@@ -18,6 +18,8 @@ export interface AttentionProblem {
   readonly spread: number;
   /** Whether keys are the queries. */
   readonly isShared?: boolean;
+  /** Queries and keys lie about so many random centres, which have 3/4 of the variance; about 0 when absent. */
+  readonly clusters?: number;
   /** `both`: the gradients of q, k and v as well. */
   readonly direction: "forward" | "both";
 }

@@ -1,6 +1,6 @@
 /** @file The attentions that are timed, and their inputs. */
 import { writeFileSync } from "node:fs";
-import { random } from "../../src/index.ts";
+import { type Random, random } from "../../src/index.ts";
 import { type AttentionProblem, inputNames, sizeOfProblem, type TensorProblem } from "../protocol.ts";
 import { recurrenceInputs } from "../recurrence/problems.ts";
 
@@ -8,7 +8,7 @@ import { recurrenceInputs } from "../recurrence/problems.ts";
 export function attentionProblem(
   selector: string,
   sizes: Pick<AttentionProblem, "heads" | "length" | "width"> &
-    Partial<Pick<AttentionProblem, "batch" | "spread" | "direction" | "isShared">>,
+    Partial<Pick<AttentionProblem, "batch" | "spread" | "direction" | "isShared" | "clusters">>,
 ): AttentionProblem {
   const [similarity, ...parts] = selector.split("+");
   return {
@@ -25,14 +25,32 @@ export function attentionProblem(
 
 /** The inputs of a problem, by name; the same in every run. */
 export function inputsOf(problem: AttentionProblem): Record<string, Float32Array> {
-  const { length, width, spread, isShared = false } = problem;
+  const { length, width, spread, isShared = false, clusters = 0 } = problem;
   const streamOf = (name: string): string => (isShared && name === "k" ? "q" : name);
   return Object.fromEntries(
     inputNames(problem).map((name) => [
       name,
-      random("bench", streamOf(name), length, width).normals(sizeOfProblem(problem), spread),
+      clusters > 0 && /^[qk]$/.test(name)
+        ? aboutCentres(random("bench", streamOf(name), length, width), problem, clusters)
+        : random("bench", streamOf(name), length, width).normals(sizeOfProblem(problem), spread),
     ]),
   );
+}
+
+/** Vectors about the same centres for queries and keys, of the variance that vectors about 0 have. */
+function aboutCentres(stream: Random, problem: AttentionProblem, clusters: number): Float32Array {
+  const { width, spread } = problem;
+  const share = 3 / 4;
+  const centres = random("bench", "centres", clusters, width).normals(
+    clusters * width,
+    spread * Math.sqrt(share),
+  );
+  const rows = stream.normals(sizeOfProblem(problem), spread * Math.sqrt(1 - share));
+  for (let row = 0; row < rows.length; row += width) {
+    const centre = stream.integer(clusters) * width;
+    for (let d = 0; d < width; d++) rows[row + d] += centres[centre + d];
+  }
+  return rows;
 }
 
 /** Writes the inputs one after the other. */
@@ -50,6 +68,12 @@ export function sizesText({ batch, heads, length, width }: TensorProblem): strin
 }
 
 /** `l2, causal, forward + backward`, as readers see it. */
-export function problemText({ selector, direction, isShared = false }: AttentionProblem): string {
-  return `${selector}${isShared ? ", k = q" : ""}, ${direction === "both" ? "forward + backward" : "forward"}`;
+export function problemText({
+  selector,
+  direction,
+  isShared = false,
+  clusters = 0,
+}: AttentionProblem): string {
+  const about = clusters > 0 ? `, ${clusters} clusters` : "";
+  return `${selector}${isShared ? ", k = q" : ""}${about}, ${direction === "both" ? "forward + backward" : "forward"}`;
 }

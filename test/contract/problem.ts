@@ -152,7 +152,16 @@ function choosesClearly({ composition, inputs }: Pick<Problem, "composition" | "
   return isClear;
 }
 
+/** Whether two choices keep the same pairs: where rounds share groups, it does not matter which of them finds one. */
 function isSameChoice(a: Choice, b: Choice): boolean {
+  if (a.isDisjoint) {
+    const codesOf = ({ rounds }: Choice, query: number): string =>
+      rounds
+        .map(({ queryCodes }) => queryCodes[query])
+        .sort((x, y) => x - y)
+        .join();
+    return a.rounds[0].queryCodes.every((_, query) => codesOf(a, query) === codesOf(b, query));
+  }
   const isSame = (x: Int32Array, y: Int32Array): boolean => x.every((code, place) => code === y[place]);
   return a.rounds.every(
     ({ queryCodes, keyCodes }, round) =>

@@ -208,6 +208,19 @@ test("an engine chooses as the definition does, to the bit", () => {
   }
 });
 
+test("rows of a bucket begin with a tile of their own: a chunk and the one before are two tiles of keys", () => {
+  const length = 1024;
+  const x = { data: random("buckets").normals(length * 8), shape: [1, 1, length, 8] };
+  const inputs = { q: x, k: x, v: x };
+  const { plans } = chosenCall(single, read("dot+causal+lsh:buckets=4,rounds=2,chunk=32"), inputs, {
+    showsPairs: false,
+  });
+  const { rowStart } = plans![0].tiles();
+  for (let tile = length / 64; tile < rowStart.length - 1; tile++) {
+    expect(rowStart[tile + 1] - rowStart[tile]).toBeLessThanOrEqual(2);
+  }
+});
+
 test("memory is that of the kept pairs, not of all", () => {
   const engine = nodeEngine({ threads: 1 });
   const extents = { ...sizes, batch: 1, heads: 1, queries: 8192, keys: 8192, width: 8, valueWidth: 8 };

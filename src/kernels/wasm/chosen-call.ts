@@ -8,6 +8,7 @@ import { asksForPlaces, type CallPlan } from "./call-plan.ts";
 import { chosenPlan, type HeadPlan } from "./chosen-plan.ts";
 import { type WasmEngine } from "./engine.ts";
 import { sizesOf } from "./head-rows.ts";
+import { tileRows } from "./kernel-spec.ts";
 import { choiceOnEngine } from "./wasm-choice.ts";
 
 /** A call that kernels can run: its composition keeps what plans or mask allow. */
@@ -51,14 +52,27 @@ export function chosenCall(
   return { composition: open, inputs, plans: equallyLong(plans) };
 }
 
-/** Plans of one number of virtual keys: what shorter ones lack are copies of key 0 that no tile names. */
+/** Plans of one number of virtual rows and keys: what shorter ones lack are copies of row and key 0 that no tile names. */
 function equallyLong(plans: readonly HeadPlan[]): readonly HeadPlan[] {
-  const longest = Math.max(...plans.map(({ rearrangement }) => rearrangement.keys.length));
+  const rows = Math.max(...plans.map(({ rearrangement }) => rearrangement.rows.length));
+  const keys = Math.max(...plans.map(({ rearrangement }) => rearrangement.keys.length));
   return plans.map(({ rearrangement, tiles }) => {
-    const keys = new Int32Array(longest);
-    keys.set(rearrangement.keys);
-    return { rearrangement: { ...rearrangement, keys }, tiles };
+    const { rowStart, ...others } = tiles();
+    const starts = longer(rowStart, Math.ceil(rows / tileRows) + 1, rowStart.at(-1));
+    const plan = { ...others, rowStart: starts };
+    return {
+      rearrangement: { rows: longer(rearrangement.rows, rows), keys: longer(rearrangement.keys, keys) },
+      tiles: () => plan,
+    };
   });
+}
+
+/** A list with a number behind, up to a length. */
+function longer(list: Int32Array, length: number, by = 0): Int32Array {
+  if (list.length === length) return list;
+  const whole = new Int32Array(length).fill(by, list.length);
+  whole.set(list);
+  return whole;
 }
 
 function patternOf(patterns: readonly Pattern[]): "causal" | "full" | "other" {

@@ -133,7 +133,8 @@ export function rowTilePass(
               b.if(i32.below(rows, fewRows), () =>
                 b.call(fetch, values, i32.mul(columns, 4 * spec.paddedValueWidth), scratch),
               );
-              join(ofFour, paddedRows);
+              if (spec.selects) joinKept(b, emission, paddedRows, ofFour, { values, columns, scratch, out });
+              else join(ofFour, paddedRows);
             },
           );
         }
@@ -159,6 +160,36 @@ export function rowTilePass(
     entry,
   ].filter((one) => one !== undefined);
   return { entry, functions };
+}
+
+/**
+ * Joins values four rows at a time, of which most keep no key of a tile: without weights there is nothing to add, and the
+ * factor of what came before is 1, as the largest score so far is still the same.
+ */
+function joinKept(
+  b: FunctionBuilder,
+  { spec, layout }: Emission,
+  rows: Local,
+  join: WasmFunction,
+  { values, columns, scratch, out }: { values: Value; columns: Local; scratch: Local; out: Local },
+): void {
+  const [row, weightAt] = ["row", "weightAt"].map((name) => b.local("i32", name));
+  const any = b.local("v128", "any");
+  const valuesAt = b.let("valuesAt", values);
+  b.for(row, 0, rows, 4, () => {
+    const weights = b.let("weights", i32.add(i32.add(scratch, layout.inner[0]), i32.mul(row, 4 * tileKeys)));
+    b.set(any, f32x4.bits(0));
+    for (let line = 0; line < 4; line++) {
+      b.for(weightAt, 0, i32.mul(columns, 4), 16, () => {
+        b.set(any, f32x4.or(any, f32x4.load(i32.add(weights, weightAt), 4 * tileKeys * line)));
+      });
+    }
+    b.if(i32x4.bitmask(i32x4.sub(f32x4.bits(0), f32x4.and(any, f32x4.bits(0x7fffffff)))), () => {
+      const to = i32.add(out, i32.mul(row, 4 * spec.paddedValueWidth));
+      const factors = i32.add(i32.add(scratch, layout.factor), i32.mul(row, 4));
+      b.call(join, weights, valuesAt, to, 4, 0, columns, factors);
+    });
+  });
 }
 
 /** `name(record, scratch, firstKey, rows, columns, bits, firstRow, seen)`: scores of one tile, and what the pass makes of them. */

@@ -61,7 +61,7 @@ export function virtualRows(
       keyParts.push(groups.order);
       keyCount += groups.order.length;
     }
-    const entries = sortedEntries(rounds, sorted, queries);
+    const entries = sortedEntries(rounds, sorted, { queries, reach });
     rowParts.push(padded(entries.rows, tileRows));
     roundParts.push(padded(entries.rounds, tileRows, -1));
   }
@@ -120,15 +120,20 @@ function groupsOf(codes: Int32Array, reach: number): Groups {
   return { order, firsts, lasts, isInOrder };
 }
 
-/** Queries of some rounds in the order of their codes, then of their places; negative codes are left out. */
+/**
+ * Queries of some rounds in the order of their codes, then of their places; negative codes are left out. Queries that see
+ * keys of one group, or of groups beside each other, begin with a tile of their own where they fill one: none of its rows
+ * then sees other keys.
+ */
 function sortedEntries(
   rounds: readonly Round[],
   chosen: readonly number[],
-  queries: number,
+  { queries, reach }: { readonly queries: number; readonly reach: number },
 ): { readonly rows: Int32Array; readonly rounds: Int32Array } {
   const lists = chosen.map((round) => rounds[round].queryCodes);
-  const next = startsOf(lists);
-  const [rows, ofRounds] = [0, 1].map(() => new Int32Array(next.at(-1) ?? 0));
+  const { next, length } = alignedStarts(startsOf(lists), reach);
+  const rows = new Int32Array(length);
+  const ofRounds = new Int32Array(length).fill(-1);
   for (let query = 0; query < queries; query++) {
     for (let list = 0; list < lists.length; list++) {
       const code = lists[list][query];
@@ -139,6 +144,28 @@ function sortedEntries(
     }
   }
   return { rows, rounds: ofRounds };
+}
+
+/** Starts of the codes, and where the last one ends, with room before every code, or run of codes, that fills a tile. */
+function alignedStarts(
+  starts: Int32Array,
+  reach: number,
+): { readonly next: Int32Array; readonly length: number } {
+  const codes = starts.length - 1;
+  const sizeOf = (code: number): number => starts[code + 1] - starts[code];
+  const isBeside = (code: number): boolean => reach > 0 && sizeOf(code) > 0;
+  const next = new Int32Array(codes);
+  let at = 0;
+  for (let code = 0; code < codes;) {
+    let end = code + 1;
+    while (end < codes && sizeOf(code) > 0 && isBeside(end)) end++;
+    if (starts[end] - starts[code] >= tileRows) at = roundUp(at, tileRows);
+    for (; code < end; code++) {
+      next[code] = at;
+      at += sizeOf(code);
+    }
+  }
+  return { next, length: at };
 }
 
 /** Where each code starts when all of them are sorted, one more at the end. */
