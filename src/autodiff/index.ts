@@ -12,6 +12,7 @@ export {
   type Tensors,
 } from "./operation.ts";
 export { fusedRecurrenceOperation } from "./fused-recurrence-operation.ts";
+export { type ResidualBlock, reversibleOperation } from "./reversible-operation.ts";
 export { lossStage, stage, type StageFunction } from "./stage.ts";
 export { Tape, type TapeOptions } from "./tape.ts";
 export { type Numbers, Value } from "./value.ts";

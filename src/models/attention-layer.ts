@@ -9,6 +9,7 @@ import { valuesOf } from "../nn/attention-parameters.ts";
 import { mergeHeads, splitHeads } from "../nn/heads.ts";
 import { normalWeights } from "../nn/initialisation.ts";
 import { linear } from "../nn/linear.ts";
+import { unitLength } from "../nn/unit-length.ts";
 import {
   type AttentionGroup,
   attentionGroup,
@@ -30,6 +31,8 @@ export interface AttentionLayerOptions {
   readonly headWidth: number;
   /** E (default D) */
   readonly valueWidth?: number;
+  /** Whether keys are the queries at unit length, k = q/‖q‖ (default false); then there are as many key heads. */
+  readonly sharedQueryKey?: boolean;
   /** Width of the rows that come out (default `width`). */
   readonly outWidth?: number;
   /** Computes the attention; jax-js when absent. */
@@ -49,7 +52,7 @@ export interface AttentionLayer {
   readonly projected: readonly string[];
   readonly merged: readonly string[];
   /** Names of the weights by their role, for those who project and merge on an engine. */
-  readonly weights: Readonly<Record<"q" | "k" | "v" | "o", string>>;
+  readonly weights: Readonly<Record<"q" | "v" | "o", string>> & { readonly k?: string };
   /** Names of the attentions' own parameters that training moves. */
   readonly held: readonly string[];
   /**
@@ -59,6 +62,12 @@ export interface AttentionLayer {
    * @param arrays - the parameters that `projected` names; consumed
    */
   project(rows: np.Array, batch: number, arrays: ModelArrays): Record<string, np.Array>;
+  /**
+   * Inside a stage: the keys of each group from its queries, where the layer has no weight of keys.
+   *
+   * @param queries - by their names; consumed
+   */
+  keysOf(queries: ModelArrays): Record<string, np.Array>;
   /**
    * Inside a stage: the values of the attentions' trained parameters, which are among what is projected.
    *
@@ -83,6 +92,7 @@ export interface AttentionLayer {
 /** Makes a layer. */
 export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
   const { prefix, width, headWidth, valueWidth = headWidth, outWidth = width, deviations } = options;
+  const { sharedQueryKey = false } = options;
   const groups = options.groups.map((group, index) =>
     attentionGroup(
       group,
@@ -98,11 +108,11 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
     const name = `${prefix}.${part}_proj.weight`;
     return { name, shape, decays: true, initial: (seed) => normalWeights(seed, name, shape, deviation) };
   };
-  const into = [
-    weight("q", [heads * headWidth, width], deviations.into),
-    weight("k", [keyValueHeads * headWidth, width], deviations.into),
-    weight("v", [keyValueHeads * valueWidth, width], deviations.into),
-  ] as const;
+  const into = {
+    q: weight("q", [heads * headWidth, width], deviations.into),
+    ...(sharedQueryKey ? {} : { k: weight("k", [keyValueHeads * headWidth, width], deviations.into) }),
+    v: weight("v", [keyValueHeads * valueWidth, width], deviations.into),
+  };
   const out = weight("o", [outWidth, heads * valueWidth], deviations.out);
   const held = groups.flatMap((group) => heldParameters(group, headWidth));
 
@@ -115,20 +125,26 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
 
   return {
     groups,
-    parameters: [...into, out, ...held],
-    projected: [...into, ...held].map(({ name }) => name),
+    parameters: [...Object.values(into), out, ...held],
+    projected: [...Object.values(into), ...held].map(({ name }) => name),
     merged: [out.name],
-    weights: { q: into[0].name, k: into[1].name, v: into[2].name, o: out.name },
+    weights: {
+      q: into.q.name,
+      ...(into.k === undefined ? {} : { k: into.k.name }),
+      v: into.v.name,
+      o: out.name,
+    },
     held: held.map(({ name }) => name),
     parameterValues,
+    keysOf: (queries) =>
+      Object.fromEntries(groups.map(({ names }) => [names.k, unitLength(queries[names.q])])),
     project(rows, batch, arrays) {
-      const [q, k, v] = into.map(({ name }, index) =>
-        splitHeads(
-          linear(index === 2 ? rows : rows.ref, arrays[name]),
-          batch,
-          index === 0 ? heads : keyValueHeads,
-        ),
-      );
+      const headsOf = ({ name }: ModelParameter, count: number): np.Array =>
+        splitHeads(linear(rows.ref, arrays[name]), batch, count);
+      const q = headsOf(into.q, heads);
+      const k = into.k === undefined ? unitLength(q.ref) : headsOf(into.k, keyValueHeads);
+      const v = headsOf(into.v, keyValueHeads);
+      rows.dispose();
       const sides = [
         { part: "q", all: q, own: (group: AttentionGroup) => group.heads },
         { part: "k", all: k, own: (group: AttentionGroup) => group.keyValueHeads },

@@ -36,6 +36,13 @@ export interface DecoderConfig {
   readonly feedForward?: "swiglu" | "gelu" | "none";
   /** Width inside the feed-forward (default: 8/3·width for SwiGLU, rounded up to a multiple of 8, and 4·width for GELU). */
   readonly hidden?: number;
+  /**
+   * Default `plain`: x + F(x). `reversible`: attentions and feed-forwards take turns over two streams, y1 = x1 + attention(x2)
+   * and y2 = x2 + feedForward(y1), and training computes activations again from outputs instead of keeping them.
+   */
+  readonly residual?: "plain" | "reversible";
+  /** Whether keys are the queries at unit length, k = q/‖q‖, without a projection of their own (default false). */
+  readonly sharedQueryKey?: boolean;
   /** Whether the output layer is the embedding table (default true). */
   readonly tiedHead?: boolean;
   /** One selector for all layers, or one entry a layer, each a selector or a list of head groups. */
@@ -80,6 +87,8 @@ const schema = v.strictObject({
   norm: v.optional(v.picklist(["rms", "layer"], "rms or layer is needed"), "rms"),
   feedForward: v.optional(v.picklist(["swiglu", "gelu", "none"], "swiglu, gelu or none is needed"), "swiglu"),
   hidden: v.optional(extent),
+  residual: v.optional(v.picklist(["plain", "reversible"], "plain or reversible is needed"), "plain"),
+  sharedQueryKey: v.optional(v.boolean("true or false is needed"), false),
   tiedHead: v.optional(v.boolean("true or false is needed"), true),
   attention: v.union(
     [selector, v.array(v.union([selector, v.pipe(v.array(group), v.minLength(1))]))],
@@ -114,6 +123,8 @@ export function resolveDecoderConfig(
     requireDivides("heads", heads, "the width", width, "Change one of them, or give headWidth itself");
   }
   const headWidth = read.headWidth ?? width / heads;
+  requireTwoStreams(read);
+  requireKeyPerQuery(read.sharedQueryKey, keyValueHeads, heads);
   const sizes = { heads, keyValueHeads, headWidth };
   const perLayer = layersOf(read.attention, layers).map((entry): readonly HeadGroup[] =>
     typeof entry === "string" ? [{ selector: entry, heads }] : entry,
@@ -153,6 +164,24 @@ function hiddenOf(feedForward: "swiglu" | "gelu" | "none", width: number, given:
   throw new DomainError(
     "decoder-config",
     `Cannot use 'hidden' as a decoder without a feed-forward has no width inside it: ${given}. Leave it out`,
+  );
+}
+
+function requireTwoStreams({ residual, feedForward }: v.InferOutput<typeof schema>): void {
+  if (residual === "plain" || feedForward !== "none") return;
+  throw new DomainError(
+    "decoder-config",
+    "Cannot make reversible residuals as attentions and feed-forwards take turns over two streams: feedForward is none. " +
+      "Use swiglu or gelu",
+  );
+}
+
+function requireKeyPerQuery(shared: boolean, keyValueHeads: number, heads: number): void {
+  if (!shared || keyValueHeads === heads) return;
+  throw new ShapeError(
+    "decoder-shared",
+    `Cannot make keys of queries as each query head has a key head then: ${keyValueHeads} key/value heads, ${heads} heads. ` +
+      "Leave keyValueHeads out",
   );
 }
 

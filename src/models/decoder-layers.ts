@@ -1,6 +1,6 @@
 /** @file What the layers of a decoder are, and what it asks of those who compute them: stages of jax-js, or fused blocks. */
 import { type numpy as np } from "@jax-js/jax";
-import { type Tape, type Value } from "../autodiff/index.ts";
+import { type ResidualBlock, type Tape, type Value } from "../autodiff/index.ts";
 import { type Values } from "./assemble-model.ts";
 import { type AttentionLayer } from "./attention-layer.ts";
 import { type FeedForwardBlock, type NormBlock } from "./decoder-blocks.ts";
@@ -12,6 +12,19 @@ export interface DecoderLayer {
   readonly attention: AttentionLayer;
   readonly norm: NormBlock;
   readonly feedForward: FeedForwardBlock | undefined;
+}
+
+/** A layer's attention, or its feed-forward, as a block on the tape that adds to x. */
+export interface DecoderBlock extends ResidualBlock {
+  /** @param observe - sees the attention; a feed-forward has nothing to see */
+  run(tape: Tape, x: Value, values: Values, observe?: LayerObserver): Promise<Value>;
+  dispose(): void;
+}
+
+/** Tokens to the residual stream on the tape; inputs as those of {@link ComputedLayers.run}. */
+export interface ComputedEmbedding {
+  run(tape: Tape, inputs: Values, values: Values): Promise<Value>;
+  dispose(): void;
 }
 
 /** Layers that can run. */

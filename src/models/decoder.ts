@@ -25,6 +25,7 @@ import { type DecoderLayer, namesOf } from "./decoder-layers.ts";
 import { fusedLayers, fusedLoss } from "./fused-layers.ts";
 import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
+import { reversibleLayers } from "./reversible-layers.ts";
 import { stagedLayers, stagedLoss } from "./staged-layers.ts";
 import { stateBytes } from "./state-bytes.ts";
 
@@ -89,6 +90,7 @@ export function decoder(
         groups,
         width: resolved.width,
         headWidth: resolved.headWidth,
+        sharedQueryKey: resolved.sharedQueryKey,
         engine,
         deviations: {
           into: weightDeviation(resolved.width),
@@ -111,7 +113,11 @@ export function decoder(
   ];
 
   const computed =
-    engine === undefined ? stagedLayers(resolved, embedding, layers) : fusedLayers(embedding, layers, engine);
+    resolved.residual === "reversible"
+      ? reversibleLayers(embedding, layers, engine)
+      : engine === undefined
+        ? stagedLayers(resolved, embedding, layers)
+        : fusedLayers(embedding, layers, engine);
   const logitsOf = (arrays: ModelArrays, positions: np.Array | undefined): np.Array => {
     const rows = computed.rows(arrays);
     return head.apply(positions === undefined ? rows : takeRows(rows, positions), arrays);

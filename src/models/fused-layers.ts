@@ -10,21 +10,20 @@ import {
   fusedProjectionOperation,
   type Operation,
   stage,
-  type Tape,
-  type Value,
 } from "../autodiff/index.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { pick, type Values } from "./assemble-model.ts";
 import { type EmbeddingBlock, type HeadBlock } from "./decoder-blocks.ts";
 import {
+  type ComputedEmbedding,
   type ComputedLayers,
   type ComputedLoss,
+  type DecoderBlock,
   type DecoderLayer,
   namesOf,
   rowsOf,
 } from "./decoder-layers.ts";
 import { type ModelArrays } from "./model.ts";
-import { type LayerObserver } from "./observe-scores.ts";
 
 /** Makes the operations. */
 export function fusedLayers(
@@ -32,14 +31,29 @@ export function fusedLayers(
   layers: readonly DecoderLayer[],
   engine: WasmEngine,
 ): ComputedLayers {
+  const embed = fusedEmbedding(embedding);
+  const blocks = layers.flatMap((layer) => fusedBlocks(layer, engine));
+  return {
+    async run(tape, inputs, values, observe) {
+      let x = await embed.run(tape, inputs, values);
+      for (const block of blocks) x = await block.run(tape, x, values, observe);
+      return { x };
+    },
+    reads: [],
+    rows: ({ x }) => rowsOf(x),
+    dispose: () => [embed, ...blocks].forEach((own) => own.dispose()),
+  };
+}
+
+/** The rows of a table, and what places add to them. */
+export function fusedEmbedding(embedding: EmbeddingBlock): ComputedEmbedding {
   const takeTokens = embeddingOperation();
   const { place } = embedding;
   const addPlaces: Operation<string, string> | undefined =
     place && stage("places", ({ x, ...arrays }: ModelArrays) => ({ x: place(x, arrays) }));
   const placeNames = namesOf(embedding).filter((name) => name !== embedding.table);
-  const fused = layers.map((layer) => fusedLayer(layer, engine));
   return {
-    async run(tape, { tokens, ...places }, values, observe) {
+    async run(tape, { tokens, ...places }, values) {
       const { rows } = await tape.run(takeTokens, { ids: tokens, table: values[embedding.table] });
       let x = rows;
       if (addPlaces !== undefined) {
@@ -47,50 +61,64 @@ export function fusedLayers(
         tape.release(rows, ...Object.values(places));
       }
       tape.release(tokens);
-      for (const layer of fused) x = await layer.run(tape, x, values, observe);
-      return { x };
+      return x;
     },
-    reads: [],
-    rows: ({ x }) => rowsOf(x),
-    dispose: () => [addPlaces, ...fused].forEach((own) => own?.dispose()),
+    dispose: () => addPlaces?.dispose(),
   };
 }
 
-/** One layer on the tape, from x to x. */
-interface FusedLayer {
-  run(tape: Tape, x: Value, values: Values, observe: LayerObserver | undefined): Promise<Value>;
-  dispose(): void;
+/** The blocks of a layer: its attention, and its feed-forward where it has one. */
+export function fusedBlocks(layer: DecoderLayer, engine: WasmEngine): readonly DecoderBlock[] {
+  const { feedForward } = layer;
+  const attention = fusedAttention(layer, engine);
+  if (feedForward === undefined) return [attention];
+  const feed = fusedFeedForwardOperation(engine);
+  return [
+    attention,
+    {
+      reads: namesOf(feedForward),
+      async run(tape, x, values) {
+        const { out } = await tape.run(feed, { x, ...byRole(values, feedForward.weights) });
+        tape.release(x);
+        return out;
+      },
+      dispose: () => feed.dispose(),
+    },
+  ];
 }
 
-function fusedLayer({ attention, norm, feedForward }: DecoderLayer, engine: WasmEngine): FusedLayer {
+function fusedAttention({ attention, norm }: DecoderLayer, engine: WasmEngine): DecoderBlock {
   const project = fusedProjectionOperation(engine, attention.groups);
   const merge = fusedMergeOperation(engine, attention.groups);
-  const feed = fusedFeedForwardOperation(engine);
   const hold: Operation<string, string> | undefined =
     attention.held.length === 0
       ? undefined
       : stage("attention parameters", (arrays: ModelArrays) => attention.parameterValues(arrays));
+  const shareKeys: Operation<string, string> | undefined =
+    attention.weights.k === undefined
+      ? stage("shared keys", (queries: ModelArrays) => attention.keysOf(queries))
+      : undefined;
   const { o, ...into } = attention.weights;
   return {
+    reads: [...namesOf(norm), ...attention.projected, o],
     async run(tape, x, values, observe) {
       const { x: passed, ...heads } = await tape.run(project, {
         x,
         ...byRole(values, { ...norm.weights, ...into }),
       });
       tape.release(x);
+      const queries = attention.groups.map(({ names }) => names.q);
       const projected = {
         ...heads,
+        ...(shareKeys === undefined ? {} : await tape.run(shareKeys, pick(heads, queries))),
         ...(hold === undefined ? {} : await tape.run(hold, pick(values, attention.held))),
       };
       const attended = await attention.attend(tape, projected, observe);
-      const { out: merged } = await tape.run(merge, { x: passed, ...attended, weight: values[o] });
+      const { out } = await tape.run(merge, { x: passed, ...attended, weight: values[o] });
       tape.release(passed, ...Object.values(attended));
-      if (feedForward === undefined) return merged;
-      const { out } = await tape.run(feed, { x: merged, ...byRole(values, feedForward.weights) });
-      tape.release(merged);
       return out;
     },
-    dispose: () => hold?.dispose(),
+    dispose: () => [hold, shareKeys].forEach((own) => own?.dispose()),
   };
 }
 
