@@ -2,8 +2,12 @@
 import { attention } from "./attention/index.ts";
 import { type Benchmark } from "./benchmark.ts";
 import { recurrence } from "./recurrence/index.ts";
+import { sparse } from "./sparse/index.ts";
 
 /** By name. */
 export const benchmarks: ReadonlyMap<string, Benchmark<never>> = new Map(
-  [attention, recurrence].map((benchmark) => [benchmark.name, benchmark as unknown as Benchmark<never>]),
+  [attention, recurrence, sparse].map((benchmark) => [
+    benchmark.name,
+    benchmark as unknown as Benchmark<never>,
+  ]),
 );

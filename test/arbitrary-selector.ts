@@ -123,13 +123,26 @@ const anyParts = partsOf({
   members: fc.constantFrom("l2/dot", "l1/poincare(c=2;beta=learned)/cosine(tau=0.1)"),
 });
 
+/** Selections that choose by the vectors, which ask for patterns and places of their own. */
+const choices = fc.oneof(
+  part(
+    "lsh",
+    { buckets: fc.constantFrom("1", "2", "64"), rounds: upTo(8), chunk: upTo(4096), seed: upTo(99) },
+    true,
+  ),
+  part("moba", { block: upTo(4096), k: upTo(64) }, true),
+);
+
 /** A similarity with some of its options. */
 export const anySimilarity: fc.Arbitrary<string> = anyParts.similarity;
 /** A pattern with its options. */
 export const anyPattern: fc.Arbitrary<string> = anyParts.pattern;
 
 /** Selectors of all parts in any order, each but the similarity and a pattern there or not. */
-export const selectors: fc.Arbitrary<string> = selectorsOf(anyParts, { mostPatterns: 3 });
+export const selectors: fc.Arbitrary<string> = selectorsOf(
+  { ...anyParts, selection: fc.oneof(anyParts.selection, choices) },
+  { mostPatterns: 3 },
+);
 
 /** Numbers of these tenths, which read well and lose nothing in print. */
 const tenths = (smallest: number, largest: number): fc.Arbitrary<string> =>

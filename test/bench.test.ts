@@ -77,6 +77,7 @@ describe("the words of the command line", () => {
     expect([...benchmarks].map(([name, benchmark]) => [name, benchmark.name])).toEqual([
       ["attention", "attention"],
       ["recurrence", "recurrence"],
+      ["sparse", "sparse"],
     ]);
   });
 

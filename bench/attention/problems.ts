@@ -8,7 +8,7 @@ import { recurrenceInputs } from "../recurrence/problems.ts";
 export function attentionProblem(
   selector: string,
   sizes: Pick<AttentionProblem, "heads" | "length" | "width"> &
-    Partial<Pick<AttentionProblem, "batch" | "spread" | "direction">>,
+    Partial<Pick<AttentionProblem, "batch" | "spread" | "direction" | "isShared">>,
 ): AttentionProblem {
   const [similarity, ...parts] = selector.split("+");
   return {
@@ -25,11 +25,12 @@ export function attentionProblem(
 
 /** The inputs of a problem, by name; the same in every run. */
 export function inputsOf(problem: AttentionProblem): Record<string, Float32Array> {
-  const { length, width, spread } = problem;
+  const { length, width, spread, isShared = false } = problem;
+  const streamOf = (name: string): string => (isShared && name === "k" ? "q" : name);
   return Object.fromEntries(
     inputNames(problem).map((name) => [
       name,
-      random("bench", name, length, width).normals(sizeOfProblem(problem), spread),
+      random("bench", streamOf(name), length, width).normals(sizeOfProblem(problem), spread),
     ]),
   );
 }
@@ -49,6 +50,6 @@ export function sizesText({ batch, heads, length, width }: TensorProblem): strin
 }
 
 /** `l2, causal, forward + backward`, as readers see it. */
-export function problemText({ selector, direction }: AttentionProblem): string {
-  return `${selector}, ${direction === "both" ? "forward + backward" : "forward"}`;
+export function problemText({ selector, direction, isShared = false }: AttentionProblem): string {
+  return `${selector}${isShared ? ", k = q" : ""}, ${direction === "both" ? "forward + backward" : "forward"}`;
 }

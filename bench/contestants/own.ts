@@ -13,6 +13,7 @@ import { type AttentionProblem } from "../protocol.ts";
 import { copyBytes, copyLimit } from "./copy-limit.ts";
 import { prepareDecoding } from "./decoding.ts";
 import { microKernelLimit, operationsPerThread } from "./micro-kernel-limit.ts";
+import { prepareDense, prepareExperts } from "./experts.ts";
 import { prepareRecurrence, prepareSteps } from "./recurrence.ts";
 import { type Inputs, type Prepared, serve } from "./serve.ts";
 
@@ -44,6 +45,10 @@ await serve({
         const { run, close } = copyLimit(threads);
         return { run, read: () => ({}), facts: () => ({ bytes: copyBytes }), release: close };
       }
+      case "feed-forward":
+        return problem.experts === undefined
+          ? prepareDense(engine, problem)
+          : prepareExperts(engine, problem, problem.experts);
       case "recurrence":
         return prepareRecurrence(engine, problem, inputs);
       case "recurrent-step":
@@ -57,9 +62,10 @@ await serve({
 function prepareAttention(problem: AttentionProblem, inputs: Inputs): Prepared<Record<string, Float32Array>> {
   const composition = read(problem.selector);
   const shape = [problem.batch, problem.heads, problem.length, problem.width];
+  const q = { data: inputs.q, shape };
   const tensors: AttentionInputs<Tensor> = {
-    q: { data: inputs.q, shape },
-    k: { data: inputs.k, shape },
+    q,
+    k: problem.isShared === true ? q : { data: inputs.k, shape },
     v: { data: inputs.v, shape },
   };
   const residentBefore = process.memoryUsage.rss();

@@ -6,7 +6,7 @@ import { type Aggregation, mean } from "../aggregations/index.ts";
 import { UnsupportedError } from "../base/errors.ts";
 import { type Parameter } from "../base/parameter.ts";
 import { type Normaliser, none, softmax } from "../normalisers/index.ts";
-import { type Pattern } from "../patterns/index.ts";
+import { intersect, type Pattern } from "../patterns/index.ts";
 import { nope, type Position } from "../positions/index.ts";
 import { all, type Selection } from "../selections/index.ts";
 import { type Similarity } from "../similarities/index.ts";
@@ -68,6 +68,7 @@ export function compose(spec: AttentionSpec): Composition {
     );
   }
   requireFittingPosition(similarity, position);
+  requireFittingSelection(selection, patterns);
   requireFittingAggregation(normaliser, aggregation);
   return composition;
 }
@@ -110,6 +111,18 @@ function requireFittingPosition(similarity: Similarity, position: Position): voi
         `'${similarity.name}' is not bilinear. Use dot, or another scaling`,
     );
   }
+}
+
+function requireFittingSelection(
+  { name, needsCausal = false }: Selection,
+  patterns: readonly Pattern[],
+): void {
+  if (!needsCausal || intersect(patterns).causal) return;
+  throw new UnsupportedError(
+    "clash-selection",
+    `Cannot use '${name}' with '${patterns.map((pattern) => pattern.name).join("+")}' as it chooses among the keys before a ` +
+      "query: no pattern is causal. Add causal()",
+  );
 }
 
 function requireFittingAggregation(normaliser: Normaliser, aggregation: Aggregation): void {

@@ -3,8 +3,10 @@
  * Readable, never optimised.
  */
 import { type Tensor64, widen, zeros64 } from "../base/tensor.ts";
-import { intersect } from "../patterns/index.ts";
+import { type Choice } from "../selections/index.ts";
+import { keptKeys } from "../selections/kept-keys.ts";
 import { guards } from "../similarities/index.ts";
+import { allowedKeysOf, type Chooser, chooserOf } from "./chosen-pairs.ts";
 import { type Composition } from "./composition.ts";
 import { type AttentionInputs, type AttentionSizes, checkInputs, pairPlace } from "./inputs.ts";
 import { type HeadPlace, headPlaces, headRows, type LiftedHead, liftOf } from "./lifted-head.ts";
@@ -68,9 +70,10 @@ export function referenceForward(
   let hasLogSumExp = false;
   for (const place of headPlaces(call.sizes)) {
     const head = call.lift.lift(place);
+    const choice = call.chooser?.(place);
     const values = valueRows(call, place);
     for (let query = 0; query < queries; query++) {
-      const row = rowOf(call, place, head, query);
+      const row = rowOf(call, place, head, choice, query);
       const joined = composition.aggregation.forward(
         row.weights,
         row.keys.map((key) => values[key]),
@@ -116,6 +119,7 @@ export function referenceBackward(
 
   for (const place of headPlaces(call.sizes)) {
     const head = call.lift.lift(place);
+    const choice = call.chooser?.(place);
     const headGradient: LiftedHead = {
       queries: new Float64Array(head.queries.length),
       keys: new Float64Array(head.keys.length),
@@ -125,7 +129,7 @@ export function referenceBackward(
     const scalars = headValues(parameterNames, call.parameters, place.head);
     const scalarGradients = new Float64Array(parameterNames.length);
     for (let query = 0; query < queries; query++) {
-      const row = rowOf(call, place, head, query);
+      const row = rowOf(call, place, head, choice, query);
       const rowPlace = (place.batch * heads + place.head) * queries + query;
       const joined = aggregation.backward(
         row.weights,
@@ -165,7 +169,9 @@ interface Call {
   readonly parameters: Record<string, Tensor64>;
   readonly pairs: PairScore;
   readonly lift: ReturnType<typeof liftOf>;
-  readonly pattern: ReturnType<typeof intersect>;
+  /** Chooses pairs by a head's vectors, where the selection does. */
+  readonly chooser: Chooser | undefined;
+  readonly allowedKeys: ReturnType<typeof allowedKeysOf>;
   /** Every Δ that occurs, ascending, and the position's [heads, deltas] biases for them. */
   readonly deltas: Int32Array;
   readonly positionBias: Float64Array | undefined;
@@ -210,7 +216,8 @@ function prepare(composition: Composition, given: AttentionInputs, options: Refe
       sizes,
       similarity.metric === undefined ? undefined : parameters[similarity.metric],
     ),
-    pattern: intersect(patterns),
+    chooser: chooserOf(composition, inputs, sizes, parameters),
+    allowedKeys: allowedKeysOf(patterns, inputs, sizes),
     deltas,
     positionBias: position.place === "bias" ? position.table(sizes.heads, deltas, flat) : undefined,
     tablePlace: (head, query, key) => head * deltas.length + (query + offset - key - firstDelta),
@@ -226,17 +233,17 @@ function prepare(composition: Composition, given: AttentionInputs, options: Refe
 }
 
 /** Scores the allowed keys of one query, selects among them and weighs them. */
-function rowOf(call: Call, place: HeadPlace, head: LiftedHead, query: number): Row {
-  const { composition, inputs, sizes, pairs } = call;
-  const { bias, mask, offset = 0, keyLengths } = inputs;
-  const queryPlace = query + offset;
-  const [first, stop] = call.pattern.keyRange(queryPlace, keyLengths?.[place.batch] ?? sizes.keys);
-  const allowed: number[] = [];
-  for (let key = first; key < stop; key++) {
-    const masked =
-      mask !== undefined && mask.data[pairPlace(mask.shape, place.batch, place.head, query, key)] === 0;
-    if (!masked && call.pattern.allows(queryPlace, key)) allowed.push(key);
-  }
+function rowOf(
+  call: Call,
+  place: HeadPlace,
+  head: LiftedHead,
+  choice: Choice | undefined,
+  query: number,
+): Row {
+  const { composition, inputs, pairs } = call;
+  const { bias, offset = 0 } = inputs;
+  const all = call.allowedKeys(place, query);
+  const allowed = choice === undefined ? all : keptKeys(choice, query, all, query + offset);
   const scalars = headValues(pairs.parameterNames, call.parameters, place.head);
   const scores = Float64Array.from(allowed, (key) => {
     const ownBias = bias?.data[pairPlace(bias.shape, place.batch, place.head, query, key)] ?? 0;

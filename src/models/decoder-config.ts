@@ -9,6 +9,7 @@ import {
 } from "../attention/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { didYouMean } from "../base/options.ts";
+import { type ExpertConfig, expertSchema, type ResolvedExperts, resolveExperts } from "./expert-config.ts";
 
 /** Heads of a layer that share an attention. */
 export interface HeadGroup {
@@ -34,7 +35,10 @@ export interface DecoderConfig {
   readonly norm?: "rms" | "layer";
   /** Default `swiglu`. */
   readonly feedForward?: "swiglu" | "gelu" | "none";
-  /** Width inside the feed-forward (default: 8/3·width for SwiGLU, rounded up to a multiple of 8, and 4·width for GELU). */
+  /**
+   * Width inside the feed-forward (default: 8/3·width for SwiGLU, rounded up to a multiple of 8, and 4·width for GELU; with
+   * experts that over the k of a token, rounded up to a multiple of 8, so that it meets as many weights).
+   */
   readonly hidden?: number;
   /**
    * Default `plain`: x + F(x). `reversible`: attentions and feed-forwards take turns over two streams, y1 = x1 + attention(x2)
@@ -43,6 +47,8 @@ export interface DecoderConfig {
   readonly residual?: "plain" | "reversible";
   /** Whether keys are the queries at unit length, k = q/‖q‖, without a projection of their own (default false). */
   readonly sharedQueryKey?: boolean;
+  /** Experts in place of every layer's feed-forward, each of width `hidden` inside. */
+  readonly experts?: ExpertConfig;
   /** Whether the output layer is the embedding table (default true). */
   readonly tiedHead?: boolean;
   /** One selector for all layers, or one entry a layer, each a selector or a list of head groups. */
@@ -60,9 +66,13 @@ export interface ComposedGroup {
 }
 
 /** A configuration with every default filled in. */
-export interface ResolvedDecoderConfig extends Required<Omit<DecoderConfig, "attention" | "hidden">> {
+export interface ResolvedDecoderConfig extends Required<
+  Omit<DecoderConfig, "attention" | "hidden" | "experts">
+> {
   /** 0 without a feed-forward. */
   readonly hidden: number;
+  /** Undefined without experts. */
+  readonly experts: ResolvedExperts | undefined;
   /** As it was written. */
   readonly attention: DecoderConfig["attention"];
   /** The head groups of every layer. */
@@ -89,6 +99,7 @@ const schema = v.strictObject({
   hidden: v.optional(extent),
   residual: v.optional(v.picklist(["plain", "reversible"], "plain or reversible is needed"), "plain"),
   sharedQueryKey: v.optional(v.boolean("true or false is needed"), false),
+  experts: v.optional(expertSchema),
   tiedHead: v.optional(v.boolean("true or false is needed"), true),
   attention: v.union(
     [selector, v.array(v.union([selector, v.pipe(v.array(group), v.minLength(1))]))],
@@ -125,6 +136,7 @@ export function resolveDecoderConfig(
   const headWidth = read.headWidth ?? width / heads;
   requireTwoStreams(read);
   requireKeyPerQuery(read.sharedQueryKey, keyValueHeads, heads);
+  const experts = expertsOf(read, similarities);
   const sizes = { heads, keyValueHeads, headWidth };
   const perLayer = layersOf(read.attention, layers).map((entry): readonly HeadGroup[] =>
     typeof entry === "string" ? [{ selector: entry, heads }] : entry,
@@ -133,7 +145,8 @@ export function resolveDecoderConfig(
     ...read,
     keyValueHeads,
     headWidth,
-    hidden: hiddenOf(feedForward, width, read.hidden),
+    hidden: hiddenOf(feedForward, width, read.hidden, experts),
+    experts,
     attention: config.attention,
     groups: perLayer.map((groups, layer) => composeGroups(groups, layer, sizes, similarities)),
   };
@@ -158,8 +171,16 @@ function readConfig(config: DecoderConfig): v.InferOutput<typeof schema> {
   );
 }
 
-function hiddenOf(feedForward: "swiglu" | "gelu" | "none", width: number, given: number | undefined): number {
-  if (feedForward !== "none") return given ?? (feedForward === "gelu" ? 4 * width : 8 * Math.ceil(width / 3));
+function hiddenOf(
+  feedForward: "swiglu" | "gelu" | "none",
+  width: number,
+  given: number | undefined,
+  experts: ResolvedExperts | undefined,
+): number {
+  if (feedForward !== "none") {
+    const dense = feedForward === "gelu" ? 4 * width : 8 * Math.ceil(width / 3);
+    return given ?? (experts === undefined ? dense : 8 * Math.ceil(dense / experts.rule.choices / 8));
+  }
   if (given === undefined) return 0;
   throw new DomainError(
     "decoder-config",
@@ -167,13 +188,22 @@ function hiddenOf(feedForward: "swiglu" | "gelu" | "none", width: number, given:
   );
 }
 
-function requireTwoStreams({ residual, feedForward }: v.InferOutput<typeof schema>): void {
-  if (residual === "plain" || feedForward !== "none") return;
-  throw new DomainError(
-    "decoder-config",
-    "Cannot make reversible residuals as attentions and feed-forwards take turns over two streams: feedForward is none. " +
-      "Use swiglu or gelu",
-  );
+function requireTwoStreams({ residual, feedForward, experts }: v.InferOutput<typeof schema>): void {
+  if (residual === "plain") return;
+  if (feedForward === "none") {
+    throw new DomainError(
+      "decoder-config",
+      "Cannot make reversible residuals as attentions and feed-forwards take turns over two streams: feedForward is none. " +
+        "Use swiglu or gelu",
+    );
+  }
+  if (experts !== undefined) {
+    throw new DomainError(
+      "decoder-config",
+      "Cannot make reversible residuals as blocks must add to a stream and give nothing else: " +
+        `${experts.count} experts give what balances them. Leave experts out, or use plain residuals`,
+    );
+  }
 }
 
 function requireKeyPerQuery(shared: boolean, keyValueHeads: number, heads: number): void {
@@ -182,6 +212,19 @@ function requireKeyPerQuery(shared: boolean, keyValueHeads: number, heads: numbe
     "decoder-shared",
     `Cannot make keys of queries as each query head has a key head then: ${keyValueHeads} key/value heads, ${heads} heads. ` +
       "Leave keyValueHeads out",
+  );
+}
+
+function expertsOf(
+  { experts, feedForward, width }: v.InferOutput<typeof schema>,
+  similarities: readonly AnyPartFactory[],
+): ResolvedExperts | undefined {
+  if (experts === undefined) return undefined;
+  if (feedForward !== "none") return resolveExperts(experts, width, similarities);
+  throw new DomainError(
+    "decoder-config",
+    `Cannot use 'experts' as a decoder without a feed-forward has nothing that they take the place of: ${experts.count}. ` +
+      "Use swiglu or gelu",
   );
 }
 

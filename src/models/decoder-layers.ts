@@ -1,23 +1,44 @@
 /** @file What the layers of a decoder are, and what it asks of those who compute them: stages of jax-js, or fused blocks. */
 import { type numpy as np } from "@jax-js/jax";
-import { type ResidualBlock, type Tape, type Value } from "../autodiff/index.ts";
+import { type Tape, type Value } from "../autodiff/index.ts";
 import { type Values } from "./assemble-model.ts";
 import { type AttentionLayer } from "./attention-layer.ts";
 import { type FeedForwardBlock, type NormBlock } from "./decoder-blocks.ts";
 import { type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
+import { type RoutedFeedForward } from "./routed-feed-forward.ts";
 
 /** One layer: its attention, and the blocks before and after it. */
 export interface DecoderLayer {
   readonly attention: AttentionLayer;
   readonly norm: NormBlock;
   readonly feedForward: FeedForwardBlock | undefined;
+  /** Experts, in place of a feed-forward. */
+  readonly routed: RoutedFeedForward | undefined;
 }
 
-/** A layer's attention, or its feed-forward, as a block on the tape that adds to x. */
-export interface DecoderBlock extends ResidualBlock {
-  /** @param observe - sees the attention; a feed-forward has nothing to see */
-  run(tape: Tape, x: Value, values: Values, observe?: LayerObserver): Promise<Value>;
+/** What layers give to a model's last stage. */
+export interface LayersResult {
+  readonly inputs: Values;
+  /** What layers with experts add to the loss. */
+  readonly balances: readonly Value[];
+}
+
+/** A layer's attention, or what follows it, as a block on the tape. */
+export interface DecoderBlock {
+  /** Names of the parameters that it reads. */
+  readonly reads: readonly string[];
+  /**
+   * @param x - [B, N, width]; released
+   * @param observe - sees what has scores
+   * @returns x + F(x), and what experts add to the loss
+   */
+  run(
+    tape: Tape,
+    x: Value,
+    values: Values,
+    observe?: LayerObserver,
+  ): Promise<{ readonly x: Value; readonly balance?: Value }>;
   dispose(): void;
 }
 
@@ -34,7 +55,7 @@ export interface ComputedLayers {
    *
    * @param inputs - `tokens` (int32, [B, N]), and `places` [N, width] where places are sines and cosines; released
    */
-  run(tape: Tape, inputs: Values, values: Values, observe?: LayerObserver): Promise<Values>;
+  run(tape: Tape, inputs: Values, values: Values, observe?: LayerObserver): Promise<LayersResult>;
   readonly reads: readonly string[];
   /**
    * Inside the stage after the layers: their rows, [B·N, width].

@@ -12,8 +12,9 @@ import { crossEntropy } from "../nn/cross-entropy.ts";
 import { takeRows } from "../nn/embedding.ts";
 import { residualDeviation, weightDeviation } from "../nn/initialisation.ts";
 import { type EmbeddingPosition } from "../positions/index.ts";
-import { assembleModel, pick, type Values, withoutGradient } from "./assemble-model.ts";
+import { assembleModel, type ModelRun, pick, type Values, withoutGradient } from "./assemble-model.ts";
 import { attentionLayer } from "./attention-layer.ts";
+import { balancedLoss } from "./balanced-loss.ts";
 import { embeddingBlock, feedForwardBlock, headBlock, normBlock } from "./decoder-blocks.ts";
 import {
   type ComposedGroup,
@@ -21,11 +22,12 @@ import {
   type ResolvedDecoderConfig,
   resolveDecoderConfig,
 } from "./decoder-config.ts";
-import { type DecoderLayer, namesOf } from "./decoder-layers.ts";
+import { type DecoderLayer, type LayersResult, namesOf } from "./decoder-layers.ts";
 import { fusedLayers, fusedLoss } from "./fused-layers.ts";
 import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
 import { reversibleLayers } from "./reversible-layers.ts";
+import { activeCountOf, routedFeedForward } from "./routed-feed-forward.ts";
 import { stagedLayers, stagedLoss } from "./staged-layers.ts";
 import { stateBytes } from "./state-bytes.ts";
 
@@ -84,30 +86,33 @@ export function decoder(
   const embedding = embeddingBlock(resolved, kindOf(places));
   const layers = resolved.groups.map((groups, index): DecoderLayer => {
     const prefix = `model.layers.${index}`;
+    const attention = attentionLayer({
+      prefix: `${prefix}.self_attn`,
+      groups,
+      width: resolved.width,
+      headWidth: resolved.headWidth,
+      sharedQueryKey: resolved.sharedQueryKey,
+      engine,
+      deviations: {
+        into: weightDeviation(resolved.width),
+        out: residualDeviation(resolved.width, resolved.layers),
+      },
+    });
+    const routed = routedFeedForward(resolved, index, engine);
     return {
-      attention: attentionLayer({
-        prefix: `${prefix}.self_attn`,
-        groups,
-        width: resolved.width,
-        headWidth: resolved.headWidth,
-        sharedQueryKey: resolved.sharedQueryKey,
-        engine,
-        deviations: {
-          into: weightDeviation(resolved.width),
-          out: residualDeviation(resolved.width, resolved.layers),
-        },
-      }),
+      attention,
       norm: normBlock(resolved, `${prefix}.input_layernorm`),
-      feedForward: feedForwardBlock(resolved, index),
+      feedForward: routed === undefined ? feedForwardBlock(resolved, index) : undefined,
+      routed,
     };
   });
   const head = headBlock(resolved);
   const parameters: readonly ModelParameter[] = [
     ...embedding.parameters,
-    ...layers.flatMap(({ norm, attention, feedForward }) => [
+    ...layers.flatMap(({ norm, attention, feedForward, routed }) => [
       ...norm.parameters,
       ...attention.parameters,
-      ...(feedForward?.parameters ?? []),
+      ...((feedForward ?? routed)?.parameters ?? []),
     ]),
     ...head.owned,
   ];
@@ -122,7 +127,7 @@ export function decoder(
     const rows = computed.rows(arrays);
     return head.apply(positions === undefined ? rows : takeRows(rows, positions), arrays);
   };
-  const loss = engine === undefined ? stagedLoss(logitsOf) : fusedLoss(head, engine);
+  const loss = balancedLoss(engine === undefined ? stagedLoss(logitsOf) : fusedLoss(head, engine));
   const labelsOperation = stage("head and labels", ({ targets, positions, ...arrays }: ModelArrays) => {
     const logits = logitsOf(arrays, positions);
     return { predicted: np.argmax(logits.ref, -1), losses: crossEntropy(logits, targets) };
@@ -136,15 +141,16 @@ export function decoder(
     values: Values,
     { tokens, batch }: Pick<TokenBatch, "tokens" | "batch">,
     observe?: LayerObserver,
-  ): Promise<Values> {
+  ): Promise<LayersResult> {
     const length = lengthOf(tokens, batch, resolved);
-    const inputs: Values = {
+    const given: Values = {
       tokens: tape.constant(np.array(tokens, { shape: [batch, length] })),
       ...(places?.table === undefined
         ? {}
         : { places: tape.constant(placeTable(places.table(length, resolved.width), length)) }),
     };
-    return { ...(await computed.run(tape, inputs, values, observe)), ...pick(values, lastReads) };
+    const { inputs, balances } = await computed.run(tape, given, values, observe);
+    return { inputs: { ...inputs, ...pick(values, lastReads) }, balances };
   }
 
   const run = async (
@@ -152,15 +158,16 @@ export function decoder(
     values: Values,
     batch: TokenBatch,
     observe?: LayerObserver,
-  ): Promise<Values> => {
+  ): Promise<ModelRun> => {
     const { tokens, targets, positions } = batch;
     requireTokens(targets, resolved.vocabulary);
     requirePlaces(tokens.length, targets.length, positions);
-    return {
-      ...(await runLayers(tape, values, batch, observe)),
+    const { inputs, balances } = await runLayers(tape, values, batch, observe);
+    const labels = {
       targets: tape.constant(np.array(targets)),
       ...(positions === undefined ? {} : { positions: tape.constant(np.array(positions)) }),
     };
+    return { inputs: { ...inputs, ...labels }, balances };
   };
   const bytesOf =
     (length: number) =>
@@ -171,15 +178,27 @@ export function decoder(
     ...assembleModel({
       parameters,
       run,
-      loss: (tape, inputs) => loss.run(tape, inputs),
+      loss: (tape, inputs, balances) => loss.run(tape, inputs, balances),
       labelsOperation,
       stateBytes: (length) => resolved.groups.flat().reduce(bytesOf(length), 0),
-      owned: [logitsOperation, loss, computed, ...layers.map(({ attention }) => attention)],
+      owned: [
+        logitsOperation,
+        loss,
+        computed,
+        ...layers.flatMap(({ attention, routed }) =>
+          routed === undefined ? [attention] : [attention, routed],
+        ),
+      ],
     }),
+    ...activeCountOf(
+      parameters,
+      layers.map(({ routed }) => routed),
+    ),
     config: resolved,
     logits: (arrays, tokens, batch) =>
       withoutGradient(arrays, async (tape, values) => {
-        const { logits } = await tape.run(logitsOperation, await runLayers(tape, values, { tokens, batch }));
+        const { inputs } = await runLayers(tape, values, { tokens, batch });
+        const { logits } = await tape.run(logitsOperation, inputs);
         const shape = [batch, tokens.length / batch, resolved.vocabulary];
         return { data: (await logits.read()) as Float32Array, shape };
       }),

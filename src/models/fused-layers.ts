@@ -1,6 +1,7 @@
 /**
  * @file The layers of a decoder as fused blocks of an engine: project, attend, merge, feed forward. What the blocks hand on
- * stays out of jax-js, which has only what places add to embeddings and the domains of attentions' own parameters.
+ * stays out of jax-js, which has only what places add to embeddings, the domains of attentions' own parameters, and the norm
+ * before experts.
  */
 import {
   embeddingOperation,
@@ -10,6 +11,7 @@ import {
   fusedProjectionOperation,
   type Operation,
   stage,
+  type Value,
 } from "../autodiff/index.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { pick, type Values } from "./assemble-model.ts";
@@ -24,6 +26,7 @@ import {
   rowsOf,
 } from "./decoder-layers.ts";
 import { type ModelArrays } from "./model.ts";
+import { type RoutedFeedForward } from "./routed-feed-forward.ts";
 
 /** Makes the operations. */
 export function fusedLayers(
@@ -36,8 +39,13 @@ export function fusedLayers(
   return {
     async run(tape, inputs, values, observe) {
       let x = await embed.run(tape, inputs, values);
-      for (const block of blocks) x = await block.run(tape, x, values, observe);
-      return { x };
+      const balances: Value[] = [];
+      for (const block of blocks) {
+        const made = await block.run(tape, x, values, observe);
+        ({ x } = made);
+        if (made.balance !== undefined) balances.push(made.balance);
+      }
+      return { inputs: { x }, balances };
     },
     reads: [],
     rows: ({ x }) => rowsOf(x),
@@ -67,10 +75,11 @@ export function fusedEmbedding(embedding: EmbeddingBlock): ComputedEmbedding {
   };
 }
 
-/** The blocks of a layer: its attention, and its feed-forward where it has one. */
+/** The blocks of a layer: its attention, and its feed-forward or its experts where it has them. */
 export function fusedBlocks(layer: DecoderLayer, engine: WasmEngine): readonly DecoderBlock[] {
-  const { feedForward } = layer;
+  const { feedForward, routed } = layer;
   const attention = fusedAttention(layer, engine);
+  if (routed !== undefined) return [attention, expertBlock(routed)];
   if (feedForward === undefined) return [attention];
   const feed = fusedFeedForwardOperation(engine);
   return [
@@ -80,12 +89,19 @@ export function fusedBlocks(layer: DecoderLayer, engine: WasmEngine): readonly D
       async run(tape, x, values) {
         const { out } = await tape.run(feed, { x, ...byRole(values, feedForward.weights) });
         tape.release(x);
-        return out;
+        return { x: out };
       },
       dispose: () => feed.dispose(),
     },
   ];
 }
+
+/** Experts are the layer's to dispose. */
+const expertBlock = (routed: RoutedFeedForward): DecoderBlock => ({
+  reads: namesOf(routed),
+  run: (tape, x, values, observe) => routed.run(tape, x, values, observe),
+  dispose: () => undefined,
+});
 
 function fusedAttention({ attention, norm }: DecoderLayer, engine: WasmEngine): DecoderBlock {
   const project = fusedProjectionOperation(engine, attention.groups);
@@ -116,7 +132,7 @@ function fusedAttention({ attention, norm }: DecoderLayer, engine: WasmEngine): 
       const attended = await attention.attend(tape, projected, observe);
       const { out } = await tape.run(merge, { x: passed, ...attended, weight: values[o] });
       tape.release(passed, ...Object.values(attended));
-      return out;
+      return { x: out };
     },
     dispose: () => [hold, shareKeys].forEach((own) => own?.dispose()),
   };

@@ -3,10 +3,14 @@ import { numpy as np } from "@jax-js/jax";
 import { initialParameters, parametersOf, referenceForward } from "../attention/index.ts";
 import { random } from "../base/random.ts";
 import { narrow, type Tensor, tensor64, type Tensor64 } from "../base/tensor.ts";
+import { expertOf, routerScores } from "../kernels/reference/experts.ts";
+import { referenceRouting } from "../kernels/reference/routing.ts";
+import { routerComposition } from "../kernels/wasm/index.ts";
 import { heldName, heldValues, isTrained } from "../nn/attention-parameters.ts";
 import { nope } from "../positions/index.ts";
 import { guards } from "../similarities/index.ts";
 import { type Decoder, type TokenBatch } from "./decoder.ts";
+import { type ResolvedExperts } from "./expert-config.ts";
 import { type Model } from "./model.ts";
 
 /** Tensors by name; f64 ones are for the f64 form. */
@@ -103,6 +107,10 @@ export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: I
     x = changed;
     if (feedForward === "none") continue;
     const inner = normed(x, `${at}.post_attention_layernorm`);
+    if (config.experts !== undefined) {
+      x = add(x, expertsInF64(config.experts, inner, `${at}.mlp`, tensors));
+      continue;
+    }
     const up = linear(inner, `${at}.mlp.up_proj.weight`);
     const hidden =
       feedForward === "swiglu"
@@ -124,6 +132,52 @@ function unitHeads(row: Float64Array, headWidth: number): Float64Array {
   return row.map((value, d) => {
     const start = d - (d % headWidth);
     return value / Math.sqrt(row.subarray(start, start + headWidth).reduce((sum, x) => sum + x * x, 1e-12));
+  });
+}
+
+/** The experts of a layer, none of which drops a token. */
+function expertsInF64({ rule, similarity }: ResolvedExperts, rows: Rows, at: string, tensors: Tensors): Rows {
+  const width = rows[0].length;
+  const matrices = (name: string): number[][][] => {
+    const { data, shape } = tensors[`${at}.${name}.weight`];
+    const [rowCount, columns] = shape.slice(-2);
+    return Array.from({ length: data.length / (rowCount * columns) }, (_, index) =>
+      Array.from({ length: rowCount }, (_, row) => {
+        const start = (index * rowCount + row) * columns;
+        return [...data.subarray(start, start + columns)];
+      }),
+    );
+  };
+  const router = routerComposition(similarity);
+  const initial = initialParameters(router, { heads: 1, width });
+  const parameters = parametersOf(router).map((parameter): [string, Tensor64] => [
+    parameter.name,
+    isTrained(parameter)
+      ? heldValues(parameter, tensors[`${at}.router.${heldName(parameter)}`])
+      : initial[parameter.name],
+  ]);
+  const scores = routerScores(
+    { similarity, guard: guards.f32 },
+    {
+      x: rows.map((row) => [...row].map((value) => value / Math.sqrt(width))),
+      keys: matrices("router")[0],
+      parameters: Object.fromEntries(parameters),
+    },
+  );
+  const { capacityFactor: _, ...unlimited } = rule;
+  const { chosen, gates } = referenceRouting(scores, unlimited);
+  const hasGate = `${at}.experts.gate_proj.weight` in tensors;
+  const weights = {
+    ...(hasGate ? { gate: matrices("experts.gate_proj") } : {}),
+    up: matrices("experts.up_proj"),
+    down: matrices("experts.down_proj"),
+  };
+  return rows.map((row, token) => {
+    const sum = new Float64Array(width);
+    chosen[token].forEach((expert, place) => {
+      expertOf(weights, expert, [...row]).out.forEach((value, d) => (sum[d] += gates[token][place] * value));
+    });
+    return sum;
   });
 }
 

@@ -30,6 +30,12 @@ export interface ScoreStatistics {
   readonly largestLogit: number;
   /** Mean over rows of −Σ w ln w, in nats; absent where some weights are raw scores. */
   readonly entropy?: number;
+  /** With experts: the share of choices that capacity drops in training, mean over layers. */
+  readonly droppedShare?: number;
+  /** With experts: what joins the loss for uneven loads, sum over layers. */
+  readonly balanceLoss?: number;
+  /** With experts: the share of all choices of the most wanted expert (1), the next one (2)…, mean over layers. */
+  readonly [expertLoad: `expertLoad${number}`]: number;
 }
 
 /** A model over batches of one kind. */

@@ -9,6 +9,7 @@ import { attentionScores } from "../kernels/jax/index.ts";
 import { holdValues } from "../nn/attention-parameters.ts";
 import { type AttentionGroup, operationInputs } from "./attention-group.ts";
 import { type ModelArrays, type ScoreStatistics } from "./model.ts";
+import { routingCollector } from "./routing-statistics.ts";
 
 /**
  * Sees a layer's queries, keys and parameters before it attends; may return other values for some of them, which are the
@@ -53,7 +54,7 @@ export function calibrationObserver(): {
   return { observe, held };
 }
 
-/** Collects {@link ScoreStatistics} over all layers, groups and rows. */
+/** Collects {@link ScoreStatistics} over all layers, groups and rows; those of routers are of their routing. */
 export function statisticsObserver(): {
   readonly observe: LayerObserver;
   readonly statistics: () => ScoreStatistics;
@@ -62,8 +63,16 @@ export function statisticsObserver(): {
   let entropySum = 0;
   let rows = 0;
   let isDistribution = true;
+  const routing = routingCollector();
   const observe: LayerObserver = async (groups, arrays) => {
     for (const group of groups) {
+      if (group.routing !== undefined) {
+        routing.add(
+          (await scoresOf(similarityAlone(group.composition), group, arrays)).scores,
+          group.routing,
+        );
+        continue;
+      }
       const { scores, weights } = await scoresOf(group.composition, group, arrays);
       for (const score of scores.data) {
         if (score !== -Infinity) largestLogit = Math.max(largestLogit, Math.abs(score));
@@ -77,8 +86,11 @@ export function statisticsObserver(): {
   };
   return {
     observe,
-    statistics: () =>
-      isDistribution && rows > 0 ? { largestLogit, entropy: entropySum / rows } : { largestLogit },
+    statistics: () => ({
+      largestLogit,
+      ...(isDistribution && rows > 0 ? { entropy: entropySum / rows } : {}),
+      ...routing.statistics(),
+    }),
   };
 }
 

@@ -10,7 +10,7 @@ import { DomainError, ShapeError } from "../base/errors.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import { takeRows, unembed } from "../nn/embedding.ts";
-import { assembleModel, pick, type Values } from "./assemble-model.ts";
+import { assembleModel, type ModelRun, pick, type Values } from "./assemble-model.ts";
 import { attentionLayer } from "./attention-layer.ts";
 import { type Model, type ModelArrays } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
@@ -97,19 +97,25 @@ export function recallProbe(
     return { predicted: np.argmax(logits.ref, -1), losses: crossEntropy(logits, targets) };
   });
 
-  async function run(tape: Tape, held: Values, batch: VectorBatch, observe?: LayerObserver): Promise<Values> {
+  async function run(
+    tape: Tape,
+    held: Values,
+    batch: VectorBatch,
+    observe?: LayerObserver,
+  ): Promise<ModelRun> {
     const length = lengthOf(batch, width);
     const inputs = tape.constant(np.array(batch.inputs, { shape: [batch.batch, length, width] }));
     const projected = await tape.run(project, { inputs, ...pick(held, layer.projected) });
     tape.release(inputs);
     const { classes, valueWidth, rows } = values;
-    return {
+    const inputsOfLast = {
       ...(await layer.attend(tape, projected, observe)),
       ...pick(held, layer.merged),
       table: tape.constant(np.array(rows, { shape: [classes, valueWidth] })),
       targets: tape.constant(np.array(batch.targets)),
       positions: tape.constant(np.array(batch.positions)),
     };
+    return { inputs: inputsOfLast };
   }
 
   return assembleModel({

@@ -15,7 +15,7 @@ import { stagedBlocks, stagedEmbedding } from "./staged-layers.ts";
 /**
  * Makes the operations.
  *
- * @param layers - each with a feed-forward
+ * @param layers - each with a feed-forward, none with experts, whose balance would leave a block as well
  * @param engine - computes the blocks; jax-js when absent
  */
 export function reversibleLayers(
@@ -32,7 +32,7 @@ export function reversibleLayers(
       "reversible layers",
       blocks.map((block) => ({
         reads: block.reads,
-        run: (tape, x, values) => block.run(tape, x, values, observe),
+        run: async (tape, x, values) => (await block.run(tape, x, values, observe)).x,
       })),
     );
   const unobserved = stack();
@@ -46,7 +46,7 @@ export function reversibleLayers(
       tape.release(x);
       const { x: mean } = await tape.run(join, streams);
       tape.release(...Object.values(streams));
-      return { x: mean };
+      return { inputs: { x: mean }, balances: [] };
     },
     reads: [],
     rows: ({ x }) => rowsOf(x),

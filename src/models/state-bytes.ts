@@ -74,6 +74,7 @@ function isLinear({
     position.place !== "bias" &&
     patterns.every(({ name }) => name === "causal") &&
     selection.limit === undefined &&
+    selection.choose === undefined &&
     normaliser.name === "none" &&
     !normaliser.nonNegative &&
     aggregation.needs === "weights"

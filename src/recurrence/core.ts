@@ -85,11 +85,11 @@ export function checkCoreInputs(core: Core, inputs: CoreInputs): CoreSizes {
     requireFilled(name, tensor);
     requireFinite(name, tensor);
   }
-  const growing = logDecay?.data.find((log) => log > 0);
-  if (growing !== undefined) {
+  for (const log of logDecay?.data ?? []) {
+    if (log <= 0) continue;
     throw new DomainError(
       "decay-domain",
-      `Cannot forget at this rate as the logarithm of a decay must not be above zero: ${growing}. Pass log w of w in (0, 1]`,
+      `Cannot forget at this rate as the logarithm of a decay must not be above zero: ${log}. Pass log w of w in (0, 1]`,
     );
   }
   return sizes;

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { type DecoderConfig } from "../models/index.ts";
 import { type SettingEntries, whole } from "./setting-schemas.ts";
+import { trainingRouter } from "./training-selector.ts";
 
 /** Settings of a recipe with a decoder. */
 export interface DecoderSettings {
@@ -16,6 +17,12 @@ export interface DecoderSettings {
   readonly headWidth: number;
   readonly norm: "rms" | "layer";
   readonly feedForward: "swiglu" | "gelu" | "none";
+  /** E, experts in place of every feed-forward; 0 (default) for one feed-forward that all tokens meet. */
+  readonly experts: number;
+  /** How tokens are routed to experts: `switch` or `mixtral` (default). */
+  readonly routing: "switch" | "mixtral";
+  /** The similarity of tokens and experts, as a selector (default `dot`, calibrated as attentions are). */
+  readonly router: string;
   readonly tiedHead: boolean;
   /** Sequences of a step. */
   readonly batch: number;
@@ -36,6 +43,9 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
     v.picklist(["swiglu", "gelu", "none"], "it must be swiglu, gelu or none"),
     "swiglu",
   ),
+  experts: v.optional(whole(0), 0),
+  routing: v.optional(v.picklist(["switch", "mixtral"], "it must be switch or mixtral"), "mixtral"),
+  router: v.optional(v.string("it must be a similarity, such as l2"), "dot"),
   tiedHead: v.optional(v.boolean("it must be true or false"), true),
   batch: v.optional(whole(1), 16),
   steps: v.optional(whole(1), 300),
@@ -47,9 +57,11 @@ export function decoderSizes(
   settings: DecoderSettings,
 ): Omit<DecoderConfig, "vocabulary" | "attention" | "maximumLength"> {
   const { width, layers, heads, keyValueHeads, headWidth, norm, feedForward, tiedHead } = settings;
+  const { experts: count, routing, router } = settings;
   const chosen = {
     ...(keyValueHeads === 0 ? {} : { keyValueHeads }),
     ...(headWidth === 0 ? {} : { headWidth }),
+    ...(count === 0 ? {} : { experts: { count, routing, router: trainingRouter(router) } }),
   };
   return { width, layers, heads, ...chosen, norm, feedForward, tiedHead };
 }

@@ -99,6 +99,7 @@ export async function modelTrainable<Batch extends LabelledBatch>(
         ...(await model.measureScores(arrays, training.scoreBatch())),
         stateBytes: model.stateBytes(training.stateLength),
         parameters: model.parameterCount,
+        ...(model.activeParameterCount === undefined ? {} : { activeParameters: model.activeParameterCount }),
       };
     },
     async snapshot(): Promise<Snapshot> {

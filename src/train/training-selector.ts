@@ -26,6 +26,17 @@ export function trainingSelector(selector: string, position: Position = nope()):
   });
 }
 
+/**
+ * A complete router, whose temperature is calibrated where none is given; other parts are the decoder's to refuse.
+ *
+ * @param selector - as it was written
+ * @throws DomainError for selectors that cannot be read
+ */
+export function trainingRouter(selector: string): string {
+  const parts = parseSelector(selector);
+  return printSelector({ ...parts, similarity: calibrated(parts.similarity) });
+}
+
 /** The similarity with `auto` for its temperature, unless that was given; one without a temperature stays as it is. */
 function calibrated(similarity: Similarity): Similarity {
   const factory = partFactories.similarity.find(({ definition }) => definition.selector === similarity.name);

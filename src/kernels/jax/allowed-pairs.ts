@@ -66,6 +66,13 @@ export function keptPairs(
   allowed: np.Array | undefined,
   scores: () => np.Array,
 ): np.Array | undefined {
+  if (selection.choose !== undefined) {
+    throw new UnsupportedError(
+      "jax-selection",
+      `Cannot select by '${selection.name}' in a jax-js function as it chooses by the numbers of q and k, which a function that ` +
+        `is compiled does not have: ${selection.name}. Call attention() with jaxBackend, or use the device wasm`,
+    );
+  }
   if (selection.name !== "all" && selection.name !== "topk") {
     throw new UnsupportedError(
       "jax-selection",

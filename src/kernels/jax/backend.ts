@@ -5,10 +5,12 @@ import {
   type AttentionGradients,
   type AttentionInputs,
   type AttentionResult,
+  checkInputs,
   type Composition,
   type ExtraOutput,
   resolveParameters,
 } from "../../attention/index.ts";
+import { type MaskedCall, maskedCall } from "../../attention/chosen-pairs.ts";
 import { narrow, type Tensor } from "../../base/tensor.ts";
 import { type PairLimits } from "./allowed-pairs.ts";
 import { compiledCache } from "./compiled-cache.ts";
@@ -37,8 +39,9 @@ const compiled = compiledCache<Compiled>(capacity);
  */
 export const jaxBackend: AttentionBackend = {
   name: "jax",
-  async forward(composition, inputs, extras) {
+  async forward(given, givenInputs, extras) {
     await startJax();
+    const { composition, inputs } = withoutChoice(given, givenInputs);
     const { offset = 0 } = inputs;
     const wanted = extras.filter((extra) => extra !== "lse" || composition.normaliser.name === "softmax");
     const attend = compile("forward", composition, inputs, wanted, () =>
@@ -47,8 +50,9 @@ export const jaxBackend: AttentionBackend = {
     const { variables, limits } = toArrays(composition, inputs);
     return (await tensorsOf(attend({ ...variables, ...limits } as never))) as unknown as AttentionResult;
   },
-  async backward(composition, inputs, _result, dOut) {
+  async backward(given, givenInputs, _result, dOut) {
     await startJax();
+    const { composition, inputs } = withoutChoice(given, givenInputs);
     const { offset = 0 } = inputs;
     const pullback = compile("backward", composition, inputs, [], () =>
       attentionPullback(composition, { offset }),
@@ -67,6 +71,11 @@ export const jaxBackend: AttentionBackend = {
     return result;
   },
 };
+
+/** Pairs that a selection chooses by the vectors are found outside of the compiled function, which reads them as a mask. */
+function withoutChoice(composition: Composition, inputs: AttentionInputs<Tensor>): MaskedCall {
+  return maskedCall(composition, inputs, checkInputs(inputs));
+}
 
 /** A function compiled for this attention and these shapes: the cache frees what it drops, shape by shape. */
 function compile(

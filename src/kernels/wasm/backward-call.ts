@@ -1,10 +1,12 @@
 /** @file The backward pass of one call: its places, its tasks, and gradients on their way out. */
 import { type AttentionGradients } from "../../attention/index.ts";
 import { sizeOf, type Tensor } from "../../base/tensor.ts";
+import { type CopiedArray } from "./copied-arrays.ts";
 import { type KernelCall } from "./kernel-call.ts";
 import { rowBlocks } from "./head-rows.ts";
+import { tileKeys } from "./kernel-spec.ts";
 import { pullRows } from "./lift-rows.ts";
-import { addCopies, copyRows } from "./row-copies.ts";
+import { type TilePlan } from "./tile-plan.ts";
 import { liftOutGradient, pullValues } from "./value-rows.ts";
 import {
   addNormaliserGradient,
@@ -21,15 +23,15 @@ const wantedTasks = 8;
 /** A dq larger than this is not copied more than twice. */
 const largeGradientBytes = 8 * 2 ** 20;
 
-function chunkCount({ heads, plan, paddedQueries, kernel }: KernelCall): number {
+function chunkCount({ heads, virtual, paddedQueries, kernel }: KernelCall): number {
   const isLarge = 4 * paddedQueries * kernel.spec.rowWidth > largeGradientBytes;
-  const most = Math.min(isLarge ? 2 : mostChunks, plan.keyStart.length - 1);
+  const most = Math.min(isLarge ? 2 : mostChunks, Math.ceil(virtual.keys / tileKeys));
   return Math.max(1, Math.min(most, Math.ceil(wantedTasks / heads.length)));
 }
 
 /** Runs the backward pass of a call whose keys are prepared and whose forward statistics are in place. */
 export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly string[]): AttentionGradients {
-  const { kernel, heads, sizes, plan, rearrangement, paddedQueries, paddedKeys, composition, inputs } = call;
+  const { kernel, heads, sizes, paddedQueries, paddedKeys, composition, inputs } = call;
   const { spec } = kernel;
   const { queries, keys, valueWidth } = sizes;
   const { rowWidth, paddedValueWidth, parameterNames } = spec;
@@ -51,8 +53,11 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
   const tableGradient = call.takeFloats(heads.length * chunks * tableLength);
   const biasStride = paddedKeys;
   const biasGradient = spec.hasBias ? call.takeFloats(heads.length * queries * biasStride) : 0;
-  const keyEntries = call.copyIntegers(plan.keyEntries);
-  const lists = chunkLists(call, chunks, keyEntries);
+  const ofPlan = new Map<TilePlan, ReturnType<typeof chunkLists>>();
+  for (const { number } of heads) {
+    const plan = call.planOf(number);
+    ofPlan.set(plan, ofPlan.get(plan) ?? chunkLists(call, plan, chunks));
+  }
 
   call.view(keyGradient, heads.length * paddedKeys * rowWidth).fill(0);
   call.view(valueGradient, heads.length * paddedKeys * paddedValueWidth).fill(0);
@@ -73,15 +78,28 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       gradient,
       call.valueLayout(head),
     );
-    if (rearrangement !== undefined) {
+    const order = call.rearrangementOf(number)?.rows;
+    if (order !== undefined) {
       // Copies of a row have its own Δ and lse, as these are of the row's whole softmax.
       const lse = call.view(call.logSumExp + 4 * number * paddedQueries, paddedQueries);
-      copyRows(joined, paddedValueWidth, rearrangement.rows, queries);
-      copyRows(gradient, paddedValueWidth, rearrangement.rows, queries);
-      copyRows(lse, 1, rearrangement.rows, queries);
+      for (let virtual = queries; virtual < order.length; virtual++) lse[virtual] = lse[order[virtual]];
     }
     addTo(dParameters[composition.aggregation.parameters[0]?.name ?? ""], head, byCurvature);
   }
+
+  const rowsAt = (base: number, number: number, width: number): CopiedArray => ({
+    side: "rows",
+    number,
+    data: base + 4 * number * paddedQueries * width,
+    width,
+  });
+  call.copies.move(
+    "copyRows",
+    heads.flatMap(({ number }) => [
+      rowsAt(call.out, number, paddedValueWidth),
+      rowsAt(outGradient, number, paddedValueWidth),
+    ]),
+  );
 
   const records = heads.map((rows) => {
     const { number, valueRows } = rows;
@@ -116,7 +134,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
   call.run(
     "backward",
     records.flatMap((shared, number) =>
-      lists.map(({ tiles, tileCount }, chunk) => {
+      ofPlan.get(call.planOf(number))!.map(({ tiles, tileCount }, chunk) => {
         const task = number * chunks + chunk;
         return {
           shared,
@@ -150,12 +168,16 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
   const metricName = composition.similarity.metric;
   const queryLiftedAt = (number: number): number => queryGradient + 4 * number * chunks * queryFloats;
   const keyLiftedAt = (number: number): number => keyGradient + 4 * number * paddedKeys * rowWidth;
-  if (rearrangement !== undefined) {
-    for (const { number } of heads) {
-      addCopies(call.view(queryLiftedAt(number), queryFloats), rowWidth, rearrangement.rows, queries);
-      addCopies(call.view(keyLiftedAt(number), paddedKeys * rowWidth), rowWidth, rearrangement.keys, keys);
-    }
-  }
+  const valueLiftedAt = (number: number): number =>
+    valueGradient + 4 * number * paddedKeys * paddedValueWidth;
+  call.copies.move(
+    "addCopies",
+    heads.flatMap(({ number }): CopiedArray[] => [
+      { side: "rows", number, data: queryLiftedAt(number), width: rowWidth },
+      { side: "keys", number, data: keyLiftedAt(number), width: rowWidth },
+      { side: "keys", number, data: valueLiftedAt(number), width: paddedValueWidth },
+    ]),
+  );
   call.turn(
     "back",
     heads.flatMap(({ number }) => [
@@ -198,11 +220,7 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       before,
       metricOf(part(inputs.k.data, shared, keyCount)),
     );
-    const valueLifted = call.view(
-      valueGradient + 4 * number * paddedKeys * paddedValueWidth,
-      paddedKeys * paddedValueWidth,
-    );
-    if (rearrangement !== undefined) addCopies(valueLifted, paddedValueWidth, rearrangement.keys, keys);
+    const valueLifted = call.view(valueLiftedAt(number), paddedKeys * paddedValueWidth);
     const byCurvature =
       spec.weighing === "maxplus"
         ? pullWinners(call, dOut, number, part(dv.data, shared, keys * valueWidth))
@@ -236,10 +254,11 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
 /** Key tiles of a chunk: every `chunks`-th, so that chunks of a causal pattern have about the same work. */
 function chunkLists(
   call: KernelCall,
+  plan: TilePlan,
   chunks: number,
-  keyEntries: number,
 ): readonly { readonly tiles: number; readonly tileCount: number }[] {
-  const { keyStart } = call.plan;
+  const { keyStart } = plan;
+  const keyEntries = call.copyIntegers(plan.keyEntries);
   return Array.from({ length: chunks }, (_, chunk) => {
     const list: number[] = [];
     for (let tile = chunk; tile < keyStart.length - 1; tile += chunks) {

@@ -4,7 +4,7 @@ import { type Tensor } from "../../base/tensor.ts";
 import { type Pattern } from "../../patterns/index.ts";
 import { roundUp, tileKeys, tileRows } from "./kernel-spec.ts";
 import { rearrange, type Rearrangement } from "./rearrange.ts";
-import { hasMoreTiles, rearrangedPlan, type TilePlan, tilePlan } from "./tile-plan.ts";
+import { hasMoreTiles, rearrangedPlan, repeatedPlan, type TilePlan, tilePlan } from "./tile-plan.ts";
 
 /** Lists of tiles, over virtual rows and keys where there is a rearrangement. */
 export interface CallPlan {
@@ -43,6 +43,12 @@ export function callPlan(call: Call, sizes: Sizes, showsPairs: boolean): CallPla
   return found;
 }
 
+/** The plan of a single query for several that are at its place. */
+export function ofOnePlace({ tiles }: CallPlan, queries: number): CallPlan {
+  let own: TilePlan | undefined;
+  return { rearrangement: undefined, tiles: () => (own ??= repeatedPlan(tiles(), queries)) };
+}
+
 /** Whether there is one query, at the last place, which sees all keys. */
 function seesAll({ composition, inputs }: Call, { queries, keys }: Sizes): boolean {
   const isLast = queries === 1 && inputs.offset === keys - 1;
@@ -59,18 +65,25 @@ function wholeTiles(keys: number): Extent {
  * The pattern by which a call may be rearranged: one strided or fixed pattern, alone or beside patterns that it implies,
  * where nothing else asks for the place of a pair, and rows enough that copies of keys are shared by many of them.
  */
-function rearrangeable({ composition, inputs }: Call, { queries }: Sizes): Pattern | undefined {
-  const { patterns, position, selection, aggregation } = composition;
+function rearrangeable(call: Call, sizes: Sizes): Pattern | undefined {
+  const { patterns } = call.composition;
   const [pattern, ...others] = patterns.filter(({ name }) => name !== "causal" && name !== "full");
-  const asksForPlaces =
+  const isKnown = pattern !== undefined && (pattern.name === "strided" || pattern.name === "fixed");
+  return isKnown && others.length === 0 && !asksForPlaces(call, sizes) ? pattern : undefined;
+}
+
+/** Whether something asks for the place of a pair, or rows are too few for copies of keys to be shared by many. */
+export function asksForPlaces({ composition, inputs }: Call, { queries }: Pick<Sizes, "queries">): boolean {
+  const { position, selection, aggregation } = composition;
+  return (
     inputs.mask !== undefined ||
     inputs.bias !== undefined ||
     inputs.keyLengths !== undefined ||
     position.place === "bias" ||
     selection.limit !== undefined ||
-    aggregation.name === "maxplus";
-  const isKnown = pattern !== undefined && (pattern.name === "strided" || pattern.name === "fixed");
-  return isKnown && others.length === 0 && !asksForPlaces && queries >= tileRows ? pattern : undefined;
+    aggregation.name === "maxplus" ||
+    queries < tileRows
+  );
 }
 
 function newPlan(patterns: readonly Pattern[], pattern: Pattern | undefined, sizes: Extent): CallPlan {

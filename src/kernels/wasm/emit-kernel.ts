@@ -15,7 +15,7 @@ import { type ScoreProgram, scoreProgram } from "./score-program.ts";
 import { scoreTile } from "./score-tile.ts";
 import { type ScratchLayout, scratchLayout } from "./scratch.ts";
 
-/** The tasks that kernels can run, those of feed-forward blocks and of recurrences among them, by the function's name; a record's `task` is the place in this list. */
+/** The tasks that kernels can run, those of other modules among them, by the function's name; a record's `task` is the place in this list. */
 export const tasks = [
   "packKeys",
   "packValues",
@@ -47,6 +47,18 @@ export const tasks = [
   "chunkStateGradient",
   "chunkGradients",
   "step",
+  "expertForward",
+  "expertBackward",
+  "addExpertParts",
+  "transposeExpert",
+  "joinExperts",
+  "pullGates",
+  "products",
+  "nearest",
+  "copyRows",
+  "addCopies",
+  "joinCopies",
+  "foundBits",
 ] as const;
 export type Task = (typeof tasks)[number];
 

@@ -10,9 +10,12 @@ import { sizeOf, type Tensor } from "../../base/tensor.ts";
 import { type Arena } from "./arena.ts";
 import { type WasmEngine } from "./engine.ts";
 import { backwardOf } from "./backward-call.ts";
+import { type CallPlan } from "./call-plan.ts";
+import { chosenCall } from "./chosen-call.ts";
+import { type CopiedArray } from "./copied-arrays.ts";
 import { KernelCall } from "./kernel-call.ts";
 import { prepareRows } from "./prepare-rows.ts";
-import { addCopies, joinCopies } from "./row-copies.ts";
+import { joinFactors } from "./row-copies.ts";
 import { runForward } from "./split-keys.ts";
 import { requireSupported } from "./supported.ts";
 import { finishRows } from "./value-rows.ts";
@@ -23,6 +26,8 @@ export interface ForwardState {
   readonly joined: Float32Array;
   /** Log-sum-exp without the row's own part of the scores, [B, H, Q]. */
   readonly logSumExp: Float32Array;
+  /** What a selection chose by the vectors. */
+  readonly plans?: readonly CallPlan[];
 }
 
 /** Result of {@link fusedForward}. */
@@ -43,11 +48,15 @@ export function fusedForward(
   extras: readonly ExtraOutput[] = [],
 ): FusedResult {
   requireSupported(composition);
-  return inCall(
+  const chosen = chosenCall(engine, composition, inputs, { showsPairs: showsPairs(extras) });
+  const { plans } = chosen;
+  const result = inCall(
     engine.arena,
-    () => new KernelCall(engine, composition, inputs, { showsPairs: showsPairs(extras) }),
+    () =>
+      new KernelCall(engine, chosen.composition, chosen.inputs, { showsPairs: showsPairs(extras), plans }),
     (call) => forwardOf(call, extras),
   );
+  return plans === undefined ? result : { ...result, state: { ...result.state, plans } };
 }
 
 const showsPairs = (extras: readonly ExtraOutput[]): boolean =>
@@ -97,7 +106,9 @@ export function fusedBackward(
   { state, learned }: BackwardOptions = {},
 ): AttentionGradients {
   requireSupported(composition);
-  const makeCall = (): KernelCall => new KernelCall(engine, composition, inputs, { learned });
+  const chosen = chosenCall(engine, composition, inputs, { showsPairs: false, known: state?.plans });
+  const makeCall = (): KernelCall =>
+    new KernelCall(engine, chosen.composition, chosen.inputs, { learned, plans: chosen.plans });
   return inCall(engine.arena, makeCall, (call) => {
     const { spec } = call.kernel;
     prepareRows(call);
@@ -135,18 +146,20 @@ function select(call: KernelCall): void {
 /** Sums of all rows; those of a row's copies are joined into the row's own. */
 function join(call: KernelCall): void {
   runForward(call, call.rowTileRecords(call.kernel.forward));
-  if (call.rearrangement === undefined) return;
-  const { rows } = call.rearrangement;
   const { spec } = call.kernel;
-  const [width, count] = [spec.paddedValueWidth, call.sizes.queries];
-  for (const { number, head } of call.heads) {
+  const width = spec.paddedValueWidth;
+  const arrays = call.heads.map(({ number, head }): CopiedArray => {
     const first = number * call.paddedQueries;
-    const out = call.view(call.out + 4 * first * width, rows.length * width);
-    const logSumExp = call.view(call.logSumExp + 4 * first, rows.length);
+    const array = { side: "rows", number, data: call.out + 4 * first * width, width } as const;
+    const rows = call.rearrangementOf(number)?.rows;
+    if (rows === undefined || spec.weighing !== "softmax") return array;
     const sink = spec.hasSink ? call.normaliserParameter(head) : undefined;
-    if (spec.weighing === "softmax") joinCopies({ out, logSumExp, width }, rows, count, sink);
-    else addCopies(out, width, rows, count);
-  }
+    const factors = call.takeFloats(rows.length);
+    const logSumExp = call.view(call.logSumExp + 4 * first, rows.length);
+    call.view(factors, rows.length).set(joinFactors(logSumExp, rows, call.sizes.queries, sink));
+    return { ...array, factors };
+  });
+  call.copies.move(spec.weighing === "softmax" ? "joinCopies" : "addCopies", arrays);
 }
 
 function stateOf(call: KernelCall): ForwardState {
@@ -220,7 +233,7 @@ function scoresOf(call: KernelCall): Tensor {
   const stride = call.paddedKeys;
   const address = call.takeFloats(batch * heads * queries * stride);
   call.view(address, batch * heads * queries * stride).fill(-Infinity);
-  const perHead = Math.ceil(call.plan.rowStart.length - 1);
+  const perHead = call.planOf(0).rowStart.length - 1;
   call.run(
     "scores",
     call.rowTileRecords(call.kernel.full).map((record, index) => ({

@@ -28,6 +28,22 @@ export {
   KeyValueCache,
   wasmCache,
 } from "./key-value-cache.ts";
+export {
+  type ExpertPlaces,
+  routeTokens,
+  type RouterScores,
+  type Routing,
+} from "../javascript/expert-routing.ts";
+export {
+  mixtralRouting,
+  requireExperts,
+  routerComposition,
+  type RoutingOptions,
+  type RoutingRule,
+  switchRouting,
+} from "../reference/routing-rule.ts";
+export { type ExpertInputs } from "./expert-call.ts";
+export { type ExpertOptions, fusedExperts, fusedExpertsBackward, type ExpertState } from "./fused-experts.ts";
 export { openEngine, type OpenEngineOptions } from "./open-engine.ts";
 export {
   type FeedForwardInputs,

@@ -98,6 +98,7 @@ export const instructions: Readonly<Record<string, InstructionCode>> = {
   "v128.bitselect": vector(0x52),
   "i16x8.extend_low_i8x16_u": vector(0x89),
   "i32x4.extend_low_i16x8_u": vector(0xa9),
+  "i32x4.bitmask": vector(0xa4, "i32"),
   "i32x4.shl": vector(0xab),
   "i32x4.shr_s": vector(0xac),
   "i32x4.shr_u": vector(0xad),

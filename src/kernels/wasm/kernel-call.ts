@@ -18,12 +18,12 @@ import { repeatedLift, type RowLift, rowLift } from "./lift-rows.ts";
 import { turnSigns, turnTable, turnWidth } from "./rotation.ts";
 import { headTable, type ScoreProgram } from "./score-program.ts";
 import { type RecordField, recordFields } from "./scratch.ts";
-import { callPlan } from "./call-plan.ts";
+import { type CallOptions, type StoredKeys } from "./call-options.ts";
+import { type CallPlan, callPlan, ofOnePlace } from "./call-plan.ts";
 import { type Rearrangement } from "./rearrange.ts";
+import { CopiedArrays } from "./copied-arrays.ts";
 import { type Fields, type RecordFields, runTasks } from "./task-records.ts";
-import { type RowPlaces } from "./stored-rows.ts";
-import { type TablePlace } from "./stored-table.ts";
-import { repeatedPlan, type TilePlan } from "./tile-plan.ts";
+import { rowTileCounts, type TilePlan } from "./tile-plan.ts";
 import { type ValueLayout } from "./value-rows.ts";
 
 type Field = Exclude<RecordField, "task">;
@@ -39,26 +39,6 @@ export type RowTileRecord = Readonly<Record<"firstRow" | "rows" | "tiles" | "til
 /** What all records of a head share. */
 export type HeadRecord = Fields<Field> & Readonly<Record<"out" | "winner" | "value", number>>;
 
-/** Keys and values that lie in the memory already, and what was decided when they were written. */
-export interface StoredKeys extends RowPlaces {
-  readonly parameters: Readonly<Record<string, Tensor64>>;
-  /** The length that centres xPos. */
-  readonly rotationLength: number;
-  readonly table: TablePlace | undefined;
-  /** Whether all queries of a head are at one place, the call's offset. */
-  readonly isOnePlace: boolean;
-}
-
-/** What a call is told beside its inputs. */
-export interface CallOptions {
-  /** Names of the parameters whose gradients are asked for; all when absent. */
-  readonly learned?: readonly string[] | undefined;
-  /** Whether scores of all pairs are asked for. */
-  readonly showsPairs?: boolean;
-  /** Keys and values in place of those of the inputs, of which only the shapes count then. */
-  readonly stored?: StoredKeys;
-}
-
 /** So many rows are treated faster by one thread than by several. */
 export const fewRows = 256;
 
@@ -69,9 +49,8 @@ export class KernelCall {
   readonly sizes: AttentionSizes;
   readonly parameters: Readonly<Record<string, Tensor64>>;
   readonly kernel: CompiledKernel;
-  readonly plan: TilePlan;
-  /** Copies of rows and keys that follow them; undefined when there are none. */
-  readonly rearrangement: Rearrangement | undefined;
+  /** The plan of all heads, or one a head. */
+  readonly #plans: readonly CallPlan[];
   /** Rows and keys of a head as the kernel sees them, copies included. */
   readonly virtual: { readonly queries: number; readonly keys: number };
   readonly heads: readonly HeadRows[];
@@ -93,13 +72,15 @@ export class KernelCall {
   readonly tie: number;
   readonly #places: Readonly<Record<"query" | "key", { first: number; count: number; length: number }>>;
   readonly #turns: Readonly<Record<"query" | "key", number>>;
-  readonly #masks: number;
-  readonly #rowEntries: number;
+  /** Addresses of the lists of every plan. */
+  readonly #lists: readonly { readonly masks: number; readonly rowEntries: number }[];
   readonly #mask: number;
   readonly #bias: number;
   readonly #table: number;
   readonly #scratch: number;
   readonly #scratchBytes: number;
+  /** Moves rows between themselves and their copies. */
+  readonly copies: CopiedArrays;
   readonly #tables = new Map<ScoreProgram, number>();
   readonly #start: number;
   readonly #stored: StoredKeys | undefined;
@@ -108,7 +89,7 @@ export class KernelCall {
     engine: WasmEngine,
     composition: Composition,
     inputs: AttentionInputs<Tensor>,
-    { learned, showsPairs = false, stored }: CallOptions = {},
+    { learned, showsPairs = false, plans, stored }: CallOptions = {},
   ) {
     const { arena } = engine;
     this.engine = engine;
@@ -128,10 +109,13 @@ export class KernelCall {
       ...(learned === undefined ? {} : { learned }),
     });
     const { spec, layout } = this.kernel;
-    const [ownKeys, ownValues] = [similarity.metric !== undefined, aggregation.name === "centroid"];
+    // Heads that choose for themselves have copies of their own.
+    const [ownKeys, ownValues] = [similarity.metric !== undefined, aggregation.name === "centroid"].map(
+      (isOwn) => isOwn || plans !== undefined,
+    );
     this.heads = headRows(this.sizes, { ownKeys, ownValues });
     const shape = { segments: spec.segments, width, rowWidth: spec.rowWidth };
-    const lifted = { hasMetric: ownKeys, turnsInKernel: spec.rotation !== undefined };
+    const lifted = { hasMetric: similarity.metric !== undefined, turnsInKernel: spec.rotation !== undefined };
     const length = stored?.rotationLength ?? keys;
     const places = stored?.isOnePlace === true ? 1 : queries;
     this.#places = {
@@ -143,12 +127,9 @@ export class KernelCall {
       query: places === queries ? ofQuery : repeatedLift(ofQuery, queries),
       key: rowLift("key", shape, position, this.#places.key, lifted),
     };
-    const { tiles, rearrangement } = callPlan(
-      this,
-      { queries: places, keys },
-      showsPairs || stored !== undefined,
-    );
-    this.rearrangement = rearrangement;
+    this.#plans = plans ?? [this.#planOfPattern(places, showsPairs || stored !== undefined)];
+    const [{ rearrangement }] = this.#plans;
+    this.copies = new CopiedArrays(engine, this.sizes, (number) => this.rearrangementOf(number));
     this.virtual = {
       queries: rearrangement?.rows.length ?? queries,
       keys: rearrangement?.keys.length ?? keys,
@@ -173,21 +154,39 @@ export class KernelCall {
     this.threshold = spec.selects ? floats(queryRows) : 0;
     this.tie = spec.selects ? floats(queryRows) : 0;
     // Lists of tiles come after the tensors: a call beyond the memory is refused before they are made.
-    this.plan = places === queries ? tiles() : repeatedPlan(tiles(), queries);
-    this.#masks = this.copyIntegers(this.plan.masks);
-    this.#rowEntries = this.copyIntegers(this.plan.rowEntries);
+    this.#lists = this.#plans.map(({ tiles }) => ({
+      masks: this.copyIntegers(tiles().masks),
+      rowEntries: this.copyIntegers(tiles().rowEntries),
+    }));
     this.#bias = bias === undefined ? 0 : floats(bias.data.length + tileKeys);
     if (bias !== undefined) arena.floats.set(bias.data, this.#bias / 4);
     this.#mask = mask === undefined ? 0 : arena.take(mask.data.length + tileKeys);
     if (mask !== undefined) arena.bytes.set(mask.data, this.#mask);
     this.#table = stored === undefined ? this.#copyTable() : 0;
-    const widestList = Math.max(1, ...rowTileCounts(this.plan));
+    const widestList = Math.max(1, ...this.#plans.flatMap(({ tiles }) => rowTileCounts(tiles())));
     this.#scratchBytes = roundUp(
       layout.bytes + (spec.selects ? 4 * tileRows * tileKeys * widestList : 0),
       64,
     );
     this.#scratch = arena.take(this.#scratchBytes * engine.threads);
     this.#turns = { query: this.#copyTurns("query"), key: this.#copyTurns("key") };
+  }
+
+  /** The plan of the pattern, all of whose queries may be at one place. */
+  #planOfPattern(places: number, isFixed: boolean): CallPlan {
+    const { queries, keys } = this.sizes;
+    const plan = callPlan(this, { queries: places, keys }, isFixed);
+    return places === queries ? plan : ofOnePlace(plan, queries);
+  }
+
+  /** The tiles of a query head. */
+  planOf(number: number): TilePlan {
+    return this.#plans[this.#plans.length === 1 ? 0 : number].tiles();
+  }
+
+  /** Copies of rows and keys of a query head that follow them; undefined when there are none. */
+  rearrangementOf(number: number): Rearrangement | undefined {
+    return this.#plans[this.#plans.length === 1 ? 0 : number].rearrangement;
   }
 
   /** Gives the memory of the call back. */
@@ -369,7 +368,7 @@ export class KernelCall {
       keep: this.composition.selection.limit ?? 0,
       head: address + 4 * head * count,
       limit: inputs.keyLengths?.[batch] ?? this.virtual.keys,
-      masks: this.#masks,
+      masks: this.#lists[this.#plans.length === 1 ? 0 : number].masks,
       mask: mask === undefined ? 0 : this.#mask + pairPlace(mask.shape, batch, head, 0, 0),
       maskStride: sizes.keys,
       bias: bias === undefined ? 0 : this.#bias + 4 * pairPlace(bias.shape, batch, head, 0, 0),
@@ -401,21 +400,22 @@ export class KernelCall {
 
   /** Records of all row tiles of all heads, long lists first within a head. */
   rowTileRecords(program: ScoreProgram): RowTileRecord[] {
-    const { plan, virtual } = this;
-    const counts = rowTileCounts(plan);
-    const order = counts.map((_, tile) => tile).toSorted((a, b) => counts[b] - counts[a] || a - b);
+    const { virtual } = this;
+    const perPlan = this.#plans.map(({ tiles }, index) => {
+      const counts = rowTileCounts(tiles());
+      const order = counts.map((_, tile) => tile).toSorted((a, b) => counts[b] - counts[a] || a - b);
+      return { counts, order, rowStart: tiles().rowStart, rowEntries: this.#lists[index].rowEntries };
+    });
     return this.heads.flatMap((rows) => {
       const shared = this.headRecord(rows, program);
+      const { counts, order, rowStart, rowEntries } = perPlan[perPlan.length === 1 ? 0 : rows.number];
       return order.map((tile) => ({
         shared,
         firstRow: tile * tileRows,
         rows: Math.min(tileRows, virtual.queries - tile * tileRows),
-        tiles: this.#rowEntries + 8 * plan.rowStart[tile],
+        tiles: rowEntries + 8 * rowStart[tile],
         tileCount: counts[tile],
       }));
     });
   }
 }
-
-const rowTileCounts = ({ rowStart }: TilePlan): number[] =>
-  Array.from({ length: rowStart.length - 1 }, (_, tile) => rowStart[tile + 1] - rowStart[tile]);

@@ -6,11 +6,18 @@ import { type Composition } from "../../attention/index.ts";
 import { requirePositionInside } from "../../attention/attention.ts";
 import { DomainError, UnsupportedError } from "../../base/errors.ts";
 import { requireFinite, type Tensor } from "../../base/tensor.ts";
-import { type CacheSizes, checkSizes, requireLogSumExp, requireShape } from "./cache-checks.ts";
+import {
+  type CacheSizes,
+  checkSizes,
+  requireLogSumExp,
+  requireNoChoice,
+  requireShape,
+} from "./cache-checks.ts";
 import { CacheParameters } from "./cache-parameters.ts";
+import { type StoredKeys } from "./call-options.ts";
 import { type WasmEngine } from "./engine.ts";
 import { inCall, outOf } from "./fused-attention.ts";
-import { KernelCall, type StoredKeys } from "./kernel-call.ts";
+import { KernelCall } from "./kernel-call.ts";
 import { type KernelSpec } from "./kernel-spec.ts";
 import { liftRows, rowLift } from "./lift-rows.ts";
 import { StoredRows } from "./stored-rows.ts";
@@ -61,6 +68,7 @@ export class KeyValueCache {
   constructor(engine: WasmEngine, composition: Composition, options: CacheOptions) {
     requireSupported(composition);
     requirePositionInside(composition);
+    requireNoChoice(composition);
     const { parameters = {}, ...sizes } = options;
     this.#engine = engine;
     this.#composition = composition;
@@ -263,7 +271,8 @@ export class KeyValueCache {
  * @param engine - where keys and values lie and calls run
  * @param composition - the attention, such as `compose({…})` or `attention(…).composition`
  * @param options - see {@link CacheOptions}; parameters that keys or values are lifted with are fixed here
- * @throws DomainError `cache-sizes`, UnsupportedError `wasm-part`, `position-outside`, `cache-calibration`, `memory`
+ * @throws DomainError `cache-sizes`, UnsupportedError `wasm-part`, `position-outside`, `cache-selection`,
+ *   `cache-calibration`, `memory`
  * @example
  * ```ts
  * import { causal, compose, dot, rope, tensor } from "qklab";

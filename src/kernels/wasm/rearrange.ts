@@ -5,12 +5,16 @@
  */
 import { type Pattern } from "../../patterns/index.ts";
 
-/** A pattern over virtual rows and keys, of which every virtual row sees two ranges at most. */
+/** Virtual rows and keys. */
 export interface Rearrangement {
   /** The row that each virtual row is a copy of; the first Q are themselves. */
   readonly rows: Int32Array;
   /** The key that each virtual key is a copy of; the first S are themselves. */
   readonly keys: Int32Array;
+}
+
+/** A pattern over virtual rows and keys, of which every virtual row sees two ranges at most. */
+export interface RearrangedPattern extends Rearrangement {
   /** Virtual keys of virtual row v: [ranges[4v], ranges[4v+1]) and [ranges[4v+2], ranges[4v+3]). */
   readonly ranges: Int32Array;
 }
@@ -27,7 +31,7 @@ export function rearrange(
   queries: number,
   keys: number,
   offset: number,
-): Rearrangement | undefined {
+): RearrangedPattern | undefined {
   const sizes = { queries, keys, offset };
   if (name === "fixed") return fixedRows(options["block"] as number, options["columns"] as number, sizes);
   if (name === "strided") return stridedRows(options["stride"] as number, options["local"] as number, sizes);
@@ -40,7 +44,7 @@ interface Sizes {
   readonly offset: number;
 }
 
-function fixedRows(block: number, columns: number, { queries, keys, offset }: Sizes): Rearrangement {
+function fixedRows(block: number, columns: number, { queries, keys, offset }: Sizes): RearrangedPattern {
   const summaries: number[] = [];
   for (let start = block - columns; start < keys; start += block) {
     for (let key = start; key < Math.min(start + columns, keys); key++) summaries.push(key);
@@ -60,7 +64,7 @@ export function summariesBefore(place: number, block: number, columns: number): 
   return Math.floor(place / block) * columns + Math.max(0, (place % block) - (block - columns));
 }
 
-function stridedRows(stride: number, local: number, { queries, keys, offset }: Sizes): Rearrangement {
+function stridedRows(stride: number, local: number, { queries, keys, offset }: Sizes): RearrangedPattern {
   const rows = byResidue(queries, stride);
   const ranges = new Int32Array(4 * rows.length);
   for (let row = 0; row < queries; row++) {

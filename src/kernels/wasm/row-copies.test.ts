@@ -1,7 +1,32 @@
 /** @file Rows joined from their copies, against softmax over all keys at once in float64. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { addCopies, copyRows, joinCopies } from "./row-copies.ts";
+import { nodeEngine } from "./pool.node.ts";
+import { copyRecords, type CopyTask, joinFactors, runCopies, writeCopyLists } from "./row-copies.ts";
+
+const engine = nodeEngine({ threads: 1 });
+
+/** Runs a task over rows of four numbers. */
+function run(
+  task: CopyTask,
+  data: Float32Array,
+  order: Int32Array,
+  count: number,
+  factors?: Float32Array,
+): Float32Array {
+  const { arena } = engine;
+  const { mark } = arena;
+  const [at, factorsAt] = [data, factors ?? data].map((numbers) => {
+    const address = arena.take(4 * numbers.length);
+    arena.floats.set(numbers, address / 4);
+    return address;
+  });
+  const lists = writeCopyLists(engine, order, count);
+  runCopies(engine, task, copyRecords(task, lists, at, 4, factors === undefined ? 0 : factorsAt));
+  const result = arena.floats.slice(at / 4, at / 4 + data.length);
+  arena.giveBack(mark);
+  return result;
+}
 
 const score = fc.double({ min: -30, max: 30, noNaN: true });
 /** Scores of a row's copies; value of key j is j + 1. */
@@ -31,8 +56,10 @@ test.each([true, false])(
         const starts = [1, 1 + scores[0].length, 1 + scores[0].length + scores[1].length];
         const copies = scores.map((part, index) => softmaxOf(part, starts[index], sink));
         const logSumExp = Float32Array.from(copies, ([lse]) => lse);
-        const out = Float32Array.from(copies.flatMap(([, mean]) => [mean, -mean]));
-        joinCopies({ out, logSumExp, width: 2 }, Int32Array.of(0, 0, 0), 1, sink);
+        const order = Int32Array.of(0, 0, 0);
+        const factors = joinFactors(logSumExp, order, 1, sink);
+        const means = Float32Array.from(copies.flatMap(([, mean]) => [mean, -mean, 0, 1]));
+        const out = run("joinCopies", means, order, 1, factors);
         const [lse, mean] = softmaxOf(scores.flat(), 1, sink);
         if (lse === -Infinity) expect(logSumExp[0]).toBe(-Infinity);
         else expect(Math.abs(logSumExp[0] - lse)).toBeLessThan(TOLERANCE);
@@ -45,9 +72,10 @@ test.each([true, false])(
 
 test("copies are written after the rows, and their sums come back to them", () => {
   const order = Int32Array.of(0, 1, 1, 0);
-  const data = Float32Array.of(1, 2, 3, 4, Number.NaN, Number.NaN, Number.NaN, Number.NaN);
-  copyRows(data, 2, order, 2);
-  expect([...data]).toEqual([1, 2, 3, 4, 3, 4, 1, 2]);
-  addCopies(data, 2, order, 2);
-  expect([...data.subarray(0, 4)]).toEqual([2, 4, 6, 8]);
+  const rows = [1, 2, 3, 4, 5, 6, 7, 8];
+  const data = Float32Array.from({ length: 16 }, (_, at) => rows[at] ?? Number.NaN);
+  const copied = run("copyRows", data, order, 2);
+  expect([...copied]).toEqual([...rows, 5, 6, 7, 8, 1, 2, 3, 4]);
+  const doubled = rows.map((number) => 2 * number);
+  expect([...run("addCopies", copied, order, 2).subarray(0, 8)]).toEqual(doubled);
 });

@@ -6,7 +6,7 @@ import { field } from "./scratch.ts";
 
 /**
  * The k-th largest of a row's sortable scores, bit by bit from the highest: the largest number that at least k scores
- * reach. Of the scores equal to it, those of the lowest keys are kept until there are k.
+ * reach, or any that exactly k reach. Of the scores equal to it, those of the lowest keys are kept until there are k.
  */
 export function selectRows(
   b: FunctionBuilder,
@@ -43,7 +43,11 @@ export function selectRows(
       b.if(
         i32.less(count, keep),
         () => {},
-        () => b.set(found, candidate),
+        () => {
+          b.set(found, candidate);
+          // Whatever its lower bits are, the same scores reach it: this bit is the last.
+          b.if(i32.equal(count, keep), () => b.set(bit, 31));
+        },
       );
     });
     b.set(found, flipSign(found));
@@ -53,15 +57,22 @@ export function selectRows(
     // How many of the ties are kept, and the place of the last of them.
     b.set(ties, i32.sub(keep, count));
     const lastTie = b.let("lastTie", -1);
-    b.if(i32.notEqual(found, lowest), () => {
-      b.set(at, 0);
-      const place = b.local("i32", "place");
-      b.for(place, 0, seen, 1, () => {
-        b.if(i32.equal(i32.load(i32.add(from, i32.mul(place, 4))), found), () => {
-          b.if(i32.less(0, ties), () => {
-            const tile = i32.load(i32.add(entryAt, i32.mul(i32.shiftRight(place, Math.log2(tileKeys)), 8)));
-            b.set(lastTie, i32.add(i32.mul(tile, tileKeys), i32.and(place, tileKeys - 1)));
-            b.set(ties, i32.sub(ties, 1));
+    b.if(i32.and(i32.notEqual(found, lowest), i32.less(0, ties)), () => {
+      const [first, place, hits] = ["first", "place", "hits"].map((name) => b.local("i32", name));
+      b.for(first, 0, seen, 4, () => {
+        const four = f32x4.load(i32.add(from, i32.mul(first, 4)));
+        b.set(hits, i32x4.bitmask(i32x4.equal(four, best)));
+        b.if(hits, () => {
+          b.for(place, first, i32.add(first, 4), 1, () => {
+            b.if(i32.equal(i32.load(i32.add(from, i32.mul(place, 4))), found), () => {
+              b.if(i32.less(0, ties), () => {
+                const tile = i32.load(
+                  i32.add(entryAt, i32.mul(i32.shiftRight(place, Math.log2(tileKeys)), 8)),
+                );
+                b.set(lastTie, i32.add(i32.mul(tile, tileKeys), i32.and(place, tileKeys - 1)));
+                b.set(ties, i32.sub(ties, 1));
+              });
+            });
           });
         });
       });

@@ -5,7 +5,7 @@ import { UnsupportedError } from "../../base/errors.ts";
 const known: Readonly<Record<"normaliser" | "aggregation" | "selection", readonly string[]>> = {
   normaliser: ["softmax", "sigmoid", "none"],
   aggregation: ["mean", "centroid", "maxplus"],
-  selection: ["all", "topk"],
+  selection: ["all", "topk", "lsh", "moba"],
 };
 
 /**

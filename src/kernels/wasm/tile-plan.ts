@@ -5,7 +5,7 @@
  */
 import { intersect, type Pattern } from "../../patterns/index.ts";
 import { tileKeys, tileRows } from "./kernel-spec.ts";
-import { type Rearrangement, summariesBefore } from "./rearrange.ts";
+import { type RearrangedPattern, summariesBefore } from "./rearrange.ts";
 
 /** Lists of tiles; pairs of numbers (tile, number of its mask), mask 0 allows all pairs. */
 export interface TilePlan {
@@ -17,6 +17,10 @@ export interface TilePlan {
   /** Two words a row, [masks, tileRows, 2]. */
   readonly masks: Int32Array;
 }
+
+/** How many key tiles every row tile has. */
+export const rowTileCounts = ({ rowStart }: TilePlan): number[] =>
+  Array.from({ length: rowStart.length - 1 }, (_, tile) => rowStart[tile + 1] - rowStart[tile]);
 
 type Share = "all" | "none" | "some";
 
@@ -144,7 +148,7 @@ export function repeatedPlan(plan: TilePlan, queries: number): TilePlan {
 }
 
 /** The plan of a rearranged pattern, over its virtual rows and keys; found without asking for tiles that it leaves out. */
-export function rearrangedPlan({ rows, keys, ranges }: Rearrangement): TilePlan {
+export function rearrangedPlan({ rows, keys, ranges }: RearrangedPattern): TilePlan {
   const masks = new Masks();
   const lists: number[][] = [];
   for (let firstRow = 0; firstRow < rows.length; firstRow += tileRows) {
@@ -261,7 +265,8 @@ function memoKey(patterns: readonly Pattern[], firstPlace: number, firstKey: num
   return `${isOwn} ${Math.min(distance, tileKeys)} ${firstKey % block}`;
 }
 
-function transposed(lists: readonly (readonly number[])[], keyTiles: number): Omit<TilePlan, "masks"> {
+/** Lists of row tiles, flat, and the lists of key tiles that follow from them. */
+export function transposed(lists: readonly (readonly number[])[], keyTiles: number): Omit<TilePlan, "masks"> {
   const rowStart = new Int32Array(lists.length + 1);
   const keyStart = new Int32Array(keyTiles + 1);
   lists.forEach((list, rowTile) => {

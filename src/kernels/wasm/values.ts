@@ -68,6 +68,7 @@ export const i32 = {
   },
   and: (a: Integer, b: Integer): Value => operation("i32.and", [integer(a), integer(b)]),
   or: (a: Integer, b: Integer): Value => operation("i32.or", [integer(a), integer(b)]),
+  shiftLeft: (a: Integer, b: Integer): Value => operation("i32.shl", [integer(a), integer(b)]),
   shiftRight: (a: Integer, b: Integer): Value => operation("i32.shr_u", [integer(a), integer(b)]),
   less: (a: Integer, b: Integer): Value => operation("i32.lt_s", [integer(a), integer(b)]),
   /** a < b of numbers without a sign, which addresses are. */
@@ -140,6 +141,8 @@ export const i32x4 = {
   equal: (a: Value, b: Value): Value => operation("i32x4.eq", [a, b]),
   notEqual: (a: Value, b: Value): Value => operation("i32x4.ne", [a, b]),
   toFloat: (a: Value): Value => operation("f32x4.convert_i32x4_s", [a]),
+  /** The sign bits of the lanes, as the lowest four bits. */
+  bitmask: (a: Value): Value => operation("i32x4.bitmask", [a]),
   lane: (vector: Value, lane: number): Value => operation("i32x4.extract_lane", [vector], lane),
   bytes: (address: Value, offset = 0): Value => operation("v128.load32_zero", [address], offset),
   widenLow: (a: Value): Value => operation("i32x4.extend_low_i16x8_u", [a]),

@@ -1,0 +1,30 @@
+/** @file The golden text of two tasks of a recurrence, reviewed like code; all of them run in the tests beside this one. */
+import { expect, test } from "vitest";
+import { cores } from "../../../recurrence/core-fixtures.ts";
+import { printWat } from "../print-wat.ts";
+import { recurrenceModule } from "./recurrence-kernel.ts";
+
+test("the scan and the step of a decay of channels with corrections are the golden text", async () => {
+  const core = cores["channel correction after raw"];
+  const module = recurrenceModule({ core, width: 16, valueWidth: 16, relaxed: true, shared: true });
+  await expect(printWat(module, /^(scan|step|scaleUntil)$/)).toMatchFileSnapshot(
+    "../../../../test/golden/recurrence-channel-correction.wat",
+  );
+});
+
+test("code that a core does not need is not emitted", () => {
+  const namesOf = (name: string): readonly string[] =>
+    recurrenceModule({
+      core: cores[name],
+      width: 8,
+      valueWidth: 8,
+      relaxed: false,
+      shared: false,
+    }).functions.map((definition) => definition.name);
+  const sum = namesOf("none sum after raw");
+  expect(sum.filter((name) => /scale|solve|own|Before|decays/.test(name))).toEqual([]);
+  expect(namesOf("channel correction after raw")).toEqual(
+    expect.arrayContaining(["decays", "scaleUntil", "solveKeys", "weighBlockBefore", "ownGradients"]),
+  );
+  for (const name of Object.keys(cores)) expect(new Set(namesOf(name)).size).toBe(namesOf(name).length);
+});

@@ -1,0 +1,109 @@
+/** @file Mixture of block attention: a query sees its own block and the blocks whose mean key it likes best. */
+import { integerOption } from "../base/options.ts";
+import { definePart, type PartFactory } from "../base/part.ts";
+import { choiceArithmetic } from "./choice-arithmetic.ts";
+import { type HeadVectors, type Selection } from "./selection.ts";
+
+/** Options of {@link moba}. */
+export interface MobaOptions {
+  /** Places of a block, at least 1. */
+  readonly block: number;
+  /** Blocks before its own that a query sees, at least 1. */
+  readonly k: number;
+}
+
+const mostBlocks = 64;
+
+/**
+ * Keeps the keys of a query's own block, and of the k blocks before it with the largest gates g_im = q_i·mean(keys of
+ * block m); of equal gates those of the lower block. Blocks are counted from place 0. The pattern must be causal: a block
+ * before one's own has no later key, so that no gate sees the future. Gradients flow through kept pairs only, not through
+ * gates.
+ *
+ * The paper's top k has the own block among them: its k is ours plus one.
+ *
+ * @param options - `block`: places; `k`: blocks beside the own one
+ * @example
+ * ```ts
+ * import { attention, causal, dot, moba } from "qklab";
+ * const attend = attention({ similarity: dot(), pattern: causal(), selection: moba({ block: 256, k: 3 }) });
+ * ```
+ */
+export const moba: PartFactory<Selection, MobaOptions> = definePart<Selection, MobaOptions>(
+  {
+    kind: "selection",
+    selector: "moba",
+    formula: "own block, and the k blocks before it with the largest q_i·mean(k_j of the block)",
+    source: "Lu et al. 2025, MoBA: Mixture of Block Attention for Long-Context LLMs, section 2.2",
+    rules: {
+      block: integerOption(1, true),
+      k: {
+        allowed: `a whole number of [1, ${mostBlocks}]`,
+        accepts: (value) => Number.isSafeInteger(value) && Number(value) >= 1 && Number(value) <= mostBlocks,
+        required: true,
+      },
+    },
+  },
+  ({ block, k }) => ({
+    keep: (scores) => [...scores.keys()],
+    limit: undefined,
+    needsCausal: true,
+    choose(head, arithmetic = choiceArithmetic) {
+      const { queries, keys, width, offset } = head;
+      const count = queries.length / width;
+      const keyCodes = new Int32Array(keys.length / width);
+      for (let key = 0; key < keyCodes.length; key++) keyCodes[key] = Math.floor(key / block);
+      const means = meansOf(head, block);
+      const blocks = means.length / width;
+      const gates = arithmetic.products(queries, means, width);
+      const codes = Array.from({ length: k + 1 }, () => new Int32Array(count).fill(-1));
+      const best = new Int32Array(k);
+      for (let query = 0; query < count; query++) {
+        const own = Math.floor((query + offset) / block);
+        codes[0][query] = own;
+        const kept = largest(gates, query * blocks, Math.max(0, Math.min(own, blocks)), best);
+        for (let rank = 0; rank < kept; rank++) codes[1 + rank][query] = best[rank];
+      }
+      return {
+        rounds: codes.map((queryCodes) => ({ queryCodes, keyCodes })),
+        reach: 0,
+        isDisjoint: true,
+        isOwnLast: false,
+      };
+    },
+  }),
+);
+
+/** The mean key of every block, [blocks, D]. */
+function meansOf({ keys, width }: HeadVectors, block: number): Float32Array {
+  const count = keys.length / width;
+  const means = new Float32Array(Math.ceil(count / block) * width);
+  const sum = new Float64Array(width);
+  for (let start = 0; start < count; start += block) {
+    const stop = Math.min(start + block, count);
+    sum.fill(0);
+    for (let key = start; key < stop; key++) {
+      for (let d = 0; d < width; d++) sum[d] += keys[key * width + d];
+    }
+    const at = (start / block) * width;
+    for (let d = 0; d < width; d++) means[at + d] = sum[d] / (stop - start);
+  }
+  return means;
+}
+
+/**
+ * Places of the largest of `length` numbers from `first` on, as many as `best` holds, the largest first, ties to the lower
+ * place; returns how many there are.
+ */
+function largest(numbers: Float32Array, first: number, length: number, best: Int32Array): number {
+  let count = 0;
+  for (let place = 0; place < length; place++) {
+    const number = numbers[first + place];
+    if (count === best.length && !(number > numbers[first + best[count - 1]])) continue;
+    if (count < best.length) count++;
+    let at = count - 1;
+    for (; at > 0 && number > numbers[first + best[at - 1]]; at--) best[at] = best[at - 1];
+    best[at] = place;
+  }
+  return count;
+}
