@@ -9,6 +9,7 @@ import {
 } from "../attention/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { didYouMean } from "../base/options.ts";
+import { spreadFactors } from "./pattern-factors.ts";
 import { type ExpertConfig, expertSchema, type ResolvedExperts, resolveExperts } from "./expert-config.ts";
 
 /** Heads of a layer that share an attention. */
@@ -51,6 +52,11 @@ export interface DecoderConfig {
   readonly experts?: ExpertConfig;
   /** Whether the output layer is the embedding table (default true). */
   readonly tiedHead?: boolean;
+  /**
+   * How the two factors of a `strided` or `fixed` pattern are spread, where one selector is for all layers: every head has both
+   * (`merged`, default), the layers take them in turn (`interleaved`), or half of the heads have the one, half the other (`split`).
+   */
+  readonly patternFactors?: "merged" | "interleaved" | "split";
   /** One selector for all layers, or one entry a layer, each a selector or a list of head groups. */
   readonly attention: string | readonly (string | readonly HeadGroup[])[];
   /** The longest sequence; positions that are `learned` have so many rows. */
@@ -101,6 +107,10 @@ const schema = v.strictObject({
   sharedQueryKey: v.optional(v.boolean("true or false is needed"), false),
   experts: v.optional(expertSchema),
   tiedHead: v.optional(v.boolean("true or false is needed"), true),
+  patternFactors: v.optional(
+    v.picklist(["merged", "interleaved", "split"], "merged, interleaved or split is needed"),
+    "merged",
+  ),
   attention: v.union(
     [selector, v.array(v.union([selector, v.pipe(v.array(group), v.minLength(1))]))],
     "a selector, or a list with a selector or a list of { selector, heads } for each layer is needed",
@@ -138,7 +148,7 @@ export function resolveDecoderConfig(
   requireKeyPerQuery(read.sharedQueryKey, keyValueHeads, heads);
   const experts = expertsOf(read, similarities);
   const sizes = { heads, keyValueHeads, headWidth };
-  const perLayer = layersOf(read.attention, layers).map((entry): readonly HeadGroup[] =>
+  const perLayer = layersOf(spreadFactors(read, similarities), layers).map((entry): readonly HeadGroup[] =>
     typeof entry === "string" ? [{ selector: entry, heads }] : entry,
   );
   return {
@@ -229,7 +239,7 @@ function expertsOf(
 }
 
 function layersOf(
-  attention: v.InferOutput<typeof schema>["attention"],
+  attention: DecoderConfig["attention"],
   layers: number,
 ): readonly (string | readonly HeadGroup[])[] {
   if (typeof attention === "string") return Array.from({ length: layers }, () => attention);

@@ -23,6 +23,12 @@ export interface DecoderSettings {
   readonly routing: "switch" | "mixtral";
   /** The similarity of tokens and experts, as a selector (default `dot`, calibrated as attentions are). */
   readonly router: string;
+  /** `reversible`: training keeps the activations of no layer, and computes them again from outputs. */
+  readonly residual: "plain" | "reversible";
+  /** Whether keys are the queries at unit length. */
+  readonly sharedQueryKey: boolean;
+  /** How the factors of a `strided` or `fixed` pattern are spread over layers and heads. */
+  readonly patternFactors: "merged" | "interleaved" | "split";
   readonly tiedHead: boolean;
   /** Sequences of a step. */
   readonly batch: number;
@@ -46,6 +52,12 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
   experts: v.optional(whole(0), 0),
   routing: v.optional(v.picklist(["switch", "mixtral"], "it must be switch or mixtral"), "mixtral"),
   router: v.optional(v.string("it must be a similarity, such as l2"), "dot"),
+  residual: v.optional(v.picklist(["plain", "reversible"], "it must be plain or reversible"), "plain"),
+  sharedQueryKey: v.optional(v.boolean("it must be true or false"), false),
+  patternFactors: v.optional(
+    v.picklist(["merged", "interleaved", "split"], "it must be merged, interleaved or split"),
+    "merged",
+  ),
   tiedHead: v.optional(v.boolean("it must be true or false"), true),
   batch: v.optional(whole(1), 16),
   steps: v.optional(whole(1), 300),
@@ -57,11 +69,22 @@ export function decoderSizes(
   settings: DecoderSettings,
 ): Omit<DecoderConfig, "vocabulary" | "attention" | "maximumLength"> {
   const { width, layers, heads, keyValueHeads, headWidth, norm, feedForward, tiedHead } = settings;
-  const { experts: count, routing, router } = settings;
+  const { residual, sharedQueryKey, patternFactors, experts: count, routing, router } = settings;
   const chosen = {
     ...(keyValueHeads === 0 ? {} : { keyValueHeads }),
     ...(headWidth === 0 ? {} : { headWidth }),
     ...(count === 0 ? {} : { experts: { count, routing, router: trainingRouter(router) } }),
   };
-  return { width, layers, heads, ...chosen, norm, feedForward, tiedHead };
+  return {
+    width,
+    layers,
+    heads,
+    ...chosen,
+    norm,
+    feedForward,
+    residual,
+    sharedQueryKey,
+    patternFactors,
+    tiedHead,
+  };
 }
