@@ -1,6 +1,8 @@
 /** @file Attention as an operation of a tape. Models know only this, so that a fused kernel can take the composition's place. */
 import { jit, type numpy as np, type OwnedFunction, tree } from "@jax-js/jax";
 import { type Composition, parametersOf, printSelector } from "../attention/index.ts";
+import { openComposition } from "../attention/chosen-pairs.ts";
+import { choiceMask } from "../kernels/jax/choice-mask.ts";
 import {
   attentionForward,
   attentionPullback,
@@ -42,6 +44,31 @@ export function attentionOperation(
 ): Operation<string, "out"> {
   const { offset = 0, engine } = options;
   if (engine !== undefined) return fusedAttentionOperation(composition, engine, offset);
+  if (composition.selection.choose === undefined) return composedOperation(composition, offset);
+  return choosingOperation(composition, offset);
+}
+
+/** Pairs are chosen outside of the compiled functions, which read them as a mask; backward reads those of forward. */
+function choosingOperation(composition: Composition, offset: number): Operation<string, "out"> {
+  const open = composedOperation(openComposition(composition), offset);
+  return {
+    name: printSelector(composition),
+    async forward(inputs, wanted) {
+      const choice = (await choiceMask(composition, inputs, offset))!;
+      const { outputs, saved } = await open.forward({ ...inputs, mask: choice }, wanted);
+      if (saved !== undefined) return { outputs, saved: { ...saved, choice } };
+      choice.dispose();
+      return { outputs };
+    },
+    backward(inputs, saved, gradients, wanted) {
+      const { choice, ...others } = saved!;
+      return open.backward({ ...inputs, mask: choice }, others, gradients, wanted);
+    },
+    dispose: () => open.dispose(),
+  };
+}
+
+function composedOperation(composition: Composition, offset: number): Operation<string, "out"> {
   const names = new Set(parametersOf(composition).map(({ name }) => name));
   const forward = jit(attentionForward(composition, { offset }) as never) as unknown as OwnedFunction<
     (inputs: ComposedInputs) => KnownValues

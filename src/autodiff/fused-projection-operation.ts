@@ -19,8 +19,8 @@ export interface NamedGroup extends ProjectedGroup {
 
 /**
  * Queries, keys and values of norm(x): inputs `x` [B, N, width], `gain`, `shift` (LayerNorm) [width], and weights `q`, `k`, `v`
- * [heads·D, width]; outputs [B, heads, N, D] under the groups' names, and `x` itself: who reads that one, such as the merge, has
- * its gradient summed with the projection's in one pass.
+ * [heads·D, width], of which `k` may be absent, for layers that make keys otherwise; outputs [B, heads, N, D] under the groups'
+ * names, and `x` itself: who reads that one, such as the merge, has its gradient summed with the projection's in one pass.
  *
  * @param engine - what computes it
  */
@@ -34,7 +34,7 @@ export function fusedProjectionOperation(
       const heads = fusedProjection(engine, inputsOf(inputs), groups);
       const named = groups.map(({ names: { q, k, v } }, group) => ({
         [q]: heads[group].q,
-        [k]: heads[group].k,
+        ...(heads[group].k === undefined ? {} : { [k]: heads[group].k }),
         [v]: heads[group].v,
       }));
       return { outputs: Object.assign({ x: inputs["x"] }, ...named) as Tensors };

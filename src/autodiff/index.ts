@@ -14,6 +14,7 @@ export {
   type Tensors,
 } from "./operation.ts";
 export { fusedRecurrenceOperation } from "./fused-recurrence-operation.ts";
+export { type ResidualBlock, reversibleOperation } from "./reversible-operation.ts";
 export { routingOperation } from "./routing-operation.ts";
 export { recurrenceOperation, type RecurrenceOperationOptions } from "./recurrence-operation.ts";
 export { lossStage, stage, type StageFunction } from "./stage.ts";

@@ -290,6 +290,14 @@ describe("errors teach", () => {
     await expect(tape.backward(loss)).rejects.toThrow("the tape was made without gradient");
   });
 
+  test("a gradient of another shape than its value", async () => {
+    const tape = new Tape();
+    const x = tape.parameter("x", np.ones([2]));
+    await expect(tape.backward(x, np.ones([3]))).rejects.toThrow(
+      "[2] and [3]. Pass the gradient by this value",
+    );
+  });
+
   test("a loss that is no scalar", async () => {
     const tape = new Tape();
     const { y } = await smallModel(tape, np.array([2]));
@@ -318,4 +326,30 @@ describe("errors teach", () => {
       "only floats have gradients: int32",
     );
   });
+});
+
+test("a value that goes on elsewhere goes backward with the gradient by it, which stays its owner's", async () => {
+  const square = stage("square", ({ x }: Arrays<"x">) => ({ y: x.ref.mul(x) }));
+  const [x, gradient] = [np.array([1, 2, 3]), np.array([1, 10, 100])];
+  const tape = new Tape();
+  const { y } = await tape.run(square, { x: tape.parameter("x", x) });
+  const gradients = await tape.backward(y, gradient);
+  expect([...(await gradients["x"].data())]).toEqual([2, 40, 600]);
+  tape.dispose();
+  expect(gradient.refCount).toBe(1);
+});
+
+test("what it keeps is counted: values and what was saved, without parameters", async () => {
+  const double = stage("double", ({ x }: Arrays<"x">) => ({ y: x.mul(2) }));
+  const sum = lossStage("sum", ({ y }: Arrays<"y">) => ({ loss: y.sum() }));
+  const tape = new Tape();
+  const { y } = await tape.run(double, { x: tape.parameter("x", np.ones([3, 5])) });
+  expect(tape.keptNumbers).toBe(15);
+  const { loss } = await tape.run(sum, { y });
+  // The loss saves its gradient by y.
+  expect(tape.keptNumbers).toBe(15 + 1 + 15);
+  await tape.backward(loss);
+  expect(tape.keptNumbers).toBe(1);
+  tape.dispose();
+  expect(tape.keptNumbers).toBe(0);
 });

@@ -4,7 +4,7 @@
  */
 import { blockUntilReady, numpy as np, tree } from "@jax-js/jax";
 import { DomainError, ShapeError, UnsupportedError } from "../base/errors.ts";
-import { type Tensor } from "../base/tensor.ts";
+import { sizeOf, type Tensor } from "../base/tensor.ts";
 import { addGradients, arrayGradient, disposeGradient, type Gradient, tensorGradient } from "./gradient.ts";
 import { type Arrays, type Operation, type TensorForm, type Tensors } from "./operation.ts";
 import { isFloat, Value } from "./value.ts";
@@ -161,18 +161,31 @@ export class Tape {
   }
 
   /**
+   * How many numbers it keeps now: its values but for parameters, and what operations saved as arrays. What an engine keeps
+   * in its own memory is not among them.
+   */
+  get keptNumbers(): number {
+    const values = [...this.#entries]
+      .filter(([value, { parameter }]) => parameter === undefined && !value.isFree)
+      .map(([{ shape }]) => sizeOf(shape));
+    const saved = this.#steps.flatMap((step) => Object.values(step.saved ?? {}).map(({ size }) => size));
+    return [...values, ...saved].reduce((sum, size) => sum + size, 0);
+  }
+
+  /**
    * Gradients of the loss by all parameters. Values that only operations read are freed on the way; those that none has
    * read (the loss, measurements) stay until {@link dispose}.
    *
-   * @param loss - a scalar that depends on a parameter
+   * @param loss - a scalar that depends on a parameter; any such value where `gradient` is given
+   * @param gradient - of what is made of the value elsewhere, by it, of its shape; it stays the caller's
    * @returns one array per parameter, owned by the caller; zeros for one without influence on the loss
    * @throws ShapeError `loss-shape`, UnsupportedError `no-gradient`, `tape-state`
    */
-  async backward(loss: Value): Promise<Record<string, np.Array>> {
+  async backward(loss: Value, gradient?: np.Array): Promise<Record<string, np.Array>> {
     this.#requireRunning("go backward");
-    this.#requireLoss(loss);
+    this.#requireLoss(loss, gradient?.shape ?? []);
     this.#state = "gone backward";
-    const gradients = new Map<Value, Gradient>([[loss, np.ones([], { dtype: loss.dtype })]]);
+    const gradients = new Map<Value, Gradient>([[loss, gradient?.ref ?? np.ones([], { dtype: loss.dtype })]]);
     try {
       for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
         await this.#stepBackward(step, gradients);
@@ -250,12 +263,16 @@ export class Tape {
     );
   }
 
-  #requireLoss(loss: Value): void {
+  #requireLoss(loss: Value, shape: readonly number[]): void {
     const entry = this.#entryOf("backward", "loss", loss);
-    if (loss.shape.length > 0) {
+    const written = loss.shape.join(", ");
+    if (written !== shape.join(", ")) {
       throw new ShapeError(
         "loss-shape",
-        `Cannot go backward as the loss must be a scalar: shape [${loss.shape.join(", ")}]. Sum or average it in a stage`,
+        shape.length === 0
+          ? `Cannot go backward as the loss must be a scalar: shape [${written}]. Sum or average it in a stage`
+          : `Cannot go backward as a value and its gradient must have one shape: [${written}] and [${shape.join(", ")}]. ` +
+              "Pass the gradient by this value",
       );
     }
     if (entry.hasGradient) return;

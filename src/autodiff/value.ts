@@ -43,6 +43,11 @@ export class Value {
     return this.#array === undefined ? (await this.tensor()).data.slice() : this.#array.ref.data();
   }
 
+  /** Whether its numbers were dropped. */
+  get isFree(): boolean {
+    return this.#array === undefined && this.#tensor === undefined;
+  }
+
   /** Drops the numbers; a second call does nothing. */
   free(): void {
     this.#array?.dispose();

@@ -9,6 +9,7 @@ import { valuesOf } from "../nn/attention-parameters.ts";
 import { mergeHeads, splitHeads } from "../nn/heads.ts";
 import { normalWeights } from "../nn/initialisation.ts";
 import { linear } from "../nn/linear.ts";
+import { unitLength } from "../nn/unit-length.ts";
 import {
   type AttentionGroup,
   attentionGroup,
@@ -34,6 +35,8 @@ export interface AttentionLayerOptions {
   readonly valueWidth?: number;
   /** Tokens that heads see before they are compared, their own among them (default 1: no convolution). */
   readonly convolution?: number;
+  /** Whether keys are the queries at unit length, k = q/‖q‖ (default false); then there are as many key heads. */
+  readonly sharedQueryKey?: boolean;
   /** Width of the rows that come out (default `width`). */
   readonly outWidth?: number;
   /** Computes the attention; jax-js when absent. */
@@ -56,7 +59,7 @@ export interface AttentionLayer {
   readonly projected: readonly string[];
   readonly merged: readonly string[];
   /** Names of the weights by their role, for those who project and merge on an engine. */
-  readonly weights: Readonly<Record<"q" | "k" | "v" | "o", string>>;
+  readonly weights: Readonly<Record<"q" | "v" | "o", string>> & { readonly k?: string };
   /** Names of the groups' own parameters that training moves, but for those of {@link AttentionLayer.gated}. */
   readonly held: readonly string[];
   /** Names of the parameters that {@link AttentionLayer.gates} reads; none where no recurrence reads the rows themselves. */
@@ -75,6 +78,12 @@ export interface AttentionLayer {
    * @param arrays - the parameters that `gated` names; consumed
    */
   gates(rows: np.Array, batch: number, arrays: ModelArrays): Record<string, np.Array>;
+  /**
+   * Inside a stage: the keys of each group from its queries, where the layer has no weight of keys.
+   *
+   * @param queries - by their names; consumed
+   */
+  keysOf(queries: ModelArrays): Record<string, np.Array>;
   /**
    * Inside a stage: the values of the groups' trained parameters, which are among what is projected.
    *
@@ -101,6 +110,7 @@ export interface AttentionLayer {
 /** Makes a layer. */
 export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
   const { prefix, width, headWidth, valueWidth = headWidth, outWidth = width, deviations } = options;
+  const { sharedQueryKey = false } = options;
   const prefixOf = (index: number): string =>
     options.groups.length === 1 ? prefix : `${prefix}.groups.${index}`;
   const groups = options.groups.map((group, index): MixingGroup => {
@@ -117,11 +127,11 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
     const name = `${prefix}.${part}_proj.weight`;
     return { name, shape, decays: true, initial: (seed) => normalWeights(seed, name, shape, deviation) };
   };
-  const into = [
-    weight("q", [heads * headWidth, width], deviations.into),
-    weight("k", [keyValueHeads * headWidth, width], deviations.into),
-    weight("v", [keyValueHeads * valueWidth, width], deviations.into),
-  ] as const;
+  const into = {
+    q: weight("q", [heads * headWidth, width], deviations.into),
+    ...(sharedQueryKey ? {} : { k: weight("k", [keyValueHeads * headWidth, width], deviations.into) }),
+    v: weight("v", [keyValueHeads * valueWidth, width], deviations.into),
+  };
   const out = weight("o", [outWidth, heads * valueWidth], deviations.out);
   const { convolution: taps = 1 } = options;
   const convolution =
@@ -163,23 +173,29 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
 
   return {
     groups,
-    parameters: [...into, out, ...own],
-    projected: [...into, ...own].map(({ name }) => name),
+    parameters: [...Object.values(into), out, ...own],
+    projected: [...Object.values(into), ...own].map(({ name }) => name),
     merged: [out.name],
-    weights: { q: into[0].name, k: into[1].name, v: into[2].name, o: out.name },
+    weights: {
+      q: into.q.name,
+      ...(into.k === undefined ? {} : { k: into.k.name }),
+      v: into.v.name,
+      o: out.name,
+    },
     held,
     gated,
     gates,
     parameterValues,
+    keysOf: (queries) =>
+      Object.fromEntries(groups.map(({ names }) => [names.k, unitLength(queries[names.q])])),
     project(rows, batch, arrays) {
       const gateValues = gated.length === 0 ? {} : gates(rows.ref, batch, arrays);
-      const [q, k, v] = into.map(({ name }, index) =>
-        splitHeads(
-          linear(index === 2 ? rows : rows.ref, arrays[name]),
-          batch,
-          index === 0 ? heads : keyValueHeads,
-        ),
-      );
+      const headsOf = ({ name }: ModelParameter, count: number): np.Array =>
+        splitHeads(linear(rows.ref, arrays[name]), batch, count);
+      const q = headsOf(into.q, heads);
+      const k = into.k === undefined ? unitLength(q.ref) : headsOf(into.k, keyValueHeads);
+      const v = headsOf(into.v, keyValueHeads);
+      rows.dispose();
       const sides = [
         { part: "q", all: q, own: (group: MixingGroup) => group.heads },
         { part: "k", all: k, own: (group: MixingGroup) => group.keyValueHeads },

@@ -52,6 +52,22 @@ describe("the configuration of a decoder", () => {
     ["no layer", { layers: 0 }, "a number ≥ 1 is needed"],
     ["a norm that is none", { norm: "batch" }, "rms or layer is needed"],
     ["a hidden width without a feed-forward", { feedForward: "none", hidden: 8 }, "no width inside it: 8"],
+    ["residuals of no kind", { residual: "none" }, "plain or reversible is needed"],
+    [
+      "two streams without feed-forwards",
+      { residual: "reversible", feedForward: "none" },
+      "Use swiglu or gelu",
+    ],
+    [
+      "two streams with experts",
+      { residual: "reversible", experts: { count: 4 } },
+      "4 experts give what balances",
+    ],
+    [
+      "shared queries and keys with fewer key heads",
+      { sharedQueryKey: true, keyValueHeads: 2 },
+      "2 key/value heads, 4 heads. Leave keyValueHeads out",
+    ],
     ["too few attentions", { attention: ["dot+causal"] }, "1 entries, 2 layers"],
     [
       "groups without all heads",

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { type AnyPartFactory, compose, type Composition, completeSelector } from "../attention/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { didYouMean } from "../base/options.ts";
+import { spreadFactors } from "./pattern-factors.ts";
 import { type ExpertConfig, expertSchema, type ResolvedExperts, resolveExperts } from "./expert-config.ts";
 import { type EmbeddingPosition } from "../positions/index.ts";
 import { embeddingPosition, parseMixer } from "./mixer.ts";
@@ -42,10 +43,22 @@ export interface DecoderConfig {
    * experts that over the k of a token, rounded up to a multiple of 8, so that it meets as many weights).
    */
   readonly hidden?: number;
+  /**
+   * Default `plain`: x + F(x). `reversible`: attentions and feed-forwards take turns over two streams, y1 = x1 + attention(x2)
+   * and y2 = x2 + feedForward(y1), and training computes activations again from outputs instead of keeping them.
+   */
+  readonly residual?: "plain" | "reversible";
+  /** Whether keys are the queries at unit length, k = q/‖q‖, without a projection of their own (default false). */
+  readonly sharedQueryKey?: boolean;
   /** Experts in place of every layer's feed-forward, each of width `hidden` inside. */
   readonly experts?: ExpertConfig;
   /** Whether the output layer is the embedding table (default true). */
   readonly tiedHead?: boolean;
+  /**
+   * How the two factors of a `strided` or `fixed` pattern are spread, where one selector is for all layers: every head has both
+   * (`merged`, default), the layers take them in turn (`interleaved`), or half of the heads have the one, half the other (`split`).
+   */
+  readonly patternFactors?: "merged" | "interleaved" | "split";
   /** One selector for all layers, or one entry a layer, each a selector or a list of head groups. */
   readonly attention: string | readonly (string | readonly HeadGroup[])[];
   /** The longest sequence; positions that are `learned` have so many rows. */
@@ -103,8 +116,14 @@ const schema = v.strictObject({
   norm: v.optional(v.picklist(["rms", "layer"], "rms or layer is needed"), "rms"),
   feedForward: v.optional(v.picklist(["swiglu", "gelu", "none"], "swiglu, gelu or none is needed"), "swiglu"),
   hidden: v.optional(extent),
+  residual: v.optional(v.picklist(["plain", "reversible"], "plain or reversible is needed"), "plain"),
+  sharedQueryKey: v.optional(v.boolean("true or false is needed"), false),
   experts: v.optional(expertSchema),
   tiedHead: v.optional(v.boolean("true or false is needed"), true),
+  patternFactors: v.optional(
+    v.picklist(["merged", "interleaved", "split"], "merged, interleaved or split is needed"),
+    "merged",
+  ),
   attention: v.union(
     [selector, v.array(v.union([selector, v.pipe(v.array(group), v.minLength(1))]))],
     "a selector, or a list with a selector or a list of { selector, heads } for each layer is needed",
@@ -138,9 +157,11 @@ export function resolveDecoderConfig(
     requireDivides("heads", heads, "the width", width, "Change one of them, or give headWidth itself");
   }
   const headWidth = read.headWidth ?? width / heads;
+  requireTwoStreams(read);
+  requireKeyPerQuery(read.sharedQueryKey, keyValueHeads, heads);
   const experts = expertsOf(read, similarities);
   const sizes = { heads, keyValueHeads, headWidth };
-  const perLayer = layersOf(read.attention, layers).map((entry): readonly HeadGroup[] =>
+  const perLayer = layersOf(spreadFactors(read, similarities), layers).map((entry): readonly HeadGroup[] =>
     typeof entry === "string" ? [{ selector: entry, heads }] : entry,
   );
   return {
@@ -190,6 +211,33 @@ function hiddenOf(
   );
 }
 
+function requireTwoStreams({ residual, feedForward, experts }: v.InferOutput<typeof schema>): void {
+  if (residual === "plain") return;
+  if (feedForward === "none") {
+    throw new DomainError(
+      "decoder-config",
+      "Cannot make reversible residuals as attentions and feed-forwards take turns over two streams: feedForward is none. " +
+        "Use swiglu or gelu",
+    );
+  }
+  if (experts !== undefined) {
+    throw new DomainError(
+      "decoder-config",
+      "Cannot make reversible residuals as blocks must add to a stream and give nothing else: " +
+        `${experts.count} experts give what balances them. Leave experts out, or use plain residuals`,
+    );
+  }
+}
+
+function requireKeyPerQuery(shared: boolean, keyValueHeads: number, heads: number): void {
+  if (!shared || keyValueHeads === heads) return;
+  throw new ShapeError(
+    "decoder-shared",
+    `Cannot make keys of queries as each query head has a key head then: ${keyValueHeads} key/value heads, ${heads} heads. ` +
+      "Leave keyValueHeads out",
+  );
+}
+
 function expertsOf(
   { experts, feedForward, width }: v.InferOutput<typeof schema>,
   similarities: readonly AnyPartFactory[],
@@ -204,7 +252,7 @@ function expertsOf(
 }
 
 function layersOf(
-  attention: v.InferOutput<typeof schema>["attention"],
+  attention: DecoderConfig["attention"],
   layers: number,
 ): readonly (string | readonly HeadGroup[])[] {
   if (typeof attention === "string") return Array.from({ length: layers }, () => attention);

@@ -24,6 +24,30 @@ export interface LayersResult {
   readonly balances: readonly Value[];
 }
 
+/** A layer's attention, or what follows it, as a block on the tape. */
+export interface DecoderBlock {
+  /** Names of the parameters that it reads. */
+  readonly reads: readonly string[];
+  /**
+   * @param x - [B, N, width]; released
+   * @param observe - sees what has scores
+   * @returns x + F(x), and what experts add to the loss
+   */
+  run(
+    tape: Tape,
+    x: Value,
+    values: Values,
+    observe?: LayerObserver,
+  ): Promise<{ readonly x: Value; readonly balance?: Value }>;
+  dispose(): void;
+}
+
+/** Tokens to the residual stream on the tape; inputs as those of {@link ComputedLayers.run}. */
+export interface ComputedEmbedding {
+  run(tape: Tape, inputs: Values, values: Values): Promise<Value>;
+  dispose(): void;
+}
+
 /** Layers that can run. */
 export interface ComputedLayers {
   /**

@@ -44,6 +44,22 @@ const variants: Readonly<Record<string, Partial<DecoderConfig>>> = {
       "dot+causal+none",
     ],
   },
+  "reversible residuals": { residual: "reversible", norm: "layer", feedForward: "gelu", layers: 3 },
+  "keys that are the queries at unit length": {
+    sharedQueryKey: true,
+    attention: "dot:scale=auto+learned+causal",
+  },
+  "reversible residuals, shared queries and keys, groups of heads": {
+    residual: "reversible",
+    sharedQueryKey: true,
+    attention: [
+      [
+        { selector: "dot:scale=learned+rope+causal", heads: 1 },
+        { selector: "l2:beta=learned+strided:stride=3,local=2", heads: 3 },
+      ],
+      "dot+causal+topk:k=3",
+    ],
+  },
 };
 
 /** What can compute the attentions of a decoder. */

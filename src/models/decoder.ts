@@ -27,6 +27,7 @@ import { type Decoding, decodingStages } from "./decoding.ts";
 import { fusedLayers, fusedLoss } from "./fused-layers.ts";
 import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
+import { reversibleLayers } from "./reversible-layers.ts";
 import { activeCountOf, routedFeedForward } from "./routed-feed-forward.ts";
 import { stagedLayers, stagedLoss } from "./staged-layers.ts";
 import { groupStateBytes } from "./state-bytes.ts";
@@ -60,6 +61,7 @@ export interface Decoder extends Model<TokenBatch> {
    *
    * @param arrays - they stay the caller's, and must outlive the decoding
    * @param options - `batch`: B (default 1)
+   * @throws UnsupportedError `decoding-residual` with reversible residuals
    * @example
    * ```ts
    * import { numpy as np } from "@jax-js/jax";
@@ -115,6 +117,7 @@ export function decoder(
       width: resolved.width,
       headWidth: resolved.headWidth,
       convolution: resolved.convolution,
+      sharedQueryKey: resolved.sharedQueryKey,
       engine,
       deviations: {
         into: weightDeviation(resolved.width),
@@ -141,7 +144,11 @@ export function decoder(
   ];
 
   const computed =
-    engine === undefined ? stagedLayers(resolved, embedding, layers) : fusedLayers(embedding, layers, engine);
+    resolved.residual === "reversible"
+      ? reversibleLayers(embedding, layers, engine)
+      : engine === undefined
+        ? stagedLayers(resolved, embedding, layers)
+        : fusedLayers(embedding, layers, engine);
   const logitsOf = (arrays: ModelArrays, positions: np.Array | undefined): np.Array => {
     const rows = computed.rows(arrays);
     return head.apply(positions === undefined ? rows : takeRows(rows, positions), arrays);

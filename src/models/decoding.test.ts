@@ -50,6 +50,7 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
       "tokens before that a convolution reaches",
       { convolution: 3, attention: ["deltanet", "dot+rope+causal"] },
     ],
+    ["keys that are the queries at unit length", { sharedQueryKey: true }],
     ["bonuses", { attention: ["rwkv4", "rwkv6"], feedForward: "none" }],
     [
       "heads of both classes",
@@ -123,6 +124,15 @@ describe("a decoding", () => {
       ofOne.data.forEach((value, at) => expect(value).toBeCloseTo(data[11 + at], 3));
       ofOther.data.forEach((value, at) => expect(value).toBeCloseTo(data[33 + at], 3));
       for (const decoding of [one, other]) decoding.dispose();
+    });
+    model.dispose();
+  });
+
+  test("is not made of two streams", async () => {
+    const model = decoder({ ...base, residual: "reversible" });
+    await withArrays(livelyTensors(model, 1), (arrays) => {
+      expect(() => model.decode(arrays)).toThrow(expect.objectContaining({ code: "decoding-residual" }));
+      return Promise.resolve();
     });
     model.dispose();
   });

@@ -74,6 +74,7 @@ export function decodingStages(parts: DecodingParts): DecodingStages {
   const reads = [...computed.reads, ...namesOf(head)];
 
   const start = (arrays: ModelArrays, batch: number): Decoding => {
+    if (config.residual === "reversible") refuseStreams();
     const states = layers.map(({ attention }): LayerState => ({
       groups: attention.groups.map((group) => stateOf(group, engine)),
       before: new TokensBefore(attention.convolution),
@@ -195,6 +196,14 @@ function requireRoom(length: number, maximumLength: number): void {
     "decoder-length",
     `Cannot decode as a sequence may have at most maximumLength tokens: ${length} were taken, and ${maximumLength} are allowed. ` +
       "Start again, or make the decoder with a larger maximumLength",
+  );
+}
+
+function refuseStreams(): never {
+  throw new UnsupportedError(
+    "decoding-residual",
+    "Cannot decode token by token as layers must add to one stream: the decoder's residual is reversible, with two. " +
+      'Call logits() with all tokens, or make the decoder with residual: "plain"',
   );
 }
 

@@ -11,21 +11,22 @@ import {
   fusedProjectionOperation,
   type Operation,
   stage,
-  type Tape,
   type Value,
 } from "../autodiff/index.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { pick, type Values } from "./assemble-model.ts";
 import { type EmbeddingBlock, type HeadBlock } from "./decoder-blocks.ts";
 import {
+  type ComputedEmbedding,
   type ComputedLayers,
   type ComputedLoss,
+  type DecoderBlock,
   type DecoderLayer,
   namesOf,
   rowsOf,
 } from "./decoder-layers.ts";
 import { type ModelArrays } from "./model.ts";
-import { type LayerObserver } from "./observe-scores.ts";
+import { type RoutedFeedForward } from "./routed-feed-forward.ts";
 
 /** Makes the operations. */
 export function fusedLayers(
@@ -33,24 +34,14 @@ export function fusedLayers(
   layers: readonly DecoderLayer[],
   engine: WasmEngine,
 ): ComputedLayers {
-  const takeTokens = embeddingOperation();
-  const { place } = embedding;
-  const addPlaces: Operation<string, string> | undefined =
-    place && stage("places", ({ x, ...arrays }: ModelArrays) => ({ x: place(x, arrays) }));
-  const placeNames = namesOf(embedding).filter((name) => name !== embedding.table);
-  const fused = layers.map((layer) => fusedLayer(layer, engine));
+  const embed = fusedEmbedding(embedding);
+  const blocks = layers.flatMap((layer) => fusedBlocks(layer, engine));
   return {
-    async run(tape, { tokens, ...places }, values, observe) {
-      const { rows } = await tape.run(takeTokens, { ids: tokens, table: values[embedding.table] });
-      let x = rows;
-      if (addPlaces !== undefined) {
-        ({ x } = await tape.run(addPlaces, { x: rows, ...places, ...pick(values, placeNames) }));
-        tape.release(rows, ...Object.values(places));
-      }
-      tape.release(tokens);
+    async run(tape, inputs, values, observe) {
+      let x = await embed.run(tape, inputs, values);
       const balances: Value[] = [];
-      for (const layer of fused) {
-        const made = await layer.run(tape, x, values, observe);
+      for (const block of blocks) {
+        const made = await block.run(tape, x, values, observe);
         ({ x } = made);
         if (made.balance !== undefined) balances.push(made.balance);
       }
@@ -58,25 +49,63 @@ export function fusedLayers(
     },
     reads: [],
     rows: ({ x }) => rowsOf(x),
-    dispose: () => [addPlaces, ...fused].forEach((own) => own?.dispose()),
+    dispose: () => [embed, ...blocks].forEach((own) => own.dispose()),
   };
 }
 
-/** One layer on the tape, from x to x. */
-interface FusedLayer {
-  run(
-    tape: Tape,
-    x: Value,
-    values: Values,
-    observe: LayerObserver | undefined,
-  ): Promise<{ readonly x: Value; readonly balance?: Value }>;
-  dispose(): void;
+/** The rows of a table, and what places add to them. */
+export function fusedEmbedding(embedding: EmbeddingBlock): ComputedEmbedding {
+  const takeTokens = embeddingOperation();
+  const { place } = embedding;
+  const addPlaces: Operation<string, string> | undefined =
+    place && stage("places", ({ x, ...arrays }: ModelArrays) => ({ x: place(x, arrays) }));
+  const placeNames = namesOf(embedding).filter((name) => name !== embedding.table);
+  return {
+    async run(tape, { tokens, ...places }, values) {
+      const { rows } = await tape.run(takeTokens, { ids: tokens, table: values[embedding.table] });
+      let x = rows;
+      if (addPlaces !== undefined) {
+        ({ x } = await tape.run(addPlaces, { x: rows, ...places, ...pick(values, placeNames) }));
+        tape.release(rows, ...Object.values(places));
+      }
+      tape.release(tokens);
+      return x;
+    },
+    dispose: () => addPlaces?.dispose(),
+  };
 }
 
-function fusedLayer({ attention, norm, feedForward, routed }: DecoderLayer, engine: WasmEngine): FusedLayer {
+/** The blocks of a layer: its attention, and its feed-forward or its experts where it has them. */
+export function fusedBlocks(layer: DecoderLayer, engine: WasmEngine): readonly DecoderBlock[] {
+  const { feedForward, routed } = layer;
+  const attention = fusedAttention(layer, engine);
+  if (routed !== undefined) return [attention, expertBlock(routed)];
+  if (feedForward === undefined) return [attention];
+  const feed = fusedFeedForwardOperation(engine);
+  return [
+    attention,
+    {
+      reads: namesOf(feedForward),
+      async run(tape, x, values) {
+        const { out } = await tape.run(feed, { x, ...byRole(values, feedForward.weights) });
+        tape.release(x);
+        return { x: out };
+      },
+      dispose: () => feed.dispose(),
+    },
+  ];
+}
+
+/** Experts are the layer's to dispose. */
+const expertBlock = (routed: RoutedFeedForward): DecoderBlock => ({
+  reads: namesOf(routed),
+  run: (tape, x, values, observe) => routed.run(tape, x, values, observe),
+  dispose: () => undefined,
+});
+
+function fusedAttention({ attention, norm }: DecoderLayer, engine: WasmEngine): DecoderBlock {
   const project = fusedProjectionOperation(engine, attention.groups);
   const merge = fusedMergeOperation(engine, attention.groups);
-  const feed = fusedFeedForwardOperation(engine);
   const hold: Operation<string, string> | undefined =
     attention.held.length === 0
       ? undefined
@@ -89,29 +118,32 @@ function fusedLayer({ attention, norm, feedForward, routed }: DecoderLayer, engi
           return attention.gates(norm.apply(rowsOf(x), arrays), batch, arrays);
         });
   const gateNames = [...namesOf(norm), ...attention.gated];
+  const shareKeys: Operation<string, string> | undefined =
+    attention.weights.k === undefined
+      ? stage("shared keys", (queries: ModelArrays) => attention.keysOf(queries))
+      : undefined;
   const { o, ...into } = attention.weights;
   return {
+    reads: [...namesOf(norm), ...attention.projected, o],
     async run(tape, x, values, observe) {
       const { x: passed, ...heads } = await tape.run(project, {
         x,
         ...byRole(values, { ...norm.weights, ...into }),
       });
       tape.release(x);
+      const queries = attention.groups.map(({ names }) => names.q);
       const projected = {
         ...heads,
+        ...(shareKeys === undefined ? {} : await tape.run(shareKeys, pick(heads, queries))),
         ...(hold === undefined ? {} : await tape.run(hold, pick(values, attention.held))),
         ...(gate === undefined ? {} : await tape.run(gate, { x: passed, ...pick(values, gateNames) })),
       };
       const attended = await attention.attend(tape, projected, observe);
-      const { out: merged } = await tape.run(merge, { x: passed, ...attended, weight: values[o] });
+      const { out } = await tape.run(merge, { x: passed, ...attended, weight: values[o] });
       tape.release(passed, ...Object.values(attended));
-      if (routed !== undefined) return routed.run(tape, merged, values, observe);
-      if (feedForward === undefined) return { x: merged };
-      const { out } = await tape.run(feed, { x: merged, ...byRole(values, feedForward.weights) });
-      tape.release(merged);
       return { x: out };
     },
-    dispose: () => [hold, gate].forEach((owned) => owned?.dispose()),
+    dispose: () => [hold, gate, shareKeys].forEach((own) => own?.dispose()),
   };
 }
 

@@ -42,4 +42,6 @@ export {
   type Rwkv7TimeMixResult,
   type Rwkv7TimeMixWeight,
 } from "./rwkv.ts";
+export { reformer, type ReformerConfig } from "./reformer.ts";
+export { sparseTransformer, type SparseTransformerConfig } from "./sparse-transformer.ts";
 export { type HeadState, recurrentState, stateBytes, type StateSizes } from "./state-bytes.ts";

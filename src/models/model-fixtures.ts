@@ -55,7 +55,7 @@ type Rows = readonly Float64Array[];
 
 /** The decoder once more, in f64 on plain arrays, with the reference's attention: logits of every place, [N][V]. */
 export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: Int32Array): Rows {
-  const { width, headWidth, layers, norm, feedForward, groups, tiedHead } = config;
+  const { width, headWidth, layers, norm, feedForward, groups, tiedHead, residual, sharedQueryKey } = config;
   const weight = (name: string): Tensor | Tensor64 => tensors[name];
   const linear = (rows: Rows, name: string): Rows => {
     const { data, shape } = weight(name);
@@ -94,12 +94,19 @@ export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: I
       Float64Array.from(weight("model.embed_positions.weight").data);
     x = x.map((row, place) => row.map((value, d) => value + table[place * width + d]));
   }
+  // Attentions read one stream and add to the other; feed-forwards the other way round. Plain residuals have one stream.
+  let other = x;
   for (let layer = 0; layer < layers; layer++) {
     const at = `model.layers.${layer}`;
     const rows = normed(x, `${at}.input_layernorm`);
-    const [q, k, v] = ["q", "k", "v"].map((part) => linear(rows, `${at}.self_attn.${part}_proj.weight`));
+    const projected = (part: string): Rows => linear(rows, `${at}.self_attn.${part}_proj.weight`);
+    const [q, v] = [projected("q"), projected("v")];
+    const k = sharedQueryKey ? q.map((row) => unitHeads(row, headWidth)) : projected("k");
     const joined = attendInF64(groups[layer], { q, k, v, rows }, headWidth, `${at}.self_attn`, tensors);
-    x = add(x, linear(joined, `${at}.self_attn.o_proj.weight`));
+    const attended = linear(joined, `${at}.self_attn.o_proj.weight`);
+    const changed = add(residual === "plain" ? x : other, attended);
+    other = x;
+    x = changed;
     if (feedForward === "none") continue;
     const inner = normed(x, `${at}.post_attention_layernorm`);
     if (config.experts !== undefined) {
@@ -115,9 +122,19 @@ export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: I
         : up.map((row) =>
             row.map((h) => 0.5 * h * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (h + 0.044715 * h ** 3)))),
           );
-    x = add(x, linear(hidden, `${at}.mlp.down_proj.weight`));
+    const fed = add(residual === "plain" ? x : other, linear(hidden, `${at}.mlp.down_proj.weight`));
+    other = x;
+    x = fed;
   }
+  if (residual === "reversible") x = add(x, other).map((row) => row.map((value) => value / 2));
   return linear(normed(x, "model.norm"), tiedHead ? "model.embed_tokens.weight" : "lm_head.weight");
+}
+
+function unitHeads(row: Float64Array, headWidth: number): Float64Array {
+  return row.map((value, d) => {
+    const start = d - (d % headWidth);
+    return value / Math.sqrt(row.subarray(start, start + headWidth).reduce((sum, x) => sum + x * x, 1e-12));
+  });
 }
 
 /** The experts of a layer, none of which drops a token. */

@@ -10,8 +10,10 @@ import { pick } from "./assemble-model.ts";
 import { type EmbeddingBlock } from "./decoder-blocks.ts";
 import { type ResolvedDecoderConfig } from "./decoder-config.ts";
 import {
+  type ComputedEmbedding,
   type ComputedLayers,
   type ComputedLoss,
+  type DecoderBlock,
   type DecoderLayer,
   namesOf,
   rowsOf,
@@ -104,6 +106,69 @@ export function stagedLayers(
     },
   };
 }
+
+/** Tokens to the residual stream as a stage. */
+export function stagedEmbedding(embedding: EmbeddingBlock): ComputedEmbedding {
+  const operation = stage("embed", ({ tokens, ...arrays }: ModelArrays) => {
+    const [batch, length] = tokens.shape;
+    return { x: inSequences(embedding.apply(tokens, arrays), batch, length) };
+  });
+  const reads = namesOf(embedding);
+  return {
+    async run(tape, inputs, values) {
+      const { x } = await tape.run(operation, { ...inputs, ...pick(values, reads) });
+      tape.release(...Object.values(inputs));
+      return x;
+    },
+    dispose: () => operation.dispose(),
+  };
+}
+
+/** The blocks of a layer, with stages of their own: its attention, and its feed-forward where it has one. */
+export function stagedBlocks({ norm, attention, feedForward }: DecoderLayer): readonly DecoderBlock[] {
+  const project: Operation<string, string> = stage("project", ({ x, ...arrays }: ModelArrays) => {
+    const [batch] = x.shape;
+    return attention.project(norm.apply(rowsOf(x), arrays), batch, arrays);
+  });
+  const merge = stage("merge", ({ x, ...arrays }: ModelArrays) => {
+    const [batch, length] = x.shape;
+    return { x: inSequences(rowsOf(x).add(attention.merge(arrays)), batch, length) };
+  });
+  const projected = [...namesOf(norm), ...attention.projected];
+  const attend: DecoderBlock = {
+    reads: [...projected, ...attention.merged],
+    async run(tape, x, values, observe) {
+      const heads = await tape.run(project, { x, ...pick(values, projected) });
+      const attended = await attention.attend(tape, heads, observe);
+      const { x: out } = await tape.run(merge, { x, ...attended, ...pick(values, attention.merged) });
+      tape.release(x, ...Object.values(attended));
+      return { x: out };
+    },
+    dispose: () => [project, merge].forEach((own) => own.dispose()),
+  };
+  if (feedForward === undefined) return [attend];
+  const feed = stage("feed forward", ({ x, ...arrays }: ModelArrays) => {
+    const [batch, length] = x.shape;
+    return { x: inSequences(feedForward.apply(rowsOf(x), arrays), batch, length) };
+  });
+  const reads = namesOf(feedForward);
+  return [
+    attend,
+    {
+      reads,
+      async run(tape, x, values) {
+        const { x: out } = await tape.run(feed, { x, ...pick(values, reads) });
+        tape.release(x);
+        return { x: out };
+      },
+      dispose: () => feed.dispose(),
+    },
+  ];
+}
+
+/** [B·N, width] to [B, N, width]. */
+const inSequences = (rows: np.Array, batch: number, length: number): np.Array =>
+  rows.reshape([batch, length, rows.shape[1]]);
 
 /** The last merge, the head and the loss as one stage. */
 export function stagedLoss(

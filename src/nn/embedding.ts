@@ -4,14 +4,14 @@ import { contiguous } from "./contiguous.ts";
 import { linear } from "./linear.ts";
 
 /**
- * Looks rows up. The copy is for the way back: jax-js scatters gradients only from an array that is already there.
+ * Looks rows up. The copies are for the way back: jax-js scatters gradients only from arrays that are already there.
  *
  * @param table - [V, width]; consumed
  * @param rows - int32 [M]; consumed
  * @returns [M, width]
  */
 export function takeRows(table: np.Array, rows: np.Array): np.Array {
-  return contiguous(np.take(table, rows, 0));
+  return contiguous(np.take(table, contiguous(rows), 0));
 }
 
 /** Products with a width that 8 does not divide take 3–5 times as long. */

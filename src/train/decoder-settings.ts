@@ -29,6 +29,12 @@ export interface DecoderSettings {
   readonly capacityFactor: number | "none";
   /** The similarity of tokens and experts, as a selector (default `dot`, calibrated as attentions are). */
   readonly router: string;
+  /** `reversible`: training keeps the activations of no layer, and computes them again from outputs. */
+  readonly residual: "plain" | "reversible";
+  /** Whether keys are the queries at unit length. */
+  readonly sharedQueryKey: boolean;
+  /** How the factors of a `strided` or `fixed` pattern are spread over layers and heads. */
+  readonly patternFactors: "merged" | "interleaved" | "split";
   readonly tiedHead: boolean;
   /** Sequences of a step. */
   readonly batch: number;
@@ -55,6 +61,12 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
   choices: v.optional(whole(0), 0),
   capacityFactor: v.optional(v.union([nonNegative, v.literal("none")], "it must be a number ≥ 0 or none"), 0),
   router: v.optional(v.string("it must be a similarity, such as l2"), "dot"),
+  residual: v.optional(v.picklist(["plain", "reversible"], "it must be plain or reversible"), "plain"),
+  sharedQueryKey: v.optional(v.boolean("it must be true or false"), false),
+  patternFactors: v.optional(
+    v.picklist(["merged", "interleaved", "split"], "it must be merged, interleaved or split"),
+    "merged",
+  ),
   tiedHead: v.optional(v.boolean("it must be true or false"), true),
   batch: v.optional(whole(1), 16),
   steps: v.optional(whole(1), 300),
@@ -67,12 +79,14 @@ export function decoderSizes(
 ): Omit<DecoderConfig, "vocabulary" | "attention" | "maximumLength"> {
   const { width, layers, heads, keyValueHeads, headWidth, convolution, norm, feedForward, tiedHead } =
     settings;
+  const { residual, sharedQueryKey, patternFactors } = settings;
   const chosen = {
     ...(keyValueHeads === 0 ? {} : { keyValueHeads }),
     ...(headWidth === 0 ? {} : { headWidth }),
     ...(settings.experts === 0 ? {} : { experts: expertsOf(settings) }),
   };
-  return { width, layers, heads, ...chosen, convolution, norm, feedForward, tiedHead };
+  const shape = { residual, sharedQueryKey, patternFactors };
+  return { width, layers, heads, ...chosen, convolution, norm, feedForward, ...shape, tiedHead };
 }
 
 function expertsOf(settings: DecoderSettings): NonNullable<DecoderConfig["experts"]> {

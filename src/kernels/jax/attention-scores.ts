@@ -1,7 +1,9 @@
 /** @file The scores and weights of an attention on given arrays: for calibration and for measurements. */
 import { jit, type numpy as np } from "@jax-js/jax";
 import { type Composition, parametersOf } from "../../attention/index.ts";
+import { openComposition } from "../../attention/chosen-pairs.ts";
 import { type Tensor } from "../../base/tensor.ts";
+import { choiceMask } from "./choice-mask.ts";
 import { composedAttention } from "./composition.ts";
 import { type ComposedInputs } from "./evaluation.ts";
 import { tensorOf } from "./tensors.ts";
@@ -16,8 +18,10 @@ export async function attentionScores(
   composition: Composition,
   arrays: Readonly<Record<string, np.Array>>,
 ): Promise<{ readonly scores: Tensor; readonly weights: Tensor }> {
+  const mask = await choiceMask(composition, arrays);
+  const open = mask === undefined ? composition : openComposition(composition);
   const compute = jit((inputs: ComposedInputs) => {
-    const attend = composedAttention(composition, { extras: ["scores", "weights"], gradient: false });
+    const attend = composedAttention(open, { extras: ["scores", "weights"], gradient: false });
     const { scores, weights } = attend(inputs);
     return { scores, weights } as { scores: np.Array; weights: np.Array };
   });
@@ -26,6 +30,7 @@ export async function attentionScores(
     q: arrays["q"].ref,
     k: arrays["k"].ref,
     v: arrays["v"].ref,
+    ...(mask === undefined ? {} : { mask }),
     parameters: Object.fromEntries(parameters),
   });
   try {

@@ -1,5 +1,5 @@
 /** @file jax-js as a backend of `attention()`: tensors in, tensors out, compiled once per attention and shape. */
-import { DType, jit, numpy as np, type OwnedFunction } from "@jax-js/jax";
+import { jit, numpy as np, type OwnedFunction } from "@jax-js/jax";
 import {
   type AttentionBackend,
   type AttentionGradients,
@@ -13,6 +13,7 @@ import {
 import { type MaskedCall, maskedCall } from "../../attention/chosen-pairs.ts";
 import { narrow, type Tensor } from "../../base/tensor.ts";
 import { type PairLimits } from "./allowed-pairs.ts";
+import { maskArray } from "./choice-mask.ts";
 import { compiledCache } from "./compiled-cache.ts";
 import { attentionPullback, composedAttention, type PullbackInputs } from "./composition.ts";
 import { type DifferentiableInputs } from "./evaluation.ts";
@@ -116,9 +117,7 @@ function toArrays(
       ),
     },
     limits: {
-      ...(mask === undefined
-        ? {}
-        : { mask: np.array(Int32Array.from(mask.data), { shape: [...mask.shape], dtype: DType.Bool }) }),
+      ...(mask === undefined ? {} : { mask: maskArray(mask) }),
       ...(keyLengths === undefined ? {} : { keyLengths: np.array(Int32Array.from(keyLengths)) }),
     },
   };

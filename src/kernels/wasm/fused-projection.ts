@@ -9,7 +9,7 @@ import { HeadRowsCall } from "./head-rows-call.ts";
 import { roundUp } from "./kernel-spec.ts";
 import { projectionModule, projectionScratchBytes } from "./projection-kernel.ts";
 
-/** The inputs of a projection; `shift` is what makes its norm LayerNorm. */
+/** The inputs of a projection; `shift` is what makes its norm LayerNorm, and without `k` there are no keys. */
 export interface ProjectionInputs<T = Tensor> {
   /** [B, N, width] */
   readonly x: T;
@@ -20,7 +20,7 @@ export interface ProjectionInputs<T = Tensor> {
   /** [H·D, width] */
   readonly q: T;
   /** [G·D, width] */
-  readonly k: T;
+  readonly k?: T;
   /** [G·D, width] */
   readonly v: T;
 }
@@ -32,10 +32,13 @@ export interface ProjectedGroup {
 }
 
 /** Queries [B, h, N, D], keys and values [B, g, N, D] of a group. */
-export type ProjectedHeads = Readonly<Record<Side, Tensor>>;
+export type ProjectedHeads = Pick<ProjectionInputs, Side>;
 
 type Side = (typeof sides)[number];
 const sides = ["q", "k", "v"] as const;
+
+const sidesOf = ({ k }: ProjectionInputs): readonly Side[] =>
+  sides.filter((side) => side !== "k" || k !== undefined);
 
 /**
  * q = W_q·n, k = W_k·n and v = W_v·n of n = norm(x), for each group of heads in its order; the norm is that of
@@ -61,7 +64,7 @@ export function fusedProjection(
         packed,
       })),
     );
-    return inGroups(call.readHeads(heads, projection.counts));
+    return inGroups(call.readHeads(heads, projection.counts), sidesOf(inputs));
   });
 }
 
@@ -82,7 +85,7 @@ export function fusedProjectionBackward(
     const { call, counts, ...projection } = projectionCall(engine, inputs, groups);
     const { width, weight, weightRows, headWidth } = projection;
     const [, length] = inputs.x.shape;
-    const given = sides.flatMap((side) => gradients.map((group) => group[side]));
+    const given = sidesOf(inputs).flatMap((side) => gradients.map((group) => group[side]));
     const headGradients = call.copyHeads(
       given.map((gradient, index) => {
         const shape = [call.batch, counts[index], length, headWidth];
@@ -124,7 +127,8 @@ function projectionCall(engine: WasmEngine, inputs: ProjectionInputs, groups: re
   const [width, paddedHead] = [roundUp(own, 8), roundUp(headWidth, 8)];
   const norm = shift === undefined ? "rms" : "layer";
   const { relaxed, shared } = engine;
-  const counts = sides.flatMap((side) => groups.map((group) => headsOf(group, side)));
+  const ownSides = sidesOf(inputs);
+  const counts = ownSides.flatMap((side) => groups.map((group) => headsOf(group, side)));
   const layout = { width: own, headWidth, heads: counts.reduce((sum, count) => sum + count) };
   const code = {
     key: `projection ${norm} ${own} ${layout.heads} ${headWidth}`,
@@ -139,10 +143,13 @@ function projectionCall(engine: WasmEngine, inputs: ProjectionInputs, groups: re
     { rows: headWidth, width: own },
     { rows: paddedHead, width },
   ] as const;
-  const places = { q: weight, k: 0, v: 0 };
-  places.k = places.q + (4 * paddedHead * width * inputs.q.shape[0]) / headWidth;
-  places.v = places.k + (4 * paddedHead * width * inputs.k.shape[0]) / headWidth;
-  for (const side of sides) call.copyTo(places[side], inputs[side].data, ...shapes);
+  let next = weight;
+  const places = ownSides.map((side) => {
+    const place = { side, tensor: inputs[side]!, offset: next - weight };
+    call.copyTo(next, place.tensor.data, ...shapes);
+    next += (4 * paddedHead * width * place.tensor.shape[0]) / headWidth;
+    return place;
+  });
   return {
     call,
     width,
@@ -152,22 +159,28 @@ function projectionCall(engine: WasmEngine, inputs: ProjectionInputs, groups: re
     norm: { gain: call.vector(gain), shift: call.vector(shift) },
     weight,
     weightRows,
-    readWeights: (address: number): ProjectedHeads => {
-      const read = (side: Side): Tensor =>
-        call.read(address + places[side] - weight, inputs[side].shape, ...shapes);
-      return { q: read("q"), k: read("k"), v: read("v") };
-    },
+    readWeights: (address: number): ProjectedHeads =>
+      Object.fromEntries(
+        places.map(({ side, tensor, offset }) => [
+          side,
+          call.read(address + offset, tensor.shape, ...shapes),
+        ]),
+      ) as unknown as ProjectedHeads,
   };
 }
 
 const headsOf = ({ heads, keyValueHeads }: ProjectedGroup, side: Side): number =>
   side === "q" ? heads : keyValueHeads;
 
-function inGroups(heads: readonly Tensor[]): ProjectedHeads[] {
+function inGroups(heads: readonly Tensor[], sides: readonly Side[]): ProjectedHeads[] {
   const count = heads.length / sides.length;
-  return heads
-    .slice(0, count)
-    .map((q, group) => ({ q, k: heads[count + group], v: heads[2 * count + group] }));
+  return Array.from(
+    { length: count },
+    (_, group) =>
+      Object.fromEntries(
+        sides.map((side, at) => [side, heads[at * count + group]]),
+      ) as unknown as ProjectedHeads,
+  );
 }
 
 function headWidthOf(
