@@ -80,13 +80,27 @@ export interface CopyProblem {
   readonly kind: "copy";
 }
 
+/** A SwiGLU feed-forward over rows: one that all tokens meet, or experts with a router by dot products. */
+export interface FeedForwardProblem {
+  readonly kind: "feed-forward";
+  readonly tokens: number;
+  readonly width: number;
+  /** Width inside; that of each expert. */
+  readonly hidden: number;
+  /** E and k; absent for one feed-forward. */
+  readonly experts?: { readonly count: number; readonly choices: number };
+  /** `both`: the gradients of rows, router and weights as well. */
+  readonly direction: "forward" | "both";
+}
+
 export type Problem =
   | TensorProblem
   | RecurrentStepProblem
   | LimitProblem
   | TrainingProblem
   | DecodingProblem
-  | CopyProblem;
+  | CopyProblem
+  | FeedForwardProblem;
 
 /** What a contestant is asked. */
 export type Request =

@@ -27,6 +27,7 @@ export function sampleRecipes(task: string): RecipeFacts {
     task,
     metric: metrics[task] ?? { name: "score", unit: "score", better: "higher" },
     unit: task === "hierarchy" ? "pairs" : "tokens",
+    comparesPairs: task === "hierarchy",
     settings: (overrides) => ({ steps: 200, ...(task === "hierarchy" ? { width: 5 } : {}), ...overrides }),
     learningRates: () => [0.001, 0.003, 0.01, 0.03],
   };

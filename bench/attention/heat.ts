@@ -4,7 +4,13 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { hasTensors, type Problem, sizeOfProblem, type TensorProblem } from "../protocol.ts";
+import {
+  type FeedForwardProblem,
+  hasTensors,
+  type Problem,
+  sizeOfProblem,
+  type TensorProblem,
+} from "../protocol.ts";
 import { errorOfRecurrence } from "../recurrence/correctness.ts";
 import { recurrenceText } from "../recurrence/problems.ts";
 import { type ContestantName } from "../roster.ts";
@@ -91,9 +97,17 @@ export function textOf(problem: Problem): string {
       return `decoding, S = ${problem.length}, ${problem.heads} heads, D = ${problem.width}`;
     case "copy":
       return "copy of float32 numbers";
+    case "feed-forward":
+      return feedForwardText(problem);
     case "training":
       return `training step, width ${problem.width}, batch ${problem.batch} × ${problem.length}`;
   }
+}
+
+function feedForwardText({ tokens, width, hidden, experts, direction }: FeedForwardProblem): string {
+  const pass = direction === "both" ? "forward + backward" : "forward";
+  const form = experts === undefined ? "dense" : `${experts.count} experts, ${experts.choices} active`;
+  return `feed-forward ${pass}, ${form}, ${tokens} tokens, width ${width}, hidden ${hidden}`;
 }
 
 const errorOfWhole = (problem: TensorProblem, results: Results): number =>

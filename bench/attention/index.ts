@@ -7,6 +7,7 @@ import { decoding } from "./parts/decoding.ts";
 import { growth } from "./parts/growth.ts";
 import { limit } from "./parts/limit.ts";
 import { memory } from "./parts/memory.ts";
+import { moe } from "./parts/moe.ts";
 import { patterns } from "./parts/patterns.ts";
 import { jax, onnxruntime, ruvector, tfjs, torch } from "./parts/peers.ts";
 import { training } from "./parts/training.ts";
@@ -25,6 +26,7 @@ const parts: readonly Part[] = [
   patterns,
   decoding,
   training,
+  moe,
   growth,
   memory,
   curves,

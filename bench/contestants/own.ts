@@ -13,6 +13,7 @@ import { type AttentionProblem } from "../protocol.ts";
 import { copyBytes, copyLimit } from "./copy-limit.ts";
 import { prepareDecoding } from "./decoding.ts";
 import { microKernelLimit, operationsPerThread } from "./micro-kernel-limit.ts";
+import { prepareDense, prepareExperts } from "./experts.ts";
 import { prepareRecurrence, prepareSteps } from "./recurrence.ts";
 import { type Inputs, type Prepared, serve } from "./serve.ts";
 
@@ -44,6 +45,10 @@ await serve({
         const { run, close } = copyLimit(threads);
         return { run, read: () => ({}), facts: () => ({ bytes: copyBytes }), release: close };
       }
+      case "feed-forward":
+        return problem.experts === undefined
+          ? prepareDense(engine, problem)
+          : prepareExperts(engine, problem, problem.experts);
       case "recurrence":
         return prepareRecurrence(engine, problem, inputs);
       case "recurrent-step":

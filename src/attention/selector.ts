@@ -182,7 +182,8 @@ function requirePairs(selector: string, own: readonly AnyPartFactory[]): void {
   throw new UnsupportedError(
     "recurrent-class",
     `Cannot use '${selector}' here as this takes similarities, which compare pairs: '${name}' is of the recurrent class, ` +
-      "which keeps a state. Use it in recurrence() or in the commands attend, inspect and list, or take a similarity such as dot",
+      "which keeps a state. Use it in recurrence(), in models and their tasks, or in the commands attend, inspect and list, " +
+      "or take a similarity such as dot",
   );
 }
 

@@ -130,6 +130,8 @@ const settingTitles: Readonly<Record<string, Bilingual>> = {
   length: { en: "length", zh: "长度" },
   layers: { en: "layers", zh: "层数" },
   heads: { en: "heads", zh: "头数" },
+  experts: { en: "experts", zh: "专家数" },
+  choices: { en: "experts of a token", zh: "每词元专家数" },
   pairs: { en: "pairs", zh: "键值对数" },
   noise: { en: "noise", zh: "噪声长度" },
   symbols: { en: "symbols", zh: "符号数" },

@@ -37,6 +37,16 @@ describe("a plan", () => {
     expect(among?.id).toBe(alone.id);
   });
 
+  test("has rows of the recurrent class where a task has a model", () => {
+    const { cells } = samplePlan({ ...small, similarities: ["linear:map=elu1", "deltanet+causal", "dot"] });
+    expect(cells.map(({ selector }) => selector)).toEqual(["linear:map=elu1", "deltanet", "dot"]);
+    const refused = (tasks: readonly string[], similarity: string): (() => unknown) => {
+      return () => samplePlan({ ...small, tasks, similarities: [similarity] });
+    };
+    expect(refused(["recall"], "linear+full")).toThrow("Drop '+full'");
+    expect(refused(["hierarchy"], "linear")).toThrow("takes similarities, which compare pairs");
+  });
+
   test("starts something of every column before it repeats one", () => {
     const plan = samplePlan();
     const first = plan.runs.slice(0, plan.columns.length).map(({ column }) => column);

@@ -3,10 +3,11 @@
  * deterministic list with stable ids, grouped in cells and columns.
  */
 import { completeSelector, compose, parseSelector } from "../attention/index.ts";
-import { DomainError } from "../base/errors.ts";
+import { DomainError, UnsupportedError } from "../base/errors.ts";
 import { didYouMean } from "../base/options.ts";
 import { printPart } from "../base/part.ts";
 import { random } from "../base/random.ts";
+import { type Mixer, parseMixer, printMixer } from "../models/mixer.ts";
 import { causal } from "../patterns/index.ts";
 import { type RunIdentity, type TrainingDevice } from "../train/run-storage.ts";
 import { type MetricDefinition, type Recipe } from "../train/trainable.ts";
@@ -14,7 +15,10 @@ import { canonicalJson } from "./canonical-json.ts";
 import { type Preset, type PresetColumn, type PresetName, presetNames, presets } from "./presets.ts";
 
 /** What planning needs to know of a recipe. */
-export type RecipeFacts = Pick<Recipe, "task" | "metric" | "unit" | "settings" | "learningRates">;
+export type RecipeFacts = Pick<
+  Recipe,
+  "task" | "metric" | "unit" | "settings" | "learningRates" | "comparesPairs"
+>;
 
 /** What somebody wants compared; everything left out comes from the preset. */
 export interface ComparisonRequest {
@@ -102,7 +106,6 @@ export function planComparison(
   requireSettingsOfPlannedTasks(request.settings ?? {}, tasks, known);
   requireNumbers(request);
 
-  const selectors = request.similarities?.map(canonicalSelector);
   const columns: PlannedColumn[] = [];
   const cells: PlannedCell[] = [];
   for (const task of tasks) {
@@ -110,8 +113,10 @@ export function planComparison(
     const template = preset.columns[task];
     const columnsOfTask = planColumns(recipe, template, request);
     columns.push(...columnsOfTask);
+    const written = request.similarities ?? template.selectors;
+    const selectors = new Set(written.map((selector) => canonicalSelector(selector, recipe)));
     for (const column of columnsOfTask) {
-      for (const selector of new Set(selectors ?? template.selectors.map(canonicalSelector))) {
+      for (const selector of selectors) {
         cells.push({
           id: `${column.id}/${selector}`,
           column: column.id,
@@ -249,8 +254,19 @@ function slug(text: string): string {
  * Reads a selector, so that spellings of one attention share a row, and refuses parts that clash. What is written stays
  * written: `dot+nope` has no position even where a task's default is one.
  */
-function canonicalSelector(selector: string): string {
-  const parts = parseSelector(selector);
+function canonicalSelector(selector: string, { comparesPairs = false }: RecipeFacts): string {
+  const mixer: Mixer = comparesPairs
+    ? { kind: "attention", parts: parseSelector(selector) }
+    : parseMixer(selector);
+  if (mixer.kind === "recurrence") {
+    if (!mixer.recurrence.whole) return printMixer(mixer);
+    throw new UnsupportedError(
+      "clash-pattern",
+      "Cannot compare as a model sees no later token, and with 'full' every query sees all: " +
+        `'${selector}' names it. Drop '+full'`,
+    );
+  }
+  const { parts } = mixer;
   compose(completeSelector(parts, { patterns: [causal()] }));
   const { similarity, position, patterns, selection, normaliser, aggregation } = parts;
   return [similarity, position, ...patterns, selection, normaliser, aggregation]

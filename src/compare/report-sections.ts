@@ -224,7 +224,7 @@ function sizeTable(
           ({ size: spent, column, cell }) =>
             html` <tr>
               <th scope="row">${selectorLabel(cell.selector, styles)}</th>
-              <td class="text">${both(sizesTitle(column))}</td>
+              <td class="text">${both(sizesTitle(column, size))}</td>
               <td>${format(spent)}</td>
               <td class="number">${cellNumber(results, cell)}</td>
             </tr>`,

@@ -77,6 +77,27 @@ test("parameters are an axis only of a task that counts what a token meets, each
   expect(groupsOf(others, "parameters")).toEqual([]);
 });
 
+test("a model without experts stands beside those that have some, with all its parameters", () => {
+  const settings = { language: { experts: [0, 4, 8], routing: ["switch", "mixtral"] } };
+  const language = madeUpResults({ ...one, tasks: ["language"], settings }, ({ settings: { experts } }) => ({
+    bitsPerCharacter: 2,
+    stateBytes: 64,
+    parameters: 100 * (1 + Number(experts)),
+    ...(experts === 0 ? {} : { activeParameters: 120 }),
+  }));
+  const [bySwitch, byMixtral] = groupsOf(language, "parameters");
+  expect([bySwitch, byMixtral].map(({ title }) => title.variant)).toEqual([
+    { routing: "switch" },
+    { routing: "mixtral" },
+  ]);
+  expect(bySwitch.cells.map(({ size }) => size)).toEqual([100, 100, 500, 500, 900, 900]);
+  expect(groupsOf(language, "activeParameters")[0].cells.map(({ size }) => size)).toEqual([
+    100, 100, 120, 120, 120, 120,
+  ]);
+  // They are no size of the state.
+  expect(groupsOf(language, "stateBytes")).toEqual([]);
+});
+
 test("the report has the figures, and their numbers as a table with the smallest state first", () => {
   const html = renderReport(recall, comparisonReport(recall, {}, new Date("2025-01-02T03:04:05Z")));
   const { document } = parseHTML(html);

@@ -47,8 +47,14 @@ export interface SizeGroup {
   readonly cells: readonly SizedCell[];
 }
 
-/** The settings that make a model larger and leave the task as it is. */
-const modelSettings = new Set(["width", "layers", "heads", "keyValueHeads", "headWidth", "valueWidth"]);
+/** The settings that make a model's state larger and leave the task as it is, and those that give it more parameters. */
+const stateSettings = ["width", "layers", "heads", "keyValueHeads", "headWidth", "valueWidth"] as const;
+const parameterSettings = [...stateSettings, "experts", "choices"] as const;
+const sizeSettings: Readonly<Record<ModelSize, ReadonlySet<string>>> = {
+  stateBytes: new Set(stateSettings),
+  parameters: new Set(parameterSettings),
+  activeParameters: new Set(parameterSettings),
+};
 
 /**
  * The groups of a task in which the models differ in size; of parameters only where the task is about them, that is where it
@@ -64,33 +70,40 @@ export function sizeGroups(
 ): readonly SizeGroup[] {
   const groups = new Map<string, PlannedColumn[]>();
   for (const column of columns) {
-    const key = JSON.stringify(taskOf(column));
+    const key = JSON.stringify(taskOf(column, size));
     groups.set(key, [...(groups.get(key) ?? []), column]);
   }
   return [...groups.values()].flatMap((members) => {
-    const cells = members
-      .flatMap((column) =>
-        measuredCells(results, column).flatMap((cell): SizedCell[] => {
-          const spent = cell.measured[size];
-          const isAbout = size === "stateBytes" || cell.measured["activeParameters"] !== undefined;
-          if (spent === undefined || !(spent.mean > 0) || !isAbout) return [];
-          return [{ size: spent.mean, column, cell, ...pointOf(cell.metric), ...lookOf(cell, styles) }];
-        }),
-      )
+    const measured = members.flatMap((column) =>
+      measuredCells(results, column).map((cell) => ({ column, cell })),
+    );
+    const isAbout =
+      size === "stateBytes" || measured.some(({ cell }) => cell.measured["activeParameters"] !== undefined);
+    if (!isAbout) return [];
+    const cells = measured
+      .flatMap(({ column, cell }): SizedCell[] => {
+        const known = cell.measured[size];
+        // Where a model does not count those that a token meets, it meets all.
+        const spent = known ?? (size === "activeParameters" ? cell.measured["parameters"] : undefined);
+        if (spent === undefined || !(spent.mean > 0)) return [];
+        return [{ size: spent.mean, column, cell, ...pointOf(cell.metric), ...lookOf(cell, styles) }];
+      })
       .sort((a, b) => a.size - b.size);
     if (new Set(cells.map((cell) => cell.size)).size < 2) return [];
-    return [{ size, title: { task: members[0].task, variant: taskOf(members[0]) }, columns: members, cells }];
+    return [
+      { size, title: { task: members[0].task, variant: taskOf(members[0], size) }, columns: members, cells },
+    ];
   });
 }
 
-/** The settings in which a column's task differs from that of others. */
-function taskOf({ variant }: PlannedColumn): PlannedColumn["variant"] {
-  return Object.fromEntries(Object.entries(variant).filter(([setting]) => !modelSettings.has(setting)));
+/** The settings in which a column differs from others beside those that decide a size. */
+function taskOf({ variant }: PlannedColumn, size: ModelSize): PlannedColumn["variant"] {
+  return Object.fromEntries(Object.entries(variant).filter(([setting]) => !sizeSettings[size].has(setting)));
 }
 
-/** The sizes in which a column's model differs from that of others, in words. */
-export function sizesTitle({ variant }: PlannedColumn): Bilingual {
-  const sizes = Object.entries(variant).filter(([setting]) => modelSettings.has(setting));
+/** The settings in which a column differs from others and that decide a size, in words. */
+export function sizesTitle({ variant }: PlannedColumn, size: ModelSize): Bilingual {
+  const sizes = Object.entries(variant).filter(([setting]) => sizeSettings[size].has(setting));
   return variantTitle({ variant: Object.fromEntries(sizes) });
 }
 
@@ -109,8 +122,8 @@ export function sizeFigure({ size, title, columns, cells }: SizeGroup): Figure {
     caption: join(columnTitle(title), captions[size]),
     description: listOf(
       cells,
-      ({ size, mean, column }) =>
-        `${columns.length > 1 ? `${sizesTitle(column).en}, ` : ""}${format(size)}: ${formatNumber(mean, 3)}`,
+      ({ size: spent, mean, column }) =>
+        `${columns.length > 1 ? `${sizesTitle(column, size).en}, ` : ""}${format(spent)}: ${formatNumber(mean, 3)}`,
     ),
     draw: (width) => ({
       ...common,

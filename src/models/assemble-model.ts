@@ -6,13 +6,21 @@ import { calibrationObserver, type LayerObserver, statisticsObserver } from "./o
 /** Values on the tape, by name. */
 export type Values = Readonly<Record<string, Value>>;
 
+/** What comes before a model's last stage. */
+export interface ModelRun {
+  /** What the last stage reads. */
+  readonly inputs: Values;
+  /** Scalars that join the loss. */
+  readonly balances?: readonly Value[];
+}
+
 /** What differs from model to model. */
 export interface ModelParts<Batch> {
   readonly parameters: readonly ModelParameter[];
-  /** Runs everything before the last stage; returns that stage's inputs. `values` are the parameters. */
-  readonly run: (tape: Tape, values: Values, batch: Batch, observe?: LayerObserver) => Promise<Values>;
-  /** The mean loss of the labels, by the last stage. */
-  readonly loss: (tape: Tape, inputs: Values) => Promise<Value>;
+  /** Runs everything before the last stage. `values` are the parameters. */
+  readonly run: (tape: Tape, values: Values, batch: Batch, observe?: LayerObserver) => Promise<ModelRun>;
+  /** The mean loss of the labels, by the last stage, and all that joins it. */
+  readonly loss: (tape: Tape, inputs: Values, balances: readonly Value[]) => Promise<Value>;
   /** `losses` and `predicted` of every label. */
   readonly labelsOperation: Operation<string, "losses" | "predicted">;
   readonly stateBytes: (length: number) => number;
@@ -26,10 +34,14 @@ export function assembleModel<Batch>(parts: ModelParts<Batch>): Model<Batch> {
   return {
     parameters,
     parameterCount: countParameters(parameters),
-    loss: async (tape, arrays, batch) => loss(tape, await run(tape, valuesOn(tape, arrays), batch)),
+    async loss(tape, arrays, batch) {
+      const { inputs, balances = [] } = await run(tape, valuesOn(tape, arrays), batch);
+      return loss(tape, inputs, balances);
+    },
     evaluate: (arrays, batch) =>
       withoutGradient(arrays, async (tape, values) => {
-        const { losses, predicted } = await tape.run(labelsOperation, await run(tape, values, batch));
+        const { inputs } = await run(tape, values, batch);
+        const { losses, predicted } = await tape.run(labelsOperation, inputs);
         return {
           losses: (await losses.read()) as Float32Array,
           predicted: (await predicted.read()) as Int32Array,

@@ -6,7 +6,7 @@ import { type Composition, initialParameters, parametersOf } from "../attention/
 import { attentionOperation, type Operation } from "../autodiff/index.ts";
 import { type Parameter } from "../base/parameter.ts";
 import { narrow, type Tensor } from "../base/tensor.ts";
-import { type WasmEngine } from "../kernels/wasm/index.ts";
+import { type RoutingRule, type WasmEngine } from "../kernels/wasm/index.ts";
 import { heldName, holdValues, isTrained } from "../nn/attention-parameters.ts";
 import { nope } from "../positions/index.ts";
 import { type ModelParameter } from "./model.ts";
@@ -35,6 +35,8 @@ export interface AttentionGroup extends LayerGroup {
   readonly trained: readonly HeldParameter[];
   readonly fixed: Readonly<Record<string, Tensor>>;
   readonly operation: Operation;
+  /** Of a router: how its scores route tokens to experts. */
+  readonly routing?: RoutingRule;
 }
 
 /**

@@ -37,7 +37,7 @@ describe("the configuration of a decoder", () => {
   test("may name the caller's own similarities", () => {
     const softened = similarity("softened", { inner: "dot", score: ({ s }) => log1p(s.mul(s)) });
     const { groups } = resolveDecoderConfig({ ...base, attention: "softened+causal" }, [softened]);
-    expect(groups[1][0].composition.similarity.name).toBe("softened");
+    expect(groups[1][0]).toMatchObject({ composition: { similarity: { name: "softened" } } });
   });
 
   test.each<[string, Record<string, unknown>, string]>([

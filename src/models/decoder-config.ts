@@ -1,14 +1,12 @@
 /** @file The configuration of a decoder: its sizes and the attention of every head, with defaults and checks. */
 import * as v from "valibot";
-import {
-  type AnyPartFactory,
-  compose,
-  type Composition,
-  completeSelector,
-  parseSelector,
-} from "../attention/index.ts";
+import { type AnyPartFactory, compose, type Composition, completeSelector } from "../attention/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { didYouMean } from "../base/options.ts";
+import { type ExpertConfig, expertSchema, type ResolvedExperts, resolveExperts } from "./expert-config.ts";
+import { type EmbeddingPosition } from "../positions/index.ts";
+import { embeddingPosition, parseMixer } from "./mixer.ts";
+import { type RecurrentHeads } from "./recurrence-group.ts";
 
 /** Heads of a layer that share an attention. */
 export interface HeadGroup {
@@ -30,12 +28,22 @@ export interface DecoderConfig {
   readonly keyValueHeads?: number;
   /** D, width of a head (default width/H). */
   readonly headWidth?: number;
+  /**
+   * Tokens that queries, keys and values are convolved over before they are compared, their own among them (default 1: none), as in
+   * DeltaNet and in Primer (So et al. 2021). It lets rules of the recurrent class find the token before.
+   */
+  readonly convolution?: number;
   /** Default `rms`. */
   readonly norm?: "rms" | "layer";
   /** Default `swiglu`. */
   readonly feedForward?: "swiglu" | "gelu" | "none";
-  /** Width inside the feed-forward (default: 8/3·width for SwiGLU, rounded up to a multiple of 8, and 4·width for GELU). */
+  /**
+   * Width inside the feed-forward (default: 8/3·width for SwiGLU, rounded up to a multiple of 8, and 4·width for GELU; with
+   * experts that over the k of a token, rounded up to a multiple of 8, so that it meets as many weights).
+   */
   readonly hidden?: number;
+  /** Experts in place of every layer's feed-forward, each of width `hidden` inside. */
+  readonly experts?: ExpertConfig;
   /** Whether the output layer is the embedding table (default true). */
   readonly tiedHead?: boolean;
   /** One selector for all layers, or one entry a layer, each a selector or a list of head groups. */
@@ -44,18 +52,32 @@ export interface DecoderConfig {
   readonly maximumLength: number;
 }
 
-/** One head group, read. */
-export interface ComposedGroup {
+/** A head group with an attention, read. */
+export interface ComposedAttention {
   readonly selector: string;
   readonly composition: Composition;
   readonly heads: number;
   readonly keyValueHeads: number;
 }
 
+/** A head group with a recurrence, read. */
+export interface ComposedRecurrence extends RecurrentHeads {
+  readonly selector: string;
+  /** What the model adds to its embeddings. */
+  readonly position: EmbeddingPosition | undefined;
+}
+
+/** One head group, read. */
+export type ComposedGroup = ComposedAttention | ComposedRecurrence;
+
 /** A configuration with every default filled in. */
-export interface ResolvedDecoderConfig extends Required<Omit<DecoderConfig, "attention" | "hidden">> {
+export interface ResolvedDecoderConfig extends Required<
+  Omit<DecoderConfig, "attention" | "hidden" | "experts">
+> {
   /** 0 without a feed-forward. */
   readonly hidden: number;
+  /** Undefined without experts. */
+  readonly experts: ResolvedExperts | undefined;
   /** As it was written. */
   readonly attention: DecoderConfig["attention"];
   /** The head groups of every layer. */
@@ -77,9 +99,11 @@ const schema = v.strictObject({
   heads: extent,
   keyValueHeads: v.optional(extent),
   headWidth: v.optional(extent),
+  convolution: v.optional(extent, 1),
   norm: v.optional(v.picklist(["rms", "layer"], "rms or layer is needed"), "rms"),
   feedForward: v.optional(v.picklist(["swiglu", "gelu", "none"], "swiglu, gelu or none is needed"), "swiglu"),
   hidden: v.optional(extent),
+  experts: v.optional(expertSchema),
   tiedHead: v.optional(v.boolean("true or false is needed"), true),
   attention: v.union(
     [selector, v.array(v.union([selector, v.pipe(v.array(group), v.minLength(1))]))],
@@ -114,6 +138,7 @@ export function resolveDecoderConfig(
     requireDivides("heads", heads, "the width", width, "Change one of them, or give headWidth itself");
   }
   const headWidth = read.headWidth ?? width / heads;
+  const experts = expertsOf(read, similarities);
   const sizes = { heads, keyValueHeads, headWidth };
   const perLayer = layersOf(read.attention, layers).map((entry): readonly HeadGroup[] =>
     typeof entry === "string" ? [{ selector: entry, heads }] : entry,
@@ -122,7 +147,8 @@ export function resolveDecoderConfig(
     ...read,
     keyValueHeads,
     headWidth,
-    hidden: hiddenOf(feedForward, width, read.hidden),
+    hidden: hiddenOf(feedForward, width, read.hidden, experts),
+    experts,
     attention: config.attention,
     groups: perLayer.map((groups, layer) => composeGroups(groups, layer, sizes, similarities)),
   };
@@ -147,12 +173,33 @@ function readConfig(config: DecoderConfig): v.InferOutput<typeof schema> {
   );
 }
 
-function hiddenOf(feedForward: "swiglu" | "gelu" | "none", width: number, given: number | undefined): number {
-  if (feedForward !== "none") return given ?? (feedForward === "gelu" ? 4 * width : 8 * Math.ceil(width / 3));
+function hiddenOf(
+  feedForward: "swiglu" | "gelu" | "none",
+  width: number,
+  given: number | undefined,
+  experts: ResolvedExperts | undefined,
+): number {
+  if (feedForward !== "none") {
+    const dense = feedForward === "gelu" ? 4 * width : 8 * Math.ceil(width / 3);
+    return given ?? (experts === undefined ? dense : 8 * Math.ceil(dense / experts.rule.choices / 8));
+  }
   if (given === undefined) return 0;
   throw new DomainError(
     "decoder-config",
     `Cannot use 'hidden' as a decoder without a feed-forward has no width inside it: ${given}. Leave it out`,
+  );
+}
+
+function expertsOf(
+  { experts, feedForward, width }: v.InferOutput<typeof schema>,
+  similarities: readonly AnyPartFactory[],
+): ResolvedExperts | undefined {
+  if (experts === undefined) return undefined;
+  if (feedForward !== "none") return resolveExperts(experts, width, similarities);
+  throw new DomainError(
+    "decoder-config",
+    `Cannot use 'experts' as a decoder without a feed-forward has nothing that they take the place of: ${experts.count}. ` +
+      "Use swiglu or gelu",
   );
 }
 
@@ -191,11 +238,18 @@ function composeGroups(
       own,
       "Change its size",
     );
-    const composition = compose(completeSelector(parseSelector(selector, similarities), {}));
+    const counts = { selector, heads: own, keyValueHeads: own / shared };
+    const mixer = parseMixer(selector, similarities);
+    if (mixer.kind === "recurrence") {
+      const { recurrence, position } = mixer;
+      if (recurrence.whole) refuseFuture(selector, "full", "Drop +full");
+      return { ...counts, recurrence, position: embeddingPosition(position) };
+    }
+    const composition = compose(completeSelector(mixer.parts, {}));
     requireCausal(selector, composition);
     composition.similarity.terms(headWidth);
     if (composition.position.place === "rotation") composition.position.pairs(headWidth);
-    return { selector, composition, heads: own, keyValueHeads: own / shared };
+    return { ...counts, composition };
   });
 }
 
@@ -209,9 +263,13 @@ function requireDivides(what: string, divisor: number, of: string, whole: number
 
 function requireCausal(selector: string, { patterns }: Composition): void {
   if (patterns.some(({ causal }) => causal)) return;
+  refuseFuture(selector, patterns.map(({ name }) => name).join("+"), "Add +causal");
+}
+
+function refuseFuture(selector: string, pattern: string, cure: string): never {
   throw new DomainError(
     "decoder-causal",
     `Cannot decode with '${selector}' as no token may see a later one, which it is to predict: ` +
-      `the pattern is ${patterns.map(({ name }) => name).join("+")}. Add +causal`,
+      `the pattern is ${pattern}. ${cure}`,
   );
 }

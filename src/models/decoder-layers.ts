@@ -6,12 +6,22 @@ import { type AttentionLayer } from "./attention-layer.ts";
 import { type FeedForwardBlock, type NormBlock } from "./decoder-blocks.ts";
 import { type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
+import { type RoutedFeedForward } from "./routed-feed-forward.ts";
 
 /** One layer: its attention, and the blocks before and after it. */
 export interface DecoderLayer {
   readonly attention: AttentionLayer;
   readonly norm: NormBlock;
   readonly feedForward: FeedForwardBlock | undefined;
+  /** Experts, in place of a feed-forward. */
+  readonly routed: RoutedFeedForward | undefined;
+}
+
+/** What layers give to a model's last stage. */
+export interface LayersResult {
+  readonly inputs: Values;
+  /** What layers with experts add to the loss. */
+  readonly balances: readonly Value[];
 }
 
 /** Layers that can run. */
@@ -21,7 +31,7 @@ export interface ComputedLayers {
    *
    * @param inputs - `tokens` (int32, [B, N]), and `places` [N, width] where places are sines and cosines; released
    */
-  run(tape: Tape, inputs: Values, values: Values, observe?: LayerObserver): Promise<Values>;
+  run(tape: Tape, inputs: Values, values: Values, observe?: LayerObserver): Promise<LayersResult>;
   readonly reads: readonly string[];
   /**
    * Inside the stage after the layers: their rows, [B·N, width].

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { type numpy as np } from "@jax-js/jax";
 import { beforeAll, describe, expect, test } from "vitest";
 import { describeWithSharedData } from "../../test/shared-data.ts";
 import { rowSpread } from "../attention/index.ts";
@@ -7,13 +6,10 @@ import { Tape } from "../autodiff/index.ts";
 import { startJax } from "../kernels/jax/start.ts";
 import { WasmEngine } from "../kernels/wasm/index.ts";
 import { type DecoderConfig } from "./decoder-config.ts";
-import { decoder, type Decoder, type TokenBatch } from "./decoder.ts";
-import { livelyTensors, randomBatch, referenceLogits, type Tensors, toArrays } from "./model-fixtures.ts";
+import { decoder, type Decoder } from "./decoder.ts";
+import { differencesFromF64, withArrays } from "./decoder-fixtures.ts";
+import { livelyTensors, randomBatch, type Tensors } from "./model-fixtures.ts";
 
-/** Logits of size 10 after two layers of f32 sums of up to 16 terms: some 100 roundings of 2⁻²⁴ of 10. */
-const logitTolerance = 1e-4;
-/** Gradients of size 1 are sums of some thousand f32 products: 1000·2⁻²⁴, and the f64 difference is off by 1e-10/1e-5. */
-const slopeTolerance = 1e-4;
 /** Scores in f32 spread by 1 to a few 2⁻²⁴; the reference's f64 statistics add nothing. */
 const spreadTolerance = 1e-4;
 
@@ -27,18 +23,6 @@ const base: DecoderConfig = {
 };
 
 beforeAll(() => startJax());
-
-async function withArrays<Result>(
-  tensors: Tensors,
-  use: (arrays: Record<string, np.Array>) => Promise<Result>,
-): Promise<Result> {
-  const arrays = toArrays(tensors);
-  try {
-    return await use(arrays);
-  } finally {
-    for (const array of Object.values(arrays)) array.dispose();
-  }
-}
 
 const variants: Readonly<Record<string, Partial<DecoderConfig>>> = {
   "Llama's blocks with rope": {},
@@ -70,23 +54,7 @@ describe.each(Object.entries(engines))("decoder on %s", (_name, engine) => {
     "has the logits and gradients of its f64 form: %s",
     async (_, variant) => {
       const model = decoder({ ...base, ...variant }, { engine });
-      const tensors = livelyTensors(model, 3);
-      const batch = randomBatch(11, 2, 7);
-      const { data, shape } = await withArrays(tensors, (arrays) => model.logits(arrays, batch.tokens, 2));
-      const expected = logitsInF64(model, tensors, batch).flatMap((row) => [...row]);
-      expect(shape).toEqual([2, 7, 11]);
-      const worst = expected.reduce((largest, value, at) => Math.max(largest, Math.abs(value - data[at])), 0);
-      expect(worst).toBeLessThan(logitTolerance * Math.max(1, ...expected.map(Math.abs)));
-
-      const gradients = await gradientsOf(model, tensors, batch);
-      expect(Object.keys(gradients).sort()).toEqual(model.parameters.map(({ name }) => name).sort());
-      const wrong = model.parameters.filter(({ name }) => {
-        const along = directionOf(gradients[name]);
-        const slope = slopeAlong(model, tensors, name, along, batch);
-        const found = gradients[name].reduce((sum, value, at) => sum + value * along[at], 0);
-        return !(Math.abs(slope - found) < slopeTolerance * Math.max(1, Math.abs(slope)));
-      });
-      expect(wrong.map(({ name }) => name)).toEqual([]);
+      expect(await differencesFromF64(model, livelyTensors(model, 3), randomBatch(11, 2, 7))).toEqual([]);
       model.dispose();
     },
   );
@@ -201,62 +169,6 @@ describe("decoder", () => {
     model.dispose();
   });
 });
-
-async function gradientsOf(
-  model: Decoder,
-  tensors: Tensors,
-  batch: TokenBatch,
-): Promise<Record<string, Float32Array>> {
-  return withArrays(tensors, async (arrays) => {
-    const tape = new Tape();
-    const gradients = await tape.backward(await model.loss(tape, arrays, batch));
-    tape.dispose();
-    const entries = Object.entries(gradients).map(async ([name, array]) => [
-      name,
-      (await array.data()) as Float32Array,
-    ]);
-    return Object.fromEntries(await Promise.all(entries)) as Record<string, Float32Array>;
-  });
-}
-
-/** A direction that no symmetry hides: the signs of the gradient, some of them turned. */
-function directionOf(gradient: Float32Array): Float64Array {
-  const along = Float64Array.from(gradient, (value, at) => (value < 0 ? -1 : 1) * (at % 3 === 0 ? -0.5 : 1));
-  const norm = Math.hypot(...along);
-  return along.map((value) => value / norm);
-}
-
-function logitsInF64(
-  model: Decoder,
-  tensors: Tensors,
-  { tokens, batch }: TokenBatch,
-): readonly Float64Array[] {
-  const length = tokens.length / batch;
-  return Array.from({ length: batch }, (_, sequence) =>
-    referenceLogits(model, tensors, tokens.slice(sequence * length, (sequence + 1) * length)),
-  ).flat();
-}
-
-/** The slope of the mean loss, by a central difference in f64. */
-function slopeAlong(
-  model: Decoder,
-  tensors: Tensors,
-  name: string,
-  along: Float64Array,
-  batch: TokenBatch,
-): number {
-  const step = 1e-5;
-  const [up, down] = [step, -step].map((by) => {
-    const { data, shape } = tensors[name];
-    const moved = { data: Float64Array.from(data, (value, at) => value + by * along[at]), shape };
-    const losses = logitsInF64(model, { ...tensors, [name]: moved }, batch).map((row, place) => {
-      const mass = row.reduce((sum, logit) => sum + Math.exp(logit), 0);
-      return Math.log(mass) - row[batch.targets[place]];
-    });
-    return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
-  });
-  return (up - down) / (2 * step);
-}
 
 describeWithSharedData("a trained Llama of llama2.c", "stories260K/stories260K.bin", (place) => {
   test("says the 200 tokens that it says elsewhere", async () => {

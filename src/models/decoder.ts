@@ -11,9 +11,9 @@ import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import { takeRows } from "../nn/embedding.ts";
 import { residualDeviation, weightDeviation } from "../nn/initialisation.ts";
-import { type EmbeddingPosition } from "../positions/index.ts";
-import { assembleModel, pick, type Values, withoutGradient } from "./assemble-model.ts";
+import { assembleModel, type ModelRun, pick, type Values, withoutGradient } from "./assemble-model.ts";
 import { attentionLayer } from "./attention-layer.ts";
+import { balancedLoss } from "./balanced-loss.ts";
 import { embeddingBlock, feedForwardBlock, headBlock, normBlock } from "./decoder-blocks.ts";
 import {
   type ComposedGroup,
@@ -21,12 +21,15 @@ import {
   type ResolvedDecoderConfig,
   resolveDecoderConfig,
 } from "./decoder-config.ts";
-import { type DecoderLayer, namesOf } from "./decoder-layers.ts";
+import { type DecoderLayer, type LayersResult, namesOf } from "./decoder-layers.ts";
+import { kindOf, numbersOf, placesOf, placeTable } from "./decoder-places.ts";
+import { type Decoding, decodingStages } from "./decoding.ts";
 import { fusedLayers, fusedLoss } from "./fused-layers.ts";
 import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
+import { activeCountOf, routedFeedForward } from "./routed-feed-forward.ts";
 import { stagedLayers, stagedLoss } from "./staged-layers.ts";
-import { stateBytes } from "./state-bytes.ts";
+import { groupStateBytes } from "./state-bytes.ts";
 
 /** Sequences with labels. */
 export interface TokenBatch {
@@ -51,6 +54,29 @@ export interface Decoder extends Model<TokenBatch> {
    * @returns [B, N, V]
    */
   logits(arrays: ModelArrays, tokens: Int32Array, batch: number): Promise<Tensor>;
+  /**
+   * Begins to decode token by token, from an empty past: the logits are those of {@link Decoder.logits}, and the memory is that of the
+   * keys and values of attentions and of the states of recurrences.
+   *
+   * @param arrays - they stay the caller's, and must outlive the decoding
+   * @param options - `batch`: B (default 1)
+   * @example
+   * ```ts
+   * import { numpy as np } from "@jax-js/jax";
+   * import { startJax } from "qklab/jax";
+   * import { decoder } from "qklab/models";
+   * await startJax();
+   * const model = decoder({ vocabulary: 8, width: 8, layers: 1, heads: 2, attention: "deltanet", maximumLength: 64 });
+   * const arrays = Object.fromEntries(
+   *   model.parameters.map(({ name, shape, initial }) => [name, np.array(initial(1).data, { shape: [...shape] })]),
+   * );
+   * const decoding = model.decode(arrays);
+   * const logits = await decoding.step(Int32Array.of(3)); // [1, 8]
+   * decoding.stateBytes; // 128, at the first token and at every other
+   * decoding.dispose();
+   * ```
+   */
+  decode(arrays: ModelArrays, options?: { readonly batch?: number }): Decoding;
 }
 
 /**
@@ -83,29 +109,33 @@ export function decoder(
   const embedding = embeddingBlock(resolved, kindOf(places));
   const layers = resolved.groups.map((groups, index): DecoderLayer => {
     const prefix = `model.layers.${index}`;
+    const attention = attentionLayer({
+      prefix: `${prefix}.self_attn`,
+      groups,
+      width: resolved.width,
+      headWidth: resolved.headWidth,
+      convolution: resolved.convolution,
+      engine,
+      deviations: {
+        into: weightDeviation(resolved.width),
+        out: residualDeviation(resolved.width, resolved.layers),
+      },
+    });
+    const routed = routedFeedForward(resolved, index, engine);
     return {
-      attention: attentionLayer({
-        prefix: `${prefix}.self_attn`,
-        groups,
-        width: resolved.width,
-        headWidth: resolved.headWidth,
-        engine,
-        deviations: {
-          into: weightDeviation(resolved.width),
-          out: residualDeviation(resolved.width, resolved.layers),
-        },
-      }),
+      attention,
       norm: normBlock(resolved, `${prefix}.input_layernorm`),
-      feedForward: feedForwardBlock(resolved, index),
+      feedForward: routed === undefined ? feedForwardBlock(resolved, index) : undefined,
+      routed,
     };
   });
   const head = headBlock(resolved);
   const parameters: readonly ModelParameter[] = [
     ...embedding.parameters,
-    ...layers.flatMap(({ norm, attention, feedForward }) => [
+    ...layers.flatMap(({ norm, attention, feedForward, routed }) => [
       ...norm.parameters,
       ...attention.parameters,
-      ...(feedForward?.parameters ?? []),
+      ...((feedForward ?? routed)?.parameters ?? []),
     ]),
     ...head.owned,
   ];
@@ -116,7 +146,7 @@ export function decoder(
     const rows = computed.rows(arrays);
     return head.apply(positions === undefined ? rows : takeRows(rows, positions), arrays);
   };
-  const loss = engine === undefined ? stagedLoss(logitsOf) : fusedLoss(head, engine);
+  const loss = balancedLoss(engine === undefined ? stagedLoss(logitsOf) : fusedLoss(head, engine));
   const labelsOperation = stage("head and labels", ({ targets, positions, ...arrays }: ModelArrays) => {
     const logits = logitsOf(arrays, positions);
     return { predicted: np.argmax(logits.ref, -1), losses: crossEntropy(logits, targets) };
@@ -130,15 +160,16 @@ export function decoder(
     values: Values,
     { tokens, batch }: Pick<TokenBatch, "tokens" | "batch">,
     observe?: LayerObserver,
-  ): Promise<Values> {
+  ): Promise<LayersResult> {
     const length = lengthOf(tokens, batch, resolved);
-    const inputs: Values = {
+    const given: Values = {
       tokens: tape.constant(np.array(tokens, { shape: [batch, length] })),
       ...(places?.table === undefined
         ? {}
-        : { places: tape.constant(placeTable(places.table(length, resolved.width), length)) }),
+        : { places: tape.constant(placeTable(places.table(length, resolved.width), resolved.width)) }),
     };
-    return { ...(await computed.run(tape, inputs, values, observe)), ...pick(values, lastReads) };
+    const { inputs, balances } = await computed.run(tape, given, values, observe);
+    return { inputs: { ...inputs, ...pick(values, lastReads) }, balances };
   }
 
   const run = async (
@@ -146,70 +177,62 @@ export function decoder(
     values: Values,
     batch: TokenBatch,
     observe?: LayerObserver,
-  ): Promise<Values> => {
+  ): Promise<ModelRun> => {
     const { tokens, targets, positions } = batch;
     requireTokens(targets, resolved.vocabulary);
     requirePlaces(tokens.length, targets.length, positions);
-    return {
-      ...(await runLayers(tape, values, batch, observe)),
+    const { inputs, balances } = await runLayers(tape, values, batch, observe);
+    const labels = {
       targets: tape.constant(np.array(targets)),
       ...(positions === undefined ? {} : { positions: tape.constant(np.array(positions)) }),
     };
+    return { inputs: { ...inputs, ...labels }, balances };
   };
+  const decoding = decodingStages({
+    config: resolved,
+    layers,
+    head,
+    places: numbersOf(places, resolved) ?? embedding.parameters[1]?.name,
+    engine,
+    requireTokens: (tokens) => requireTokens(tokens, resolved.vocabulary),
+  });
   const bytesOf =
     (length: number) =>
-    (sum: number, { composition, keyValueHeads }: ComposedGroup): number =>
-      sum + stateBytes(composition, { length, layers: 1, keyValueHeads, headWidth: resolved.headWidth });
+    (sum: number, group: ComposedGroup): number =>
+      sum +
+      groupStateBytes(group, { length, headWidth: resolved.headWidth, convolution: resolved.convolution });
 
   return {
     ...assembleModel({
       parameters,
       run,
-      loss: (tape, inputs) => loss.run(tape, inputs),
+      loss: (tape, inputs, balances) => loss.run(tape, inputs, balances),
       labelsOperation,
       stateBytes: (length) => resolved.groups.flat().reduce(bytesOf(length), 0),
-      owned: [logitsOperation, loss, computed, ...layers.map(({ attention }) => attention)],
+      owned: [
+        logitsOperation,
+        loss,
+        computed,
+        decoding,
+        ...layers.flatMap(({ attention, routed }) =>
+          routed === undefined ? [attention] : [attention, routed],
+        ),
+      ],
     }),
+    ...activeCountOf(
+      parameters,
+      layers.map(({ routed }) => routed),
+    ),
     config: resolved,
+    decode: (arrays, { batch = 1 } = {}) => decoding.start(arrays, batch),
     logits: (arrays, tokens, batch) =>
       withoutGradient(arrays, async (tape, values) => {
-        const { logits } = await tape.run(logitsOperation, await runLayers(tape, values, { tokens, batch }));
+        const { inputs } = await runLayers(tape, values, { tokens, batch });
+        const { logits } = await tape.run(logitsOperation, inputs);
         const shape = [batch, tokens.length / batch, resolved.vocabulary];
         return { data: (await logits.read()) as Float32Array, shape };
       }),
   };
-}
-
-/** The position that is added to embeddings, which all layers that name one must share. */
-function placesOf({ groups }: ResolvedDecoderConfig): EmbeddingPosition | undefined {
-  const named = groups
-    .flat()
-    .map(({ composition }) => composition.position)
-    .filter((position): position is EmbeddingPosition => position.place === "embedding");
-  const [first, ...others] = new Map(
-    named.map((position) => [`${position.name}:${JSON.stringify(position.options)}`, position]),
-  ).values();
-  if (others.length === 0) return first;
-  throw new DomainError(
-    "decoder-positions",
-    "Cannot make a decoder as one kind of position is added to its embeddings, for all layers: " +
-      `${first.name} and ${others[0].name}. Name one of them`,
-  );
-}
-
-function kindOf(places: EmbeddingPosition | undefined): "learned" | "table" | "none" {
-  if (places === undefined) return "none";
-  return places.table === undefined ? "learned" : "table";
-}
-
-/**
- * Sines and cosines at the size of the embeddings: their ratio is that of Vaswani et al. 2017, who scale embeddings of unit
- * variance up instead.
- */
-function placeTable(table: Float64Array, length: number): np.Array {
-  const width = table.length / length;
-  const scaled = Float32Array.from(table, (value) => weightDeviation(width) * value);
-  return np.array(scaled, { shape: [length, width] });
 }
 
 function lengthOf(

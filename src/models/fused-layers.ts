@@ -1,6 +1,7 @@
 /**
  * @file The layers of a decoder as fused blocks of an engine: project, attend, merge, feed forward. What the blocks hand on
- * stays out of jax-js, which has only what places add to embeddings and the domains of attentions' own parameters.
+ * stays out of jax-js, which has only what places add to embeddings, the domains of attentions' own parameters, the gates of
+ * recurrences, and the norm before experts.
  */
 import {
   embeddingOperation,
@@ -47,8 +48,13 @@ export function fusedLayers(
         tape.release(rows, ...Object.values(places));
       }
       tape.release(tokens);
-      for (const layer of fused) x = await layer.run(tape, x, values, observe);
-      return { x };
+      const balances: Value[] = [];
+      for (const layer of fused) {
+        const made = await layer.run(tape, x, values, observe);
+        ({ x } = made);
+        if (made.balance !== undefined) balances.push(made.balance);
+      }
+      return { inputs: { x }, balances };
     },
     reads: [],
     rows: ({ x }) => rowsOf(x),
@@ -58,11 +64,16 @@ export function fusedLayers(
 
 /** One layer on the tape, from x to x. */
 interface FusedLayer {
-  run(tape: Tape, x: Value, values: Values, observe: LayerObserver | undefined): Promise<Value>;
+  run(
+    tape: Tape,
+    x: Value,
+    values: Values,
+    observe: LayerObserver | undefined,
+  ): Promise<{ readonly x: Value; readonly balance?: Value }>;
   dispose(): void;
 }
 
-function fusedLayer({ attention, norm, feedForward }: DecoderLayer, engine: WasmEngine): FusedLayer {
+function fusedLayer({ attention, norm, feedForward, routed }: DecoderLayer, engine: WasmEngine): FusedLayer {
   const project = fusedProjectionOperation(engine, attention.groups);
   const merge = fusedMergeOperation(engine, attention.groups);
   const feed = fusedFeedForwardOperation(engine);
@@ -70,6 +81,14 @@ function fusedLayer({ attention, norm, feedForward }: DecoderLayer, engine: Wasm
     attention.held.length === 0
       ? undefined
       : stage("attention parameters", (arrays: ModelArrays) => attention.parameterValues(arrays));
+  const gate: Operation<string, string> | undefined =
+    attention.gated.length === 0
+      ? undefined
+      : stage("gates", ({ x, ...arrays }: ModelArrays) => {
+          const [batch] = x.shape;
+          return attention.gates(norm.apply(rowsOf(x), arrays), batch, arrays);
+        });
+  const gateNames = [...namesOf(norm), ...attention.gated];
   const { o, ...into } = attention.weights;
   return {
     async run(tape, x, values, observe) {
@@ -81,16 +100,18 @@ function fusedLayer({ attention, norm, feedForward }: DecoderLayer, engine: Wasm
       const projected = {
         ...heads,
         ...(hold === undefined ? {} : await tape.run(hold, pick(values, attention.held))),
+        ...(gate === undefined ? {} : await tape.run(gate, { x: passed, ...pick(values, gateNames) })),
       };
       const attended = await attention.attend(tape, projected, observe);
       const { out: merged } = await tape.run(merge, { x: passed, ...attended, weight: values[o] });
       tape.release(passed, ...Object.values(attended));
-      if (feedForward === undefined) return merged;
+      if (routed !== undefined) return routed.run(tape, merged, values, observe);
+      if (feedForward === undefined) return { x: merged };
       const { out } = await tape.run(feed, { x: merged, ...byRole(values, feedForward.weights) });
       tape.release(merged);
-      return out;
+      return { x: out };
     },
-    dispose: () => hold?.dispose(),
+    dispose: () => [hold, gate].forEach((owned) => owned?.dispose()),
   };
 }
 

@@ -1,6 +1,10 @@
 /** @file Models with any attention of the algebra, on the tape. */
 export { type DecoderConfig, type HeadGroup, type ResolvedDecoderConfig } from "./decoder-config.ts";
+export { type ExpertConfig, type ResolvedExperts } from "./expert-config.ts";
 export { decoder, type Decoder, type TokenBatch } from "./decoder.ts";
+export { type Decoding } from "./decoding.ts";
+export { linearTransformer, type PresetConfig } from "./linear-transformer.ts";
+export { type Mixer, parseMixer, positionOf, printMixer } from "./mixer.ts";
 export {
   type LabelResults,
   type Model,
@@ -8,7 +12,17 @@ export {
   type ModelParameter,
   type ScoreStatistics,
 } from "./model.ts";
+export { moeTransformer, type MoeTransformerConfig } from "./moe-transformer.ts";
+export { performerDecoder } from "./performer.ts";
 export { recallProbe, type RecallProbeConfig, type VectorBatch } from "./recall-probe.ts";
+export {
+  mixtralRouting,
+  type RoutingName,
+  routingNames,
+  type RoutingOptions,
+  type RoutingRule,
+  switchRouting,
+} from "../kernels/wasm/index.ts";
 export {
   type EarlierTimeMixResult,
   rwkv4TimeMix,
@@ -28,4 +42,4 @@ export {
   type Rwkv7TimeMixResult,
   type Rwkv7TimeMixWeight,
 } from "./rwkv.ts";
-export { type HeadState, stateBytes, type StateSizes } from "./state-bytes.ts";
+export { type HeadState, recurrentState, stateBytes, type StateSizes } from "./state-bytes.ts";

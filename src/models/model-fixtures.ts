@@ -3,11 +3,17 @@ import { numpy as np } from "@jax-js/jax";
 import { initialParameters, parametersOf, referenceForward } from "../attention/index.ts";
 import { random } from "../base/random.ts";
 import { narrow, type Tensor, tensor64, type Tensor64 } from "../base/tensor.ts";
+import { expertOf, routerScores } from "../kernels/reference/experts.ts";
+import { referenceRouting } from "../kernels/reference/routing.ts";
+import { routerComposition } from "../kernels/wasm/index.ts";
 import { heldName, heldValues, isTrained } from "../nn/attention-parameters.ts";
 import { nope } from "../positions/index.ts";
 import { guards } from "../similarities/index.ts";
+import { type ComposedAttention } from "./decoder-config.ts";
 import { type Decoder, type TokenBatch } from "./decoder.ts";
+import { type ResolvedExperts } from "./expert-config.ts";
 import { type Model } from "./model.ts";
+import { recurrenceInF64 } from "./recurrence-fixtures.ts";
 
 /** Tensors by name; f64 ones are for the f64 form. */
 export type Tensors = Record<string, Tensor | Tensor64>;
@@ -80,8 +86,8 @@ export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: I
   );
   const embedded = groups
     .flat()
-    .map(({ composition }) => composition.position)
-    .find(({ place }) => place === "embedding");
+    .map((group) => ("recurrence" in group ? group.position : group.composition.position))
+    .find((position) => position?.place === "embedding");
   if (embedded?.place === "embedding") {
     const table =
       embedded.table?.(tokens.length, width).map((value) => 0.02 * Math.sqrt(768 / width) * value) ??
@@ -92,10 +98,14 @@ export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: I
     const at = `model.layers.${layer}`;
     const rows = normed(x, `${at}.input_layernorm`);
     const [q, k, v] = ["q", "k", "v"].map((part) => linear(rows, `${at}.self_attn.${part}_proj.weight`));
-    const joined = attendInF64(groups[layer], { q, k, v }, headWidth, `${at}.self_attn`, tensors);
+    const joined = attendInF64(groups[layer], { q, k, v, rows }, headWidth, `${at}.self_attn`, tensors);
     x = add(x, linear(joined, `${at}.self_attn.o_proj.weight`));
     if (feedForward === "none") continue;
     const inner = normed(x, `${at}.post_attention_layernorm`);
+    if (config.experts !== undefined) {
+      x = add(x, expertsInF64(config.experts, inner, `${at}.mlp`, tensors));
+      continue;
+    }
     const up = linear(inner, `${at}.mlp.up_proj.weight`);
     const hidden =
       feedForward === "swiglu"
@@ -110,9 +120,55 @@ export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: I
   return linear(normed(x, "model.norm"), tiedHead ? "model.embed_tokens.weight" : "lm_head.weight");
 }
 
+/** The experts of a layer, none of which drops a token. */
+function expertsInF64({ rule, similarity }: ResolvedExperts, rows: Rows, at: string, tensors: Tensors): Rows {
+  const width = rows[0].length;
+  const matrices = (name: string): number[][][] => {
+    const { data, shape } = tensors[`${at}.${name}.weight`];
+    const [rowCount, columns] = shape.slice(-2);
+    return Array.from({ length: data.length / (rowCount * columns) }, (_, index) =>
+      Array.from({ length: rowCount }, (_, row) => {
+        const start = (index * rowCount + row) * columns;
+        return [...data.subarray(start, start + columns)];
+      }),
+    );
+  };
+  const router = routerComposition(similarity);
+  const initial = initialParameters(router, { heads: 1, width });
+  const parameters = parametersOf(router).map((parameter): [string, Tensor64] => [
+    parameter.name,
+    isTrained(parameter)
+      ? heldValues(parameter, tensors[`${at}.router.${heldName(parameter)}`])
+      : initial[parameter.name],
+  ]);
+  const scores = routerScores(
+    { similarity, guard: guards.f32 },
+    {
+      x: rows.map((row) => [...row].map((value) => value / Math.sqrt(width))),
+      keys: matrices("router")[0],
+      parameters: Object.fromEntries(parameters),
+    },
+  );
+  const { capacityFactor: _, ...unlimited } = rule;
+  const { chosen, gates } = referenceRouting(scores, unlimited);
+  const hasGate = `${at}.experts.gate_proj.weight` in tensors;
+  const weights = {
+    ...(hasGate ? { gate: matrices("experts.gate_proj") } : {}),
+    up: matrices("experts.up_proj"),
+    down: matrices("experts.down_proj"),
+  };
+  return rows.map((row, token) => {
+    const sum = new Float64Array(width);
+    chosen[token].forEach((expert, place) => {
+      expertOf(weights, expert, [...row]).out.forEach((value, d) => (sum[d] += gates[token][place] * value));
+    });
+    return sum;
+  });
+}
+
 function attendInF64(
   groups: Decoder["config"]["groups"][number],
-  { q, k, v }: Readonly<Record<"q" | "k" | "v", Rows>>,
+  { q, k, v, rows }: Readonly<Record<"q" | "k" | "v" | "rows", Rows>>,
   width: number,
   prefix: string,
   tensors: Tensors,
@@ -121,36 +177,27 @@ function attendInF64(
   const joined = q.map((row) => new Float64Array(row.length));
   let firstHead = 0;
   let firstKeyHead = 0;
-  groups.forEach(({ composition, heads, keyValueHeads }, index) => {
-    const { position } = composition;
-    const inside = position.place === "embedding" ? { ...composition, position: nope() } : composition;
+  groups.forEach((group, index) => {
+    const { heads, keyValueHeads } = group;
     const at = groups.length === 1 ? prefix : `${prefix}.groups.${index}`;
-    const initial = initialParameters(inside, { heads, width });
-    const parameters = Object.fromEntries(
-      parametersOf(inside).map((parameter): [string, Tensor64] => [
-        parameter.name,
-        isTrained(parameter)
-          ? heldValues(parameter, tensors[`${at}.${heldName(parameter)}`])
-          : initial[parameter.name],
-      ]),
-    );
-    const cut = (rows: Rows, first: number, count: number): Tensor64 =>
+    const cut = (from: Rows, first: number, count: number): Tensor64 =>
       tensor64(
         Array.from({ length: count }, (_, head) =>
-          rows.map((row) => [...row.subarray((first + head) * width, (first + head + 1) * width)]),
+          from.map((row) => [...row.subarray((first + head) * width, (first + head + 1) * width)]),
         ).flat(2),
         [1, count, length, width],
       );
-    const { out } = referenceForward(
-      inside,
-      {
-        q: cut(q, firstHead, heads),
-        k: cut(k, firstKeyHead, keyValueHeads),
-        v: cut(v, firstKeyHead, keyValueHeads),
-        parameters,
-      },
-      { guard: guards.f32 },
-    );
+    const convolved = (part: "q" | "k" | "v", own: Tensor64): Tensor64 =>
+      convolvedInF64(own, tensors[`${at}.${part}_conv.weight`]);
+    const own = {
+      q: convolved("q", cut(q, firstHead, heads)),
+      k: convolved("k", cut(k, firstKeyHead, keyValueHeads)),
+      v: convolved("v", cut(v, firstKeyHead, keyValueHeads)),
+    };
+    const out =
+      "recurrence" in group
+        ? recurrenceInF64(group, own, rows, (name) => tensors[`${at}.${name}`])
+        : attentionInF64(group, own, at, width, tensors);
     for (let head = 0; head < heads; head++) {
       for (let place = 0; place < length; place++) {
         const from = (head * length + place) * width;
@@ -161,4 +208,47 @@ function attendInF64(
     firstKeyHead += keyValueHeads;
   });
   return joined;
+}
+
+function attentionInF64(
+  { composition, heads }: ComposedAttention,
+  rows: Readonly<Record<"q" | "k" | "v", Tensor64>>,
+  at: string,
+  width: number,
+  tensors: Tensors,
+): Tensor64 {
+  const { position } = composition;
+  const inside = position.place === "embedding" ? { ...composition, position: nope() } : composition;
+  const initial = initialParameters(inside, { heads, width });
+  const parameters = Object.fromEntries(
+    parametersOf(inside).map((parameter): [string, Tensor64] => [
+      parameter.name,
+      isTrained(parameter)
+        ? heldValues(parameter, tensors[`${at}.${heldName(parameter)}`])
+        : initial[parameter.name],
+    ]),
+  );
+  return referenceForward(inside, { ...rows, parameters }, { guard: guards.f32 }).out;
+}
+
+/** Rows [1, heads, N, D] after the short convolution with weights [heads, taps, D]; the rows themselves without. */
+function convolvedInF64(rows: Tensor64, weight: Tensor | Tensor64 | undefined): Tensor64 {
+  if (weight === undefined) return rows;
+  const [, , length, width] = rows.shape;
+  const taps = weight.shape[1];
+  return tensor64(
+    rows.data.map((_, place) => {
+      const head = Math.floor(place / (length * width));
+      const t = Math.floor(place / width) % length;
+      const d = place % width;
+      let sum = 0;
+      for (let tap = 0; tap < taps; tap++) {
+        const from = t - (taps - 1 - tap);
+        if (from < 0) continue;
+        sum += weight.data[(head * taps + tap) * width + d] * rows.data[(head * length + from) * width + d];
+      }
+      return sum;
+    }),
+    rows.shape,
+  );
 }

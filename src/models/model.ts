@@ -26,10 +26,16 @@ export interface LabelResults {
 
 /** What the scores of all attentions look like on a batch. */
 export interface ScoreStatistics {
-  /** Largest size of a score. */
-  readonly largestLogit: number;
+  /** Largest size of a score; absent where nothing has scores, as among recurrences. */
+  readonly largestLogit?: number;
   /** Mean over rows of −Σ w ln w, in nats; absent where some weights are raw scores. */
   readonly entropy?: number;
+  /** With experts: the share of choices that capacity drops in training, mean over layers. */
+  readonly droppedShare?: number;
+  /** With experts: what joins the loss for uneven loads, sum over layers. */
+  readonly balanceLoss?: number;
+  /** With experts: the share of all choices of the most wanted expert (1), the next one (2)…, mean over layers. */
+  readonly [expertLoad: `expertLoad${number}`]: number;
 }
 
 /** A model over batches of one kind. */

@@ -9,6 +9,7 @@ import { attentionScores } from "../kernels/jax/index.ts";
 import { holdValues } from "../nn/attention-parameters.ts";
 import { type AttentionGroup, operationInputs } from "./attention-group.ts";
 import { type ModelArrays, type ScoreStatistics } from "./model.ts";
+import { routingCollector } from "./routing-statistics.ts";
 
 /**
  * Sees a layer's queries, keys and parameters before it attends; may return other values for some of them, which are the
@@ -53,20 +54,28 @@ export function calibrationObserver(): {
   return { observe, held };
 }
 
-/** Collects {@link ScoreStatistics} over all layers, groups and rows. */
+/** Collects {@link ScoreStatistics} over all layers, groups and rows; those of routers are of their routing. */
 export function statisticsObserver(): {
   readonly observe: LayerObserver;
   readonly statistics: () => ScoreStatistics;
 } {
-  let largestLogit = 0;
+  let largestLogit: number | undefined;
   let entropySum = 0;
   let rows = 0;
   let isDistribution = true;
+  const routing = routingCollector();
   const observe: LayerObserver = async (groups, arrays) => {
     for (const group of groups) {
+      if (group.routing !== undefined) {
+        routing.add(
+          (await scoresOf(similarityAlone(group.composition), group, arrays)).scores,
+          group.routing,
+        );
+        continue;
+      }
       const { scores, weights } = await scoresOf(group.composition, group, arrays);
       for (const score of scores.data) {
-        if (score !== -Infinity) largestLogit = Math.max(largestLogit, Math.abs(score));
+        if (score !== -Infinity) largestLogit = Math.max(largestLogit ?? 0, Math.abs(score));
       }
       isDistribution &&= group.composition.normaliser.nonNegative;
       const entropies = isDistribution ? rowEntropies(weights) : [];
@@ -77,8 +86,11 @@ export function statisticsObserver(): {
   };
   return {
     observe,
-    statistics: () =>
-      isDistribution && rows > 0 ? { largestLogit, entropy: entropySum / rows } : { largestLogit },
+    statistics: () => ({
+      ...(largestLogit === undefined ? {} : { largestLogit }),
+      ...(isDistribution && rows > 0 ? { entropy: entropySum / rows } : {}),
+      ...routing.statistics(),
+    }),
   };
 }
 

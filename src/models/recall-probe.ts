@@ -4,17 +4,20 @@
  * the attention alone.
  */
 import { numpy as np } from "@jax-js/jax";
-import { type AnyPartFactory, compose, completeSelector, parseSelector } from "../attention/index.ts";
+import { type AnyPartFactory, compose, completeSelector } from "../attention/index.ts";
 import { lossStage, stage, type Tape } from "../autodiff/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import { takeRows, unembed } from "../nn/embedding.ts";
-import { assembleModel, pick, type Values } from "./assemble-model.ts";
+import { assembleModel, type ModelRun, pick, type Values } from "./assemble-model.ts";
 import { attentionLayer } from "./attention-layer.ts";
+import { type LayerGroup } from "./attention-group.ts";
+import { parseMixer } from "./mixer.ts";
 import { type Model, type ModelArrays } from "./model.ts";
+import { type RecurrentHeads } from "./recurrence-group.ts";
 import { type LayerObserver } from "./observe-scores.ts";
-import { stateBytes } from "./state-bytes.ts";
+import { groupStateBytes } from "./state-bytes.ts";
 
 /** Sizes of a probe. */
 export interface RecallProbeConfig {
@@ -68,13 +71,11 @@ export function recallProbe(
   } = {},
 ): Model<VectorBatch> {
   const { selector, keyWidth, headWidth, heads = 1, values } = config;
-  const composition = compose(completeSelector(parseSelector(selector, options.similarities), {}));
-  requireInside(selector, composition.position);
-  composition.similarity.terms(headWidth);
+  const group = { ...readMixer(selector, headWidth, options.similarities), heads, keyValueHeads: heads };
   const width = keyWidth + values.valueWidth;
   const layer = attentionLayer({
     prefix: "probe",
-    groups: [{ composition, heads, keyValueHeads: heads }],
+    groups: [group],
     width,
     headWidth,
     valueWidth: values.valueWidth,
@@ -97,19 +98,25 @@ export function recallProbe(
     return { predicted: np.argmax(logits.ref, -1), losses: crossEntropy(logits, targets) };
   });
 
-  async function run(tape: Tape, held: Values, batch: VectorBatch, observe?: LayerObserver): Promise<Values> {
+  async function run(
+    tape: Tape,
+    held: Values,
+    batch: VectorBatch,
+    observe?: LayerObserver,
+  ): Promise<ModelRun> {
     const length = lengthOf(batch, width);
     const inputs = tape.constant(np.array(batch.inputs, { shape: [batch.batch, length, width] }));
     const projected = await tape.run(project, { inputs, ...pick(held, layer.projected) });
     tape.release(inputs);
     const { classes, valueWidth, rows } = values;
-    return {
+    const inputsOfLast = {
       ...(await layer.attend(tape, projected, observe)),
       ...pick(held, layer.merged),
       table: tape.constant(np.array(rows, { shape: [classes, valueWidth] })),
       targets: tape.constant(np.array(batch.targets)),
       positions: tape.constant(np.array(batch.positions)),
     };
+    return { inputs: inputsOfLast };
   }
 
   return assembleModel({
@@ -117,16 +124,25 @@ export function recallProbe(
     run,
     loss: async (tape, inputs) => (await tape.run(lossOperation, inputs)).loss,
     labelsOperation,
-    stateBytes: (length) =>
-      stateBytes(composition, {
-        length,
-        layers: 1,
-        keyValueHeads: heads,
-        headWidth,
-        valueWidth: values.valueWidth,
-      }),
+    stateBytes: (length) => groupStateBytes(group, { length, headWidth, valueWidth: values.valueWidth }),
     owned: [project, lossOperation, layer],
   });
+}
+
+function readMixer(
+  selector: string,
+  headWidth: number,
+  similarities: readonly AnyPartFactory[] | undefined,
+): Pick<LayerGroup, "composition"> | Pick<RecurrentHeads, "recurrence"> {
+  const mixer = parseMixer(selector, similarities);
+  if (mixer.kind === "recurrence") {
+    if (mixer.position !== undefined) requireInside(selector, mixer.position);
+    return { recurrence: mixer.recurrence };
+  }
+  const composition = compose(completeSelector(mixer.parts, {}));
+  requireInside(selector, composition.position);
+  composition.similarity.terms(headWidth);
+  return { composition };
 }
 
 function requireInside(selector: string, position: { readonly place: string; readonly name: string }): void {

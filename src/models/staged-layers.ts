@@ -1,9 +1,10 @@
 /**
  * @file The layers of a decoder as stages of jax-js: embed+project, attend, merge+project, attend … What lies between two
- * attentions is one stage, and the last merge is one with the head and the loss, so that little is computed twice.
+ * attentions is one stage, and the last merge is one with the head and the loss, so that little is computed twice. Experts
+ * come after a merge of their own.
  */
 import { numpy as np } from "@jax-js/jax";
-import { lossStage, stage } from "../autodiff/index.ts";
+import { lossStage, type Operation, stage, type Value } from "../autodiff/index.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import { pick } from "./assemble-model.ts";
 import { type EmbeddingBlock } from "./decoder-blocks.ts";
@@ -33,7 +34,8 @@ export function stagedLayers(
     const projected = attention.project(norm.apply(rows.ref, arrays), batch, arrays);
     return { x: rows.reshape([batch, length, width]), ...projected };
   };
-  const merge = ({ attention, feedForward }: DecoderLayer, arrays: ModelArrays): np.Array => {
+  const merge = ({ attention, feedForward, routed }: DecoderLayer, arrays: ModelArrays): np.Array => {
+    if (routed !== undefined) return rowsOf(arrays["x"]);
     const rows = rowsOf(arrays["x"]).add(attention.merge(arrays));
     return feedForward === undefined ? rows : feedForward.apply(rows, arrays);
   };
@@ -41,10 +43,22 @@ export function stagedLayers(
     ...namesOf(norm),
     ...attention.projected,
   ];
-  const mergedNames = ({ attention, feedForward }: DecoderLayer): readonly string[] => [
-    ...attention.merged,
-    ...(feedForward === undefined ? [] : namesOf(feedForward)),
-  ];
+  const mergedNames = ({ attention, feedForward, routed }: DecoderLayer): readonly string[] =>
+    routed === undefined
+      ? [...attention.merged, ...(feedForward === undefined ? [] : namesOf(feedForward))]
+      : [];
+  const mergesBeforeExperts = layers.map(({ attention, routed }): Operation<string, "x"> | undefined =>
+    routed === undefined
+      ? undefined
+      : stage("merge", (arrays: ModelArrays) => {
+          const { shape } = arrays["x"];
+          return {
+            x: rowsOf(arrays["x"])
+              .add(attention.merge(arrays))
+              .reshape([...shape]),
+          };
+        }),
+  );
   const stages = layers.map((layer, index) =>
     index === 0
       ? {
@@ -66,16 +80,28 @@ export function stagedLayers(
   return {
     async run(tape, given, values, observe) {
       let inputs = given;
+      const balances: Value[] = [];
       for (const [index, { operation, reads }] of stages.entries()) {
         const { x, ...projected } = await tape.run(operation, { ...inputs, ...pick(values, reads) });
         tape.release(...Object.values(inputs));
-        inputs = { x, ...(await layers[index].attention.attend(tape, projected, observe)) };
+        const { attention, routed } = layers[index];
+        inputs = { x, ...(await attention.attend(tape, projected, observe)) };
+        const mergeOnly = mergesBeforeExperts[index];
+        if (routed === undefined || mergeOnly === undefined) continue;
+        const merged = await tape.run(mergeOnly, { ...inputs, ...pick(values, attention.merged) });
+        tape.release(...Object.values(inputs));
+        const { balance, ...fed } = await routed.run(tape, merged.x, values, observe);
+        balances.push(balance);
+        inputs = fed;
       }
-      return inputs;
+      return { inputs, balances };
     },
     reads: mergedNames(last),
     rows: (arrays) => merge(last, arrays),
-    dispose: () => stages.forEach(({ operation }) => operation.dispose()),
+    dispose() {
+      for (const { operation } of stages) operation.dispose();
+      for (const operation of mergesBeforeExperts) operation?.dispose();
+    },
   };
 }
 

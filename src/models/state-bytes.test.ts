@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { compose, completeSelector, parseSelector } from "../attention/index.ts";
-import { type HeadState, stateBytes } from "./state-bytes.ts";
+import { deltanet, linear, performer } from "../recurrence/index.ts";
+import { groupStateBytes, type HeadState, recurrentState, stateBytes } from "./state-bytes.ts";
 
 const sizes = { length: 1000, layers: 2, keyValueHeads: 3, headWidth: 16 };
 
@@ -41,5 +42,22 @@ describe("the state at inference", () => {
     expect(stateBytes(state, { ...sizes, length: 1, valueWidth: 8 })).toBe(2 * 3 * 32 * 9 * 4);
     const growing: HeadState = ({ length, headWidth }) => Math.ceil(length / 16) * headWidth;
     expect(stateBytes(growing, sizes)).toBe(2 * 3 * 63 * 16 * 4);
+  });
+
+  test("is that of the rule for a recurrence, in every query head", () => {
+    const rules = [
+      deltanet(),
+      linear(),
+      linear({ map: "taylor2", normaliser: "none" }),
+      performer({ features: 7 }),
+    ];
+    const numbers = [16 * 16, 16 * 17, (1 + 16 + 256) * 16, 7 * 18];
+    expect(rules.map((rule) => stateBytes(recurrentState(rule), sizes))).toEqual(
+      numbers.map((count) => 2 * 3 * count * 4),
+    );
+    const recurrence = { rule: deltanet(), whole: false };
+    expect(groupStateBytes({ recurrence, heads: 6, keyValueHeads: 3 }, { length: 9, headWidth: 4 })).toBe(
+      6 * 4 * 4 * 4,
+    );
   });
 });

@@ -3,6 +3,10 @@
  * function, so that whatever has a state of its own, such as a recurrence, is counted by the same rule.
  */
 import { type Composition } from "../attention/index.ts";
+import { sizeOf } from "../base/tensor.ts";
+import { type RecurrentRule } from "../recurrence/index.ts";
+import { type LayerGroup } from "./attention-group.ts";
+import { type RecurrentHeads } from "./recurrence-group.ts";
 
 /** The extents that decide the state. */
 export interface StateSizes {
@@ -44,6 +48,48 @@ export function stateBytes(state: Composition | HeadState, sizes: StateSizes): n
   const { length, layers, keyValueHeads, headWidth, valueWidth = headWidth } = sizes;
   const perHead = typeof state === "function" ? state : attentionState(state);
   return layers * keyValueHeads * perHead({ length, headWidth, valueWidth }) * bytesPerNumber;
+}
+
+/**
+ * What a head of a recurrence keeps: the state of its rule, whatever N is.
+ *
+ * @example
+ * ```ts
+ * import { deltanet } from "qklab";
+ * import { recurrentState, stateBytes } from "qklab/models";
+ * stateBytes(recurrentState(deltanet()), { length: 1024, layers: 2, keyValueHeads: 4, headWidth: 16 }); // 8192
+ * ```
+ */
+export function recurrentState({ stateShape }: RecurrentRule): HeadState {
+  return ({ length, headWidth: width, valueWidth }) => {
+    const one = { batch: 1, heads: 1, keyHeads: 1, queries: length, tokens: length };
+    return sizeOf(stateShape({ ...one, width, valueWidth }));
+  };
+}
+
+/**
+ * Bytes that a group of heads keeps in one layer; every query head of a recurrence has a state of its own, and a convolution keeps the
+ * rows of the tokens before that it reaches.
+ */
+export function groupStateBytes(
+  group: LayerGroup | RecurrentHeads,
+  given: Omit<StateSizes, "layers" | "keyValueHeads"> & { readonly convolution?: number },
+): number {
+  const { convolution = 1, ...sizes } = given;
+  const { headWidth, valueWidth = headWidth } = sizes;
+  const before = group.heads * headWidth + group.keyValueHeads * (headWidth + valueWidth);
+  return (convolution - 1) * before * bytesPerNumber + mixerStateBytes(group, sizes);
+}
+
+function mixerStateBytes(
+  group: LayerGroup | RecurrentHeads,
+  sizes: Omit<StateSizes, "layers" | "keyValueHeads">,
+): number {
+  if ("recurrence" in group) {
+    const state = recurrentState(group.recurrence.rule);
+    return stateBytes(state, { ...sizes, layers: 1, keyValueHeads: group.heads });
+  }
+  return stateBytes(group.composition, { ...sizes, layers: 1, keyValueHeads: group.keyValueHeads });
 }
 
 /**

@@ -12,9 +12,16 @@ export function swiglu(
   x: np.Array,
   weights: { readonly gate: np.Array; readonly up: np.Array; readonly down: np.Array },
 ): np.Array {
-  const gate = linear(x.ref, weights.gate);
-  const gated = gate.ref.mul(sigmoid(gate)).mul(linear(x, weights.up));
-  return linear(gated, weights.down);
+  return linear(gated(linear(x.ref, weights.gate), linear(x, weights.up)), weights.down);
+}
+
+/**
+ * silu(gate) ⊙ up, silu(h) = h·σ(h).
+ *
+ * @param gate - consumed, as `up` is
+ */
+export function gated(gate: np.Array, up: np.Array): np.Array {
+  return gate.ref.mul(sigmoid(gate)).mul(up);
 }
 
 /**
@@ -27,7 +34,15 @@ export function geluFeedForward(
   x: np.Array,
   weights: { readonly up: np.Array; readonly down: np.Array },
 ): np.Array {
-  const h = linear(x, weights.up);
+  return linear(gelu(linear(x, weights.up)), weights.down);
+}
+
+/**
+ * h·σ(2u), u = √(2/π)·(h + 0.044715 h³).
+ *
+ * @param h - consumed
+ */
+export function gelu(h: np.Array): np.Array {
   const linearPart = 2 * Math.sqrt(2 / Math.PI);
   const twice = h.ref.mul(
     np
@@ -35,13 +50,13 @@ export function geluFeedForward(
       .mul(linearPart * 0.044715)
       .add(linearPart),
   );
-  return linear(h.mul(sigmoid(twice)), weights.down);
+  return h.mul(sigmoid(twice));
 }
 
 /** Where e^h is still finite in f32 and σ(−h) is already below every normal number's resolution. */
 const largestExponent = 80;
 
 /** σ(h) = 1/(1 + e^−h); half the time of jax-js's own, which is a function of its own to its compiler. */
-function sigmoid(h: np.Array): np.Array {
+export function sigmoid(h: np.Array): np.Array {
   return np.reciprocal(np.exp(np.minimum(h.neg(), largestExponent)).add(1));
 }

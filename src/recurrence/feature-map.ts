@@ -30,6 +30,9 @@ export interface MappedRows {
   };
 }
 
+/** What maps without weights are given; one for all rows, as there are many. */
+const noWeight = new Float64Array(0);
+
 /**
  * φ of every vector of [B, heads, N, D], for `heads` heads: those of a shared tensor are mapped once for each query head
  * where weights or states differ between them.
@@ -48,7 +51,7 @@ export function mapRows(map: FeatureMap, tensor: Tensor64, heads: number, weight
     }
   };
   const weightOf = (all: Tensor64 | undefined, head: number): Float64Array =>
-    all?.data.subarray(head * weightSize, (head + 1) * weightSize) ?? new Float64Array();
+    all?.data.subarray(head * weightSize, (head + 1) * weightSize) ?? noWeight;
   each((from, to, head) =>
     map.forward(
       tensor.data.subarray(from, from + width),

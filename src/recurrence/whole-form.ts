@@ -12,10 +12,26 @@ import {
 } from "./core-reference.ts";
 import { type Core, type CoreInputs } from "./core.ts";
 
+/** What computes the core; the f64 reference unless somebody else is asked. */
+export interface CoreForms {
+  readonly forward: (core: Core, inputs: CoreInputs<Tensor64>) => CoreResult;
+  readonly backward: (
+    core: Core,
+    inputs: CoreInputs<Tensor64>,
+    cotangents: CoreCotangents<Tensor64>,
+  ) => CoreGradients;
+}
+
+const reference: CoreForms = { forward: (core, inputs) => coreForward(core, inputs), backward: coreBackward };
+
 /** Outputs and state; q may have another number of tokens than k and v. */
-export function wholeForward(core: Core, inputs: CoreInputs<Tensor64>): CoreResult {
-  const { state } = coreForward(writing(core), writers(core, inputs));
-  const { out } = coreForward(core, readers(inputs, state));
+export function wholeForward(
+  core: Core,
+  inputs: CoreInputs<Tensor64>,
+  { forward }: Pick<CoreForms, "forward"> = reference,
+): CoreResult {
+  const { state } = forward(writing(core), writers(core, inputs));
+  const { out } = forward(core, readers(inputs, state));
   return { out, state };
 }
 
@@ -24,15 +40,16 @@ export function wholeBackward(
   core: Core,
   inputs: CoreInputs<Tensor64>,
   cotangents: CoreCotangents<Tensor64>,
+  { forward, backward }: CoreForms = reference,
 ): CoreGradients {
   const tokens = writers(core, inputs);
-  const { state } = coreForward(writing(core), tokens);
-  const reading = coreBackward(core, readers(inputs, state), { out: cotangents.out });
+  const { state } = forward(writing(core), tokens);
+  const reading = backward(core, readers(inputs, state), { out: cotangents.out });
   const dState = { ...state, data: reading.state.data.slice() };
   cotangents.state?.data.forEach((value, place) => (dState.data[place] += value));
   const [batch, heads, count] = tokens.q.shape;
   const unread = zeros64([batch, heads, count, tokens.v.shape[3]]);
-  const { k, v, state: first } = coreBackward(writing(core), tokens, { out: unread, state: dState });
+  const { k, v, state: first } = backward(writing(core), tokens, { out: unread, state: dState });
   return { q: reading.q, k, v: core.normalised ? columnsOf(v, inputs.v.shape) : v, state: first };
 }
 

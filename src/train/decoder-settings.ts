@@ -1,7 +1,8 @@
 /** @file The settings that all recipes with a decoder share: its sizes and its training. */
 import * as v from "valibot";
-import { type DecoderConfig } from "../models/index.ts";
-import { type SettingEntries, whole } from "./setting-schemas.ts";
+import { type DecoderConfig, type RoutingName, routingNames } from "../models/index.ts";
+import { nonNegative, type SettingEntries, whole } from "./setting-schemas.ts";
+import { trainingRouter } from "./training-selector.ts";
 
 /** Settings of a recipe with a decoder. */
 export interface DecoderSettings {
@@ -14,8 +15,20 @@ export interface DecoderSettings {
   readonly keyValueHeads: number;
   /** D, width of a head, and with it the state that it keeps; 0 (default) for width/H. */
   readonly headWidth: number;
+  /** Tokens that queries, keys and values are convolved over, their own among them; 1 (default) for none. */
+  readonly convolution: number;
   readonly norm: "rms" | "layer";
   readonly feedForward: "swiglu" | "gelu" | "none";
+  /** E, experts in place of every feed-forward; 0 (default) for one feed-forward that all tokens meet. */
+  readonly experts: number;
+  /** How tokens are routed to experts: `switch` or `mixtral` (default). */
+  readonly routing: RoutingName;
+  /** k, experts of a token; 0 (default) for what the routing has. */
+  readonly choices: number;
+  /** Of the tokens that an expert takes in training; `none` drops nothing, 0 (default) is for what the routing has. */
+  readonly capacityFactor: number | "none";
+  /** The similarity of tokens and experts, as a selector (default `dot`, calibrated as attentions are). */
+  readonly router: string;
   readonly tiedHead: boolean;
   /** Sequences of a step. */
   readonly batch: number;
@@ -31,11 +44,17 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
   heads: v.optional(whole(1), 4),
   keyValueHeads: v.optional(whole(0), 0),
   headWidth: v.optional(whole(0), 0),
+  convolution: v.optional(whole(1), 1),
   norm: v.optional(v.picklist(["rms", "layer"], "it must be rms or layer"), "rms"),
   feedForward: v.optional(
     v.picklist(["swiglu", "gelu", "none"], "it must be swiglu, gelu or none"),
     "swiglu",
   ),
+  experts: v.optional(whole(0), 0),
+  routing: v.optional(v.picklist(routingNames, `it must be ${routingNames.join(" or ")}`), "mixtral"),
+  choices: v.optional(whole(0), 0),
+  capacityFactor: v.optional(v.union([nonNegative, v.literal("none")], "it must be a number ≥ 0 or none"), 0),
+  router: v.optional(v.string("it must be a similarity, such as l2"), "dot"),
   tiedHead: v.optional(v.boolean("it must be true or false"), true),
   batch: v.optional(whole(1), 16),
   steps: v.optional(whole(1), 300),
@@ -46,10 +65,23 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
 export function decoderSizes(
   settings: DecoderSettings,
 ): Omit<DecoderConfig, "vocabulary" | "attention" | "maximumLength"> {
-  const { width, layers, heads, keyValueHeads, headWidth, norm, feedForward, tiedHead } = settings;
+  const { width, layers, heads, keyValueHeads, headWidth, convolution, norm, feedForward, tiedHead } =
+    settings;
   const chosen = {
     ...(keyValueHeads === 0 ? {} : { keyValueHeads }),
     ...(headWidth === 0 ? {} : { headWidth }),
+    ...(settings.experts === 0 ? {} : { experts: expertsOf(settings) }),
   };
-  return { width, layers, heads, ...chosen, norm, feedForward, tiedHead };
+  return { width, layers, heads, ...chosen, convolution, norm, feedForward, tiedHead };
+}
+
+function expertsOf(settings: DecoderSettings): NonNullable<DecoderConfig["experts"]> {
+  const { experts: count, routing, choices, capacityFactor, router } = settings;
+  return {
+    count,
+    routing,
+    router: trainingRouter(router),
+    ...(choices === 0 ? {} : { choices }),
+    ...(capacityFactor === 0 ? {} : { capacityFactor }),
+  };
 }

@@ -53,7 +53,7 @@ export interface ModelTraining<Batch extends LabelledBatch> {
 export async function modelTrainable<Batch extends LabelledBatch>(
   training: ModelTraining<Batch>,
 ): Promise<AnnotatedTrainable> {
-  const { model, seed, learningRate, steps, warmUp, batchAt, notes } = training;
+  const { model, seed, learningRate, steps, warmUp, batchAt, notes = [] } = training;
   const optimiser = adamW(model.parameters, training.optimiser);
   let arrays: Record<string, np.Array> = {};
   const replace = (tensors: Readonly<Record<string, Tensor>>): void => {
@@ -70,7 +70,7 @@ export async function modelTrainable<Batch extends LabelledBatch>(
 
   return {
     steps,
-    ...(notes === undefined ? {} : { notes }),
+    ...(notes.length === 0 ? {} : { notes }),
     async step(step) {
       const batch = batchAt(step);
       const rate = learningRateAt({ peak: learningRate, steps, warmUp }, step);
@@ -99,6 +99,7 @@ export async function modelTrainable<Batch extends LabelledBatch>(
         ...(await model.measureScores(arrays, training.scoreBatch())),
         stateBytes: model.stateBytes(training.stateLength),
         parameters: model.parameterCount,
+        ...(model.activeParameterCount === undefined ? {} : { activeParameters: model.activeParameterCount }),
       };
     },
     async snapshot(): Promise<Snapshot> {

@@ -11,7 +11,7 @@ import { type DecoderSettings, decoderSizes } from "./decoder-settings.ts";
 import { mean } from "./metrics.ts";
 import { type Evaluate, modelTrainable } from "./model-trainable.ts";
 import { type Metrics, type RunRequest, type Trainable } from "./trainable.ts";
-import { trainingSelector } from "./training-selector.ts";
+import { computationNotes, trainingSelector } from "./training-selector.ts";
 
 /** What a recipe of a task in tokens decides. */
 export interface TokenTraining {
@@ -57,7 +57,7 @@ export function fitting<Settings extends DecoderSettings>(
 
 /** A decoder that trains on labelled sequences. */
 export async function tokenTrainable(training: TokenTraining): Promise<Trainable> {
-  const { request, vocabulary, maximumLength, position, batchAt, measure, notes } = training;
+  const { request, vocabulary, maximumLength, position, batchAt, measure, notes = [] } = training;
   const { selector, seed, learningRate, settings, engine } = request;
   await startJax();
   const model = decoder(
@@ -85,7 +85,7 @@ export async function tokenTrainable(training: TokenTraining): Promise<Trainable
     test: measureOn("test"),
     scoreBatch: () => decoderBatch(batchAt("test", 0)),
     stateLength: maximumLength,
-    ...(notes === undefined ? {} : { notes }),
+    notes: [...notes, ...computationNotes(selector, engine !== undefined)],
   });
 }
 

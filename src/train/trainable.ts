@@ -81,6 +81,8 @@ export interface Recipe<Settings extends object = object> {
   readonly task: string;
   /** The metric of the table's cells; `validate()` and `test()` both hold it. */
   readonly metric: MetricDefinition;
+  /** Whether it takes similarities only, which compare pairs, and no rules of the recurrent class. */
+  readonly comparesPairs?: boolean;
   /** What `StepReport.items` counts, such as "tokens" or "pairs". */
   readonly unit: string;
   /** Settings with every default filled in; throws DomainError for unknown or bad ones. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { rope } from "../positions/index.ts";
-import { trainingSelector } from "./training-selector.ts";
+import { learned, rope } from "../positions/index.ts";
+import { computationNotes, trainingSelector } from "./training-selector.ts";
 
 test.each([
   ["dot", "dot:scale=auto+causal"],
@@ -25,4 +25,18 @@ test("a task's position enters where none is named, and 'nope' names one", () =>
   expect(trainingSelector("dot", rope())).toBe("dot:scale=auto+rope+causal");
   expect(trainingSelector("dot+alibi", rope())).toBe("dot:scale=auto+alibi+causal");
   expect(trainingSelector("dot+nope", rope())).toBe("dot:scale=auto+causal");
+});
+
+test("a recurrence has its order in time, and takes places that are added to embeddings", () => {
+  expect(trainingSelector("gla+causal", rope())).toBe("gla");
+  expect(trainingSelector("deltanet", learned())).toBe("deltanet+learned");
+  expect(trainingSelector("deltanet+nope", learned())).toBe("deltanet+nope");
+  expect(() => trainingSelector("deltanet+rope")).toThrow("order enters a state by its updates");
+});
+
+test("a run says what is not computed where it was asked for", () => {
+  expect(computationNotes("dot", false)).toEqual([]);
+  expect(computationNotes("gla+learned", true)).toEqual([]);
+  expect(computationNotes("gla+learned", false).join()).toMatch(/'gla' is computed by the f64 reference/);
+  expect(computationNotes("rwkv4", true).join()).toMatch(/'rwkv4' .* its channels/);
 });

@@ -18,6 +18,8 @@ const folder = temporaryFolder();
 
 /** Float64 in, float64 out: the same operations on the same numbers. */
 const exact = 0;
+/** Sums of some dozens of products in float32, of inputs that were rounded to it. */
+const kernelRounding = 1e-5;
 /** One rounding of a float32. */
 const float32Rounding = 2 ** -24;
 
@@ -28,6 +30,7 @@ const part = (): number => 0.1 + 0.8 * stream.uniform();
 
 const [q, k, v] = [draw([2, 4, 6, 3]), draw([2, 2, 6, 3]), draw([2, 2, 6, 5])];
 const [decay, beta] = [draw([2, 2, 6], part), draw([2, 2, 6], part)];
+const rates = draw([2, 3], part);
 const state = draw([2, 4, 3, 5]);
 const [dout, dstate] = [draw([2, 4, 6, 5]), draw([2, 4, 3, 5])];
 
@@ -62,21 +65,42 @@ describe("attend with a recurrence", () => {
     await expectFile(join(folder, "out.safetensors"), { out, state: last }, float32Rounding);
   });
 
+  test("computes on the fused kernels in float32, and says that it rounded", async () => {
+    const input = await writeInputs(folder, "kernels", { q, k, v, decay, beta, state, dout, dstate });
+    const { code, stderr } = await attend("gated-deltanet", input, "--backward", "--device", "wasm");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/wasm/);
+    const composition = parseRecurrence("gated-deltanet");
+    const inputs: RecurrenceInputs<Tensor64> = { q, k, v, decay, beta, state };
+    const { out, state: last } = recurrenceForward(composition, inputs);
+    const gradients = recurrenceBackward(composition, inputs, { dOut: dout, dState: dstate });
+    const { dq, dk, dv, dDecay, dBeta, dState } = gradients as Required<typeof gradients>;
+    const expected = { out, state: last, dq, dk, dv, ddecay: dDecay, dbeta: dBeta, dstate: dState };
+    await expectFile(join(folder, "out.safetensors"), expected, kernelRounding);
+  });
+
   test("refuses what it cannot do, in one line that says what to do", async () => {
     const input = await writeInputs(folder, "bare", { q, k, v });
     const refusals = await Promise.all([
       attend("gla", input),
-      attend("retnet", input, "--device", "wasm"),
+      attend("retnet", input, "--device", "jax"),
+      attend(
+        "rwkv4",
+        await writeInputs(folder, "channels", { k, v: k, decay: rates, u: rates }),
+        "--device",
+        "wasm",
+      ),
       attend("retnet", input, "--return", "weights"),
       attend("retnet:chunk=4", input),
       attend("retnet+window:w=3", input),
       attend("retnt", input),
       attend("retnet", input, "--backward"),
     ]);
-    expect(refusals.map(({ code }) => code)).toEqual([2, 4, 2, 2, 2, 2, 3]);
+    expect(refusals.map(({ code }) => code)).toEqual([2, 4, 2, 2, 2, 2, 2, 3]);
     const says = [
       /'decay' or 'logDecay'/,
-      /--device reference/,
+      /reference and on wasm/,
+      /not of channels/,
       /Drop it/,
       /left over/,
       /forget by decay/,
@@ -89,7 +113,7 @@ describe("attend with a recurrence", () => {
 
 test("commands that compare pairs say where recurrences can be used", async () => {
   const [compared, emitted] = await Promise.all([
-    cli(["compare", "--task", "recall", "--similarity", "dot,retnet"]),
+    cli(["compare", "--task", "hierarchy", "--similarity", "l2,retnet"]),
     cli(["emit", "--spec", "rwkv7"]),
   ]);
   for (const { stderr, code } of [compared, emitted]) {

@@ -56,6 +56,21 @@ describe("compare", () => {
     expect(table.stdout.trimEnd().split("\n").length).toBe(5);
   });
 
+  test("has a recurrence and a softmax in one matrix, each with the bytes that it keeps", async () => {
+    const out = join(folder, "classes");
+    const flags = ["--task", "recall", "--similarity", "deltanet,dot", "--set", "recall.steps=3"];
+    const { folder: compared, cells } = await cliJson<Compared>([...smoke, ...flags, "--out", out]);
+    expect(cells.map(({ id, status }) => [id, status])).toEqual([
+      ["recall/deltanet", "measured"],
+      ["recall/dot", "measured"],
+    ]);
+    const report = JSON.parse(await readFile(join(compared, "report.json"), "utf8")) as {
+      readonly cells: readonly { readonly measured: Readonly<Record<string, { readonly mean: number }>> }[];
+    };
+    expect(report.cells.map(({ measured }) => measured["stateBytes"]?.mean)).toEqual([8 * 8 * 4, 8 * 16 * 4]);
+    expect(report.cells.map(({ measured }) => "largestLogit" in measured)).toEqual([false, true]);
+  });
+
   test("stops after checkpoints at Ctrl-C, and goes on with the same numbers", async () => {
     const out = join(folder, "stopped");
     const flags = ["--task", "recall", "--similarity", "l2,dot", "--set", "recall.steps=120", "--jobs", "1"];

@@ -35,6 +35,7 @@ describe("list", () => {
     expect(all["recurrences"]?.map(({ name, formula }) => ({ name, formula }))).toEqual(
       recurrences.map(({ definition: { selector, formula } }) => ({ name: selector, formula })),
     );
+    expect(all["routings"]?.map(({ name }) => name)).toEqual(["switch", "mixtral"]);
     expect(all["tasks"]?.map(({ name }) => name)).toEqual(
       expect.arrayContaining(["recall", "copy", "induction", "facts", "language", "hierarchy", "scaling"]),
     );

@@ -1,14 +1,18 @@
-/** @file `attend` with a rule of the recurrent class: its inputs by their names in the file, on the f64 reference. */
+/** @file `attend` with a rule of the recurrent class: its inputs by their names in the file, on the f64 reference or the fused kernels. */
 import { totalmem } from "node:os";
 import { initialValues, resolveValues } from "../../attention/parameters.ts";
 import { formatBytes } from "../../compare/format.ts";
 import {
+  causal,
+  full,
   type InputName,
   narrow,
   printRecurrence,
+  recurrence,
   recurrenceBackward,
   type RecurrenceComposition,
   recurrenceForward,
+  type RecurrenceGradients,
   type RecurrenceInputs,
   requireFinite,
   type RuleCall,
@@ -35,6 +39,8 @@ export interface RecurrenceResults {
   readonly timeMs: number;
   /** Tensors of the file that nothing was done with. */
   readonly unread: readonly string[];
+  /** Whether F64 inputs were rounded. */
+  readonly isRounded: boolean;
 }
 
 /** Computes a recurrence on the tensors of a file. */
@@ -46,31 +52,90 @@ export async function attendRecurrence(
   requireOptions(selector, options);
   const { rule } = composition;
   const file = await readFile(composition, options.in, options.backward ?? false);
-  const isDouble = ["q", "k", "v"].some((name) => file.inputs[name as "k"]?.data instanceof Float64Array);
+  const hasDouble = ["q", "k", "v"].some((name) => file.inputs[name as "k"]?.data instanceof Float64Array);
+  const isDouble = hasDouble && options.device === "reference";
   const call = checkCall(composition, file.inputs);
   requireMemory(composition, call);
   const drawn = initialValues(rule.parameters, call.sizes, options.seed);
   const values = resolveValues(rule.parameters, call.sizes, { ...drawn, ...file.inputs.parameters });
   const parameters: Record<string, AnyTensor> = isDouble ? values : narrowAll(values);
   const inputs: RecurrenceInputs<AnyTensor> = { ...file.inputs, parameters };
-  const startMs = performance.now();
-  const { out, state } = recurrenceForward(composition, inputs);
-  const wide: Record<string, Tensor64> = { out, state };
-  if (file.dOut !== undefined) {
-    const cotangents = { dOut: file.dOut, ...(file.dState === undefined ? {} : { dState: file.dState }) };
-    for (const [name, tensor] of Object.entries(cotangents)) requireFinite(name, tensor);
-    const { dParameters, ...gradients } = recurrenceBackward(composition, inputs, cotangents);
-    for (const { name } of rule.inputs) {
-      const gradient = gradients[gradientName(name)];
-      if (gradient !== undefined) wide[`d${fileName(name)}`] = gradient;
-    }
-    for (const [name, gradient] of Object.entries(dParameters)) wide[`dparam.${name}`] = gradient;
+  const job: Job = { composition, inputs, dOut: file.dOut, dState: file.dState, isDouble };
+  for (const [name, tensor] of Object.entries({ dOut: file.dOut, dState: file.dState })) {
+    if (tensor !== undefined) requireFinite(name, tensor);
   }
-  const results: Results = isDouble ? wide : { ...narrowAll(wide), state: narrowState(rule, state) };
+  const device = options.device === "wasm" ? await openKernels(composition) : onReference;
+  const startMs = performance.now();
+  const results = await device(job);
   for (const [name, tensor] of Object.entries(results)) requireFinite(name, tensor);
   const timeMs = performance.now() - startMs;
   for (const [name, value] of Object.entries(parameters)) results[`param.${name}`] = value;
-  return { selector, results, timeMs, unread: file.unread };
+  return { selector, results, timeMs, unread: file.unread, isRounded: hasDouble && !isDouble };
+}
+
+/** What a device computes. */
+interface Job {
+  readonly composition: RecurrenceComposition;
+  /** With a value for every parameter. */
+  readonly inputs: RecurrenceInputs<AnyTensor>;
+  readonly dOut: AnyTensor | undefined;
+  readonly dState: AnyTensor | undefined;
+  /** Whether results stay F64. */
+  readonly isDouble: boolean;
+}
+
+const onReference = async ({ composition, inputs, dOut, dState, isDouble }: Job): Promise<Results> => {
+  const { out, state } = recurrenceForward(composition, inputs);
+  const wide: Record<string, Tensor64> = { out, state };
+  if (dOut !== undefined) {
+    const cotangents = { dOut, ...(dState === undefined ? {} : { dState }) };
+    Object.assign(wide, gradientsByName(composition, recurrenceBackward(composition, inputs, cotangents)));
+  }
+  return isDouble ? wide : { ...narrowAll(wide), state: narrowState(composition.rule, state) };
+};
+
+/** The fused kernels on all cores, where they know the rule. */
+async function openKernels(composition: RecurrenceComposition): Promise<(job: Job) => Promise<Results>> {
+  const { nodeEngine } = await import("../../kernels/wasm/pool.node.ts");
+  const { wasmRecurrenceBackend } = await import("../../kernels/wasm/index.ts");
+  const { rule, whole } = composition;
+  const recur = recurrence(
+    { rule, pattern: whole ? full() : causal() },
+    { backend: wasmRecurrenceBackend(nodeEngine()) },
+  );
+  return async ({ inputs, dOut, dState }) => {
+    const { parameters = {}, ...tensors } = inputs;
+    const call = {
+      ...(narrowAll(tensors) as unknown as RecurrenceInputs<Tensor>),
+      parameters: narrowAll(parameters),
+      enableGqa: true,
+    };
+    const { out, state } = await recur(call);
+    if (dOut === undefined) return { out, state };
+    const cotangents = {
+      dOut: narrow(dOut),
+      ...(dState === undefined ? {} : { dState: narrow(dState) }),
+    };
+    return {
+      out,
+      state,
+      ...gradientsByName(composition, await recur.backward({ ...call, ...cotangents })),
+    };
+  };
+}
+
+/** Gradients by their name in the output file. */
+function gradientsByName<T>(
+  { rule }: RecurrenceComposition,
+  { dParameters, ...gradients }: RecurrenceGradients<T>,
+): Record<string, T> {
+  const named: Record<string, T> = {};
+  for (const { name } of rule.inputs) {
+    const gradient = (gradients as Partial<Record<string, T>>)[gradientName(name)];
+    if (gradient !== undefined) named[`d${fileName(name)}`] = gradient;
+  }
+  for (const [name, gradient] of Object.entries(dParameters)) named[`dparam.${name}`] = gradient;
+  return named;
 }
 
 /** An input's name in a file. */
@@ -125,7 +190,7 @@ async function readFile(
 
 /** Refuses options that mean nothing without pairs. */
 function requireOptions(selector: string, options: AttendOptions): void {
-  if (options.device !== "reference") {
+  if (options.device === "jax") {
     throw new CommandError(
       "device-recurrence",
       texts.noDevice(selector, options.device),
@@ -158,6 +223,6 @@ function requireMemory({ rule }: RecurrenceComposition, { sizes }: RuleCall): vo
   );
 }
 
-function narrowAll(tensors: Readonly<Record<string, Tensor64>>): Record<string, Tensor> {
+function narrowAll(tensors: Readonly<Record<string, AnyTensor>>): Record<string, Tensor> {
   return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, narrow(tensor)]));
 }

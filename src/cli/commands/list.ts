@@ -1,17 +1,24 @@
-/** @file `qklab list`: every part of an attention and rule of a recurrence with its formula and source, the tasks and the presets. */
+/** @file `qklab list`: every part of an attention, rule of a recurrence and of routing with its formula and source, the tasks and the presets. */
 import { Argument, type Command } from "commander";
 import { texts } from "../dictionary/list.ts";
 import { columns, type Listing, type Say } from "../list/listing.ts";
-import { listedPartKinds, type ListedPartKind, listParts, listRecurrences } from "../list/parts.ts";
+import {
+  listedPartKinds,
+  type ListedPartKind,
+  listParts,
+  listRecurrences,
+  listRoutings,
+} from "../list/parts.ts";
 import { addFormat, formatOf, type FormatOptions, printJson, printSections } from "../printing.ts";
 import { type Session } from "../session.ts";
 import { type Table, tableFormats } from "../table.ts";
 
-type Kind = ListedPartKind | "recurrences" | "tasks" | "presets";
+type Kind = ListedPartKind | "recurrences" | "routings" | "tasks" | "presets";
 
 const kinds: readonly Kind[] = [
   ...(Object.keys(listedPartKinds) as ListedPartKind[]),
   "recurrences",
+  "routings",
   "tasks",
   "presets",
 ];
@@ -51,12 +58,14 @@ const nextCommand: Readonly<Record<Kind, string>> = {
   normalisers: "inspect dot+causal+softmax:sink=learned",
   aggregations: "inspect lorentz+causal+centroid",
   recurrences: "inspect gated-deltanet",
+  routings: "train --task facts --similarity dot --set experts=4 --set routing=switch",
   tasks: "inspect recall",
   presets: "compare --preset quick",
 };
 
 async function listingOf(kind: Kind, say: Say): Promise<Listing> {
   if (kind === "recurrences") return listRecurrences(say);
+  if (kind === "routings") return listRoutings();
   if (kind !== "tasks" && kind !== "presets") return listParts(kind, say);
   // Recipes load what trains them, which takes longer than all the rest of a listing.
   const { listPresets, listTasks } = await import("../list/tasks.ts");

@@ -80,8 +80,8 @@ export const texts = {
     zh: `无法计算注意力，因为所有词元的特征必须放得进内存：需要 ${needed}，本机有 ${memory}。请减少词元、头或批次，或减少特征数`,
   }),
   noDevice: (selector: string, device: string): Bilingual => ({
-    en: `Cannot attend with '${selector}' on ${device} as recurrences run on the reference alone: --device ${device}. Pass --device reference`,
-    zh: `无法在 ${device} 上计算 '${selector}'，因为循环规则只在参考实现上运行。请使用 --device reference`,
+    en: `Cannot attend with '${selector}' on ${device} as recurrences run on the reference and on wasm: --device ${device}. Pass one of them`,
+    zh: `无法在 ${device} 上计算 '${selector}'，因为循环规则只在参考实现和 wasm 上运行。请改用其中之一`,
   }),
   pairOption: (selector: string, flag: string): Bilingual => ({
     en: `Cannot attend with '${selector}' and ${flag} as a recurrence has no scores of pairs: ${flag} was given. Drop it`,

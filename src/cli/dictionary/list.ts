@@ -3,8 +3,8 @@ import { type Bilingual, type Text } from "../language.ts";
 
 export const texts = {
   summary: {
-    en: "what there is: similarities, positions, patterns, selections, normalisers, aggregations, recurrences, tasks, presets",
-    zh: "列出现有内容：相似度、位置、模式、选择、归一化、聚合、循环规则、任务、预设",
+    en: "what there is: similarities, positions, patterns, selections, normalisers, aggregations, recurrences, routings of experts, tasks, presets",
+    zh: "列出现有内容：相似度、位置、模式、选择、归一化、聚合、循环规则、专家路由、任务、预设",
   },
   what: { en: "which kind; all of them when absent", zh: "哪一类；省略则全部列出" },
   required: (option: string): Bilingual => ({ en: `${option} (needed)`, zh: `${option}（必需）` }),
@@ -16,6 +16,7 @@ export const texts = {
     normalisers: { en: "normaliser", zh: "归一化" },
     aggregations: { en: "aggregation", zh: "聚合" },
     recurrences: { en: "recurrence", zh: "循环规则" },
+    routings: { en: "routing", zh: "专家路由" },
     tasks: { en: "task", zh: "任务" },
     presets: { en: "preset", zh: "预设" },
   },

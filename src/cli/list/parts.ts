@@ -1,6 +1,7 @@
-/** @file The parts of an attention and the rules of recurrences as `list` shows them: formula, options and source of every factory. */
+/** @file The parts of an attention, the rules of recurrences and of routing as `list` shows them: formula, options and source of each. */
 import { partFactories } from "../../attention/index.ts";
 import { type PartDefinition, type PartKind } from "../../base/index.ts";
+import { routingNames, routings } from "../../kernels/reference/routing-rule.ts";
 import { recurrences, type RuleInput } from "../../recurrence/index.ts";
 import { texts } from "../dictionary/list.ts";
 import { columns, type Listing, type Say } from "./listing.ts";
@@ -55,6 +56,28 @@ export function listRecurrences(say: Say): Listing {
           .join(", "),
       })),
     },
+  };
+}
+
+/** The rules that route tokens to experts, with the defaults of their options. */
+export function listRoutings(): Listing {
+  const rules = routingNames.map((name) => {
+    const { make, formula, source } = routings[name];
+    const { choices, capacityFactor = "none", balance } = make();
+    return { name, formula, options: { choices, capacityFactor, balance }, source };
+  });
+  return {
+    document: rules,
+    table: {
+      columns: columns("name", "formula", "options", "source"),
+      rows: rules.map(({ options, ...rule }) => ({
+        ...rule,
+        options: Object.entries(options)
+          .map(([option, value]) => `${option}: ${value}`)
+          .join("; "),
+      })),
+    },
+    lines: rules.map(({ name, formula }) => ({ name, about: formula })),
   };
 }
 

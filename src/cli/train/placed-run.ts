@@ -2,6 +2,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseSelector, printSelector } from "../../attention/index.ts";
+import { parseMixer, printMixer } from "../../models/mixer.ts";
 import { runFolderName } from "../../train/run-folder.node.ts";
 import { type RunIdentity } from "../../train/run-storage.ts";
 import { type Recipe } from "../../train/trainable.ts";
@@ -40,7 +41,8 @@ export async function newRun(wishes: RunWishes, recipeOf: (task: string) => Reci
   const recipe = recipeOf(task);
   const foreign = Object.keys(settings).find((name) => name !== task && name !== everyTask);
   if (foreign !== undefined) throw new CommandError("unused-setting", valueTexts.otherTask(foreign, task));
-  const selector = printSelector(parseSelector(written));
+  const selector =
+    recipe.comparesPairs === true ? printSelector(parseSelector(written)) : printMixer(parseMixer(written));
   const chosen = recipe.settings({ ...settings[everyTask], ...settings[task] });
   const rates = recipe.learningRates(chosen, selector);
   const run: RunIdentity = {

@@ -238,7 +238,7 @@ function geluGate(b: FunctionBuilder, u: Local): { readonly gate: Local; readonl
 }
 
 /** `activate(gate, up, out, bytes)`: out ← f(gate, up). */
-function activateFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
+export function activateFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
   const comment = kind === "swiglu" ? "silu(g)·u" : "u·σ(2√(2/π)·(u + 0.044715u³))";
   const parameters = ["gate", "up", "out", "bytes"];
   return defineFunction("activate", comment, parameters, relaxed, (b, gate, up, out, bytes) => {
@@ -258,7 +258,7 @@ function activateFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction
 }
 
 /** `slopes(gate, up, dh, gateGradient, upGradient, bytes)`: dh·∂f/∂gate, dh·∂f/∂up, and dh ← f. */
-function slopesFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
+export function slopesFunction(kind: FeedForwardKind, relaxed: boolean): WasmFunction {
   return defineFunction(
     "slopes",
     "dh·∂f/∂gate, dh·∂f/∂up, and f itself",

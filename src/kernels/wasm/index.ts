@@ -28,6 +28,25 @@ export {
   KeyValueCache,
   wasmCache,
 } from "./key-value-cache.ts";
+export {
+  type ExpertPlaces,
+  routeTokens,
+  type RouterScores,
+  type Routing,
+} from "../javascript/expert-routing.ts";
+export {
+  mixtralRouting,
+  requireExperts,
+  routerComposition,
+  type RoutingName,
+  routingNames,
+  type RoutingOptions,
+  type RoutingRule,
+  routings,
+  switchRouting,
+} from "../reference/routing-rule.ts";
+export { type ExpertInputs } from "./expert-call.ts";
+export { type ExpertOptions, fusedExperts, fusedExpertsBackward, type ExpertState } from "./fused-experts.ts";
 export { openEngine, type OpenEngineOptions } from "./open-engine.ts";
 export {
   type FeedForwardInputs,
@@ -53,6 +72,7 @@ export {
   type FusedRecurrenceResult,
   type RecurrenceSaved,
 } from "./recurrence/fused-recurrence.ts";
+export { wasmRecurrenceBackend } from "./recurrence/recurrence-backend.ts";
 export { type FusedRecurrenceGradients } from "./recurrence/read-gradients.ts";
 export {
   RecurrentState,

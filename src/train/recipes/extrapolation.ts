@@ -3,8 +3,8 @@
  * (Press et al. 2022). Positions decide it.
  */
 import * as v from "valibot";
-import { parseSelector, printSelector } from "../../attention/index.ts";
-import { type Decoder, decoder, type TokenBatch } from "../../models/index.ts";
+import { printSelector } from "../../attention/index.ts";
+import { type Decoder, decoder, type TokenBatch, parseMixer, positionOf } from "../../models/index.ts";
 import { rope } from "../../positions/index.ts";
 import {
   bitsPerCharacter,
@@ -27,7 +27,7 @@ import {
   trainingBatch,
 } from "../text-model.ts";
 import { type Metrics, type Recipe, type Trainable } from "../trainable.ts";
-import { trainingSelector } from "../training-selector.ts";
+import { computationNotes, trainingSelector } from "../training-selector.ts";
 
 /** Settings of the extrapolation recipe. */
 export interface ExtrapolationSettings extends TextSettings {
@@ -65,7 +65,7 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
     const text = await readCorpus(settings, data);
     const attention = trainingSelector(selector, rope());
     const longest = length * Math.max(...factors);
-    const isLearned = parseSelector(attention).position?.name === "learned";
+    const isLearned = positionOf(parseMixer(attention))?.name === "learned";
     const make = (selector: string): Decoder =>
       decoder(
         {
@@ -117,7 +117,10 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
       test: measure(text.test),
       scoreBatch: () => batchOf(extrapolationWindows(text.test, length, { factors: [1], blocks: batch })[0]),
       stateLength: isLearned ? length : longest,
-      ...notesOf(isLearned, trainedWith === attention ? undefined : trainedWith, length),
+      notes: [
+        ...notesOf(isLearned, trainedWith === attention ? undefined : trainedWith, length),
+        ...computationNotes(selector, engine !== undefined),
+      ],
       owned: beyond === model ? [] : [beyond],
     });
   },
@@ -125,7 +128,9 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
 
 /** The attention with its rope as it was before it was stretched: the scalings are made for a model that learned without. */
 function withoutScaling(selector: string): string {
-  const parts = parseSelector(selector);
+  const mixer = parseMixer(selector);
+  if (mixer.kind === "recurrence") return selector;
+  const { parts } = mixer;
   const { position } = parts;
   if (
     position?.place !== "rotation" ||
@@ -153,12 +158,8 @@ function endsOfBlocks(
   return ends;
 }
 
-function notesOf(
-  isLearned: boolean,
-  trainedWith: string | undefined,
-  length: number,
-): { readonly notes?: readonly string[] } {
-  const notes = [
+function notesOf(isLearned: boolean, trainedWith: string | undefined, length: number): readonly string[] {
+  return [
     ...(isLearned
       ? [
           `Learned positions end at ${length} places, so there is no loss at longer lengths and no metric of this task`,
@@ -168,5 +169,4 @@ function notesOf(
       ? []
       : [`Trained with ${trainedWith}; the scaling of rope applies only beyond ${length} places`]),
   ];
-  return notes.length === 0 ? {} : { notes };
 }

@@ -59,6 +59,7 @@ const metric = { name: "meanAveragePrecision", unit: "mAP", better: "higher" } a
 export const hierarchyRecipe: Recipe<HierarchySettings> = {
   task: "hierarchy",
   metric,
+  comparesPairs: true,
   unit: "pairs",
   settings: (overrides) => readSettings("hierarchy", schema, overrides),
   learningRates: () => [0.1, 0.3, 1],

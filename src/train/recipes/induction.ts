@@ -4,8 +4,8 @@
  * similarity, finds the token before soonest and has no end.
  */
 import * as v from "valibot";
-import { parseSelector } from "../../attention/index.ts";
 import { random } from "../../base/random.ts";
+import { parseMixer, positionOf } from "../../models/index.ts";
 import { alibi } from "../../positions/index.ts";
 import { inductionTokens, type LabelledTokens } from "../../tasks/index.ts";
 import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
@@ -53,7 +53,7 @@ export const inductionRecipe: Recipe<InductionRecipeSettings> = {
     const { seed, settings, selector } = request;
     const { vocabulary, length, factors, testSequences } = settings;
     const position = alibi();
-    const isLearned = parseSelector(trainingSelector(selector, position)).position?.name === "learned";
+    const isLearned = positionOf(parseMixer(trainingSelector(selector, position)))?.name === "learned";
     const lengths = [...new Set(factors)].map((factor) => factor * length);
     const measured = isLearned ? [length] : lengths;
     const batchOf = (split: string, step: number, long: number): LabelledTokens =>

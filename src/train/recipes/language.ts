@@ -17,7 +17,7 @@ import {
   trainingBatch,
 } from "../text-model.ts";
 import { type Metrics, type Recipe, type Trainable } from "../trainable.ts";
-import { trainingSelector } from "../training-selector.ts";
+import { computationNotes, trainingSelector } from "../training-selector.ts";
 
 /** Settings of the language recipe. */
 export interface LanguageSettings extends TextSettings {
@@ -64,6 +64,7 @@ export const languageRecipe: Recipe<LanguageSettings> = {
       test: measure(text.test),
       scoreBatch: () => batchOf(heldOutWindows(text.test, length, batch)),
       stateLength: length,
+      notes: computationNotes(selector, engine !== undefined),
     });
   },
 };

@@ -12,7 +12,7 @@ import { type Evaluate, modelTrainable } from "../model-trainable.ts";
 import { nonNegative, type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
 import { type Metrics, type Recipe, type Trainable } from "../trainable.ts";
-import { trainingSelector } from "../training-selector.ts";
+import { computationNotes, trainingSelector } from "../training-selector.ts";
 
 /** Settings of the recall recipe. */
 export interface RecallSettings {
@@ -99,6 +99,7 @@ export const recallRecipe: Recipe<RecallSettings> = {
       test: measure("test"),
       scoreBatch: () => batchOf("test", 0),
       stateLength: 2 * pairs,
+      notes: computationNotes(selector, engine !== undefined),
     });
   },
 };

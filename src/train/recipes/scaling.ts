@@ -49,6 +49,7 @@ const metric = { name: "timeExponent", unit: "p of time ∝ N^p", better: "lower
 export const scalingRecipe: Recipe<ScalingSettings> = {
   task: "scaling",
   metric,
+  comparesPairs: true,
   unit: "pairs",
   settings: (overrides) => readSettings("scaling", schema, overrides),
   learningRates: () => [0],

@@ -109,6 +109,22 @@ describe("a short run beats a guess, and is measured along what makes the task h
   });
 });
 
+test("facts in experts are in bits against the parameters that a token meets, too", async () => {
+  const sizes = { facts: 60, letters: 4, nameLength: 3, answers: 4, batch: 64, steps: 1 };
+  const run = await create("facts", { ...small, ...sizes, feedForward: "gelu", experts: 4 });
+  const metrics = await run.test();
+  const { model } = await run.snapshot();
+  run.dispose();
+  const ofExperts = Object.entries(model).flatMap(([name, { data }]) =>
+    name.includes(".experts.") ? [data.length] : [],
+  );
+  // Two of four experts are chosen.
+  const idle = ofExperts.reduce((sum, count) => sum + count, 0) / 2;
+  expect(idle).toBeGreaterThan(0);
+  expect(metrics["activeParameters"]).toBe(metrics["parameters"] - idle);
+  expect(metrics["bitsPerActiveParameter"]).toBe(metrics["bits"] / metrics["activeParameters"]);
+});
+
 test("learned positions have no induction beyond their length, and the run says so", async () => {
   const sizes = { vocabulary: 5, length: 8, factors: [1, 2], testSequences: 16, steps: 1, batch: 16 };
   const run = await create("induction", { ...small, ...sizes }, "dot+learned");

@@ -1,0 +1,50 @@
+/** @file Runs of recurrences for tests: a task with a rule on the kernels, and what its recall must reach. */
+import { expect } from "vitest";
+import { MissingError } from "../../base/errors.ts";
+import { WasmEngine } from "../../kernels/wasm/index.ts";
+import { type AnnotatedTrainable } from "../loop.ts";
+import { type DataSource } from "../trainable.ts";
+import { recipeOf } from "./index.ts";
+
+const data: DataSource = {
+  text: () => Promise.resolve("the cat sat on the mat. ".repeat(60)),
+  nouns: () => Promise.reject(new MissingError("no-data", "no task here needs nouns")),
+};
+
+/** A run of a task with a rule. */
+export async function createRun(
+  task: string,
+  selector: string,
+  settings: Record<string, unknown>,
+  learningRate = 0.05,
+): Promise<AnnotatedTrainable> {
+  const recipe = recipeOf(task);
+  const chosen = recipe.settings(settings);
+  return recipe.create({ selector, seed: 1, learningRate, settings: chosen, data, engine: new WasmEngine() });
+}
+
+const probe = {
+  pairs: 2,
+  batch: 24,
+  steps: 100,
+  classes: 8,
+  valueWidth: 8,
+  keyWidth: 8,
+  headWidth: 8,
+  testBatches: 4,
+  warmUp: 2,
+};
+
+/** What a guess gets right at most: five standard deviations above 1/8 of 192 labels. */
+const guessed = 1 / 8 + (5 * Math.sqrt((1 / 8) * (7 / 8))) / Math.sqrt(192);
+
+/** Trains the rule on recall: it must do better than a guess, count the numbers of its state, and measure no scores. */
+export async function expectRecall(selector: string, numbers: number, steps: number): Promise<void> {
+  const run = await createRun("recall", selector, { ...probe, steps });
+  for (let step = 0; step < steps; step++) await run.step(step);
+  const metrics = await run.test();
+  run.dispose();
+  expect(metrics["accuracy"]).toBeGreaterThan(guessed);
+  expect(Object.keys(metrics).sort()).toEqual(["accuracy", "loss", "parameters", "stateBytes"]);
+  expect(metrics["stateBytes"]).toBe(4 * numbers);
+}
