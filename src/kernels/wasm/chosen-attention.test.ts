@@ -1,5 +1,5 @@
 /** @file Calls whose selection chooses by the vectors, as dense tiles and as masks: against the reference. */
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { expectClose } from "../../../test/contract/comparison.ts";
 import { makeProblem, type Problem } from "../../../test/contract/problem.ts";
 import {
@@ -219,6 +219,20 @@ test("rows of a bucket begin with a tile of their own: a chunk and the one befor
   for (let tile = length / 64; tile < rowStart.length - 1; tile++) {
     expect(rowStart[tile + 1] - rowStart[tile]).toBeLessThanOrEqual(2);
   }
+});
+
+test("blocks of a longer sequence need no other code, until there are twice as many", () => {
+  const engine = nodeEngine({ threads: 1 });
+  const run = (length: number): void => {
+    const x = { data: random("growing").normals(length * 8), shape: [1, 1, length, 8] };
+    fusedForward(engine, read("dot+causal+moba:block=8,k=2"), { q: x, k: x, v: x });
+  };
+  run(70);
+  const compile = vi.spyOn(WebAssembly, "Module");
+  for (const length of [80, 100, 128]) run(length);
+  expect(compile).not.toHaveBeenCalled();
+  compile.mockRestore();
+  engine.close();
 });
 
 test("memory is that of the kept pairs, not of all", () => {

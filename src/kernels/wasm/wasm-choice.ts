@@ -18,7 +18,7 @@ export function choiceOnEngine(engine: WasmEngine): ChoiceArithmetic {
     products: (rows, vectors, width) =>
       inMemory(engine, rows, width, (call) => {
         const count = vectors.length / width;
-        const columns = roundUp(count, 8);
+        const columns = columnsOf(count);
         const to = call.takeFloats(roundUp(call.rows, 4) * columns);
         call.run("products", vectors, to, 4 * columns);
         if (count === columns) return call.floats(to, call.rows * count);
@@ -61,7 +61,7 @@ function nearestOf(extremes: Float32Array, places: Int32Array, count: number): I
         low = first + lane + 8;
       }
     }
-    // Vectors of zeros that fill the last panel are never the larger of the two.
+    // Vectors of zeros that fill the last panels are never the larger of the two.
     nearest[row] = extremes[high] >= -extremes[low] ? places[high + 4] : count + places[low + 4];
   }
   return nearest;
@@ -99,7 +99,7 @@ class RowsInMemory {
     const engine = this.#engine;
     const { mark } = engine.arena;
     const width = this.#width;
-    const spec = { width, vectors: vectors.length / width, shared: engine.shared };
+    const spec = { width, vectors: columnsOf(vectors.length / width), shared: engine.shared };
     const panels = packed(vectors, width);
     const address = this.takeFloats(panels.length);
     this.floats(address, panels.length).set(panels);
@@ -130,10 +130,17 @@ function inMemory<T>(
   }
 }
 
+/** Panels of eight for so many vectors, doubled until they fit: sequences that grow need few modules. */
+function columnsOf(vectors: number): number {
+  let columns = 8;
+  while (columns < vectors) columns *= 2;
+  return columns;
+}
+
 /** Vectors in panels of eight, zeros behind the last. */
 function packed(vectors: Float32Array, width: number): Float32Array {
   const count = vectors.length / width;
-  const panels = new Float32Array(roundUp(count, 8) * width);
+  const panels = new Float32Array(columnsOf(count) * width);
   for (let vector = 0; vector < count; vector++) {
     const start = (vector - (vector % 8)) * width + (vector % 8);
     for (let d = 0; d < width; d++) panels[start + 8 * d] = vectors[vector * width + d];
