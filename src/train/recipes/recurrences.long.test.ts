@@ -1,7 +1,7 @@
 /** @file Every rule of the recurrent class learns recall; `recurrences.test.ts` has three of them. */
-import { beforeAll, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { startJax } from "../../kernels/jax/start.ts";
-import { expectRecall } from "./recurrence-runs.ts";
+import { guessed, recallMetrics } from "./recurrence-fixtures.ts";
 
 beforeAll(() => startJax());
 
@@ -15,4 +15,9 @@ test.each([
   // A query takes back part of what its key holds before it reads, which these must unlearn first.
   ["deltanet", 8 * 8, 120],
   ["rwkv7", 8 * 8, 220],
-])("%s learns recall and keeps %i numbers", expectRecall);
+])("%s learns recall and keeps %i numbers", async (selector, numbers, steps) => {
+  const metrics = await recallMetrics(selector, steps);
+  expect(metrics["accuracy"]).toBeGreaterThan(guessed);
+  expect(Object.keys(metrics).sort()).toEqual(["accuracy", "loss", "parameters", "stateBytes"]);
+  expect(metrics["stateBytes"]).toBe(4 * numbers);
+});

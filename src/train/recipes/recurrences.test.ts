@@ -1,7 +1,7 @@
 /** @file Recurrences in the tasks: they learn, with the state of their rule counted and no scores measured. */
 import { beforeAll, expect, test } from "vitest";
 import { startJax } from "../../kernels/jax/start.ts";
-import { createRun, expectRecall } from "./recurrence-runs.ts";
+import { createRun, guessed, recallMetrics } from "./recurrence-fixtures.ts";
 
 beforeAll(() => startJax());
 
@@ -10,7 +10,12 @@ test.each([
   ["linear", 8 * 9, 50],
   ["gla", 8 * 8, 100],
   ["gated-deltanet", 8 * 8, 120],
-])("%s learns recall and keeps %i numbers", expectRecall);
+])("%s learns recall and keeps %i numbers", async (selector, numbers, steps) => {
+  const metrics = await recallMetrics(selector, steps);
+  expect(metrics["accuracy"]).toBeGreaterThan(guessed);
+  expect(Object.keys(metrics).sort()).toEqual(["accuracy", "loss", "parameters", "stateBytes"]);
+  expect(metrics["stateBytes"]).toBe(4 * numbers);
+});
 
 const model = { width: 8, layers: 1, heads: 2, steps: 2, batch: 2, warmUp: 1 };
 
