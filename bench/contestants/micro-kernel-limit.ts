@@ -3,8 +3,8 @@
  * the same time, as a shared machine is slower per core when all of them work.
  */
 import { Worker } from "node:worker_threads";
-import { encodeWasm } from "../../src/kernels/wasm/encode-wasm.ts";
-import { tileProduct } from "../../src/kernels/wasm/micro-kernel.ts";
+import { encodeWasm } from "../../src/kernels/wasm/assembler/encode-wasm.ts";
+import { tileProduct } from "../../src/kernels/wasm/assembler/micro-kernel.ts";
 
 const extent = 64;
 const repeats = 1600;

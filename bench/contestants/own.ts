@@ -7,8 +7,8 @@ import {
   parseSelector,
   type Tensor,
 } from "../../src/index.ts";
-import { fusedBackward, fusedForward } from "../../src/kernels/wasm/fused-attention.ts";
-import { nodeEngine } from "../../src/kernels/wasm/pool.node.ts";
+import { fusedBackward, fusedForward } from "../../src/kernels/wasm/attention/fused-attention.ts";
+import { nodeEngine } from "../../src/kernels/wasm/engine/pool.node.ts";
 import { type AttentionProblem } from "../protocol.ts";
 import { copyBytes, copyLimit } from "./copy-limit.ts";
 import { prepareDecoding } from "./decoding.ts";

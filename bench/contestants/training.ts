@@ -3,7 +3,7 @@
  * backward and AdamW; the loss of the first one is the fact by which the two are compared.
  */
 import { startJax } from "../../src/kernels/jax/start.ts";
-import { nodeEngine } from "../../src/kernels/wasm/pool.node.ts";
+import { nodeEngine } from "../../src/kernels/wasm/engine/pool.node.ts";
 import { serve } from "./serve.ts";
 
 const [, , threads, which] = process.argv;

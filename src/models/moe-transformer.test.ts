@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Numbers, Tape } from "../autodiff/index.ts";
 import { random } from "../base/random.ts";
 import { startJax } from "../kernels/jax/start.ts";
-import { nodeEngine } from "../kernels/wasm/pool.node.ts";
+import { nodeEngine } from "../kernels/wasm/engine/pool.node.ts";
 import { type Decoder, type TokenBatch } from "./decoder.ts";
 import { livelyTensors, randomBatch, referenceLogits, type Tensors, toArrays } from "./model-fixtures.ts";
 import { moeTransformer, type MoeTransformerConfig } from "./moe-transformer.ts";

@@ -7,7 +7,7 @@ import { sizeOf, type Tensor, tensor } from "../base/tensor.ts";
 import { startJax } from "../kernels/jax/start.ts";
 import { referenceRouting, referenceRoutingBackward } from "../kernels/reference/routing.ts";
 import { mixtralRouting, type RoutingRule, switchRouting, type WasmEngine } from "../kernels/wasm/index.ts";
-import { nodeEngine } from "../kernels/wasm/pool.node.ts";
+import { nodeEngine } from "../kernels/wasm/engine/pool.node.ts";
 import { geluFeedForward, swiglu } from "./feed-forward.ts";
 import { mixtureOfExperts } from "./moe.ts";
 

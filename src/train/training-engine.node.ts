@@ -1,5 +1,5 @@
 /** @file The engine of a device that training asks for. */
-import { nodeEngine } from "../kernels/wasm/pool.node.ts";
+import { nodeEngine } from "../kernels/wasm/engine/pool.node.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { type TrainingDevice } from "./run-storage.ts";
 

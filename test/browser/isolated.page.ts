@@ -1,7 +1,7 @@
 /** @file The fused kernels in a page that may share memory: two threads, the contract of attention and that of workers. */
 import { afterAll, describe, expect, test } from "vitest";
-import { fusedBackward, fusedForward } from "../../src/kernels/wasm/fused-attention.ts";
-import { startWebWorker } from "../../src/kernels/wasm/web-workers.ts";
+import { fusedBackward, fusedForward } from "../../src/kernels/wasm/attention/fused-attention.ts";
+import { startWebWorker } from "../../src/kernels/wasm/engine/web-workers.ts";
 import { openEngine, WasmEngine } from "../../src/wasm.ts";
 import { attentionContract } from "../contract/attention-contract.ts";
 import { oneSelectorEach, read } from "../contract/legal-selectors.ts";

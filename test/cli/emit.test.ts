@@ -5,7 +5,7 @@ import { compose, completeSelector, parseSelector } from "../../src/index.ts";
 import { describeKernel } from "../../src/kernels/wasm/index.ts";
 import { emit } from "../../src/cli/emit/emit.ts";
 import { openSession } from "../../src/cli/session.ts";
-import { allowRelaxedSimd } from "../../src/kernels/wasm/pool.node.ts";
+import { allowRelaxedSimd } from "../../src/kernels/wasm/engine/pool.node.ts";
 import { cli, cliJson, temporaryFolder, useBuiltCli } from "./run-cli.ts";
 
 useBuiltCli();

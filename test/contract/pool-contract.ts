@@ -11,13 +11,18 @@ import {
   integer,
   type Local,
   type Value,
-} from "../../src/kernels/wasm/assembler.ts";
-import { encodeWasm } from "../../src/kernels/wasm/encode-wasm.ts";
-import { type CompiledKernel, type Phase } from "../../src/kernels/wasm/engine.ts";
-import { mostPages } from "../../src/kernels/wasm/emit-kernel.ts";
-import { type PoolWorker, WorkerPool, type WorkerPoolOptions } from "../../src/kernels/wasm/pool.ts";
-import { recordBytes } from "../../src/kernels/wasm/scratch.ts";
-import { controlOf, controlWords, failures, type SharedCode } from "../../src/kernels/wasm/thread-control.ts";
+} from "../../src/kernels/wasm/assembler/assembler.ts";
+import { encodeWasm } from "../../src/kernels/wasm/assembler/encode-wasm.ts";
+import { type CompiledKernel, type Phase } from "../../src/kernels/wasm/engine/engine.ts";
+import { mostPages } from "../../src/kernels/wasm/attention/emit-kernel.ts";
+import { type PoolWorker, WorkerPool, type WorkerPoolOptions } from "../../src/kernels/wasm/engine/pool.ts";
+import { recordBytes } from "../../src/kernels/wasm/engine/scratch.ts";
+import {
+  controlOf,
+  controlWords,
+  failures,
+  type SharedCode,
+} from "../../src/kernels/wasm/engine/thread-control.ts";
 
 const count = 8;
 /** Addresses of a memory of one page. The gate is 1 once the calling thread has done a task. */

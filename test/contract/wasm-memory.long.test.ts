@@ -6,7 +6,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { random } from "../../src/index.ts";
-import { nodeEngine } from "../../src/kernels/wasm/pool.node.ts";
+import { nodeEngine } from "../../src/kernels/wasm/engine/pool.node.ts";
 import { legalSelectors } from "./legal-selectors.ts";
 import { call, callAll, largest, widths } from "./memory-calls.ts";
 

@@ -2,8 +2,8 @@
 import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { random } from "../../src/index.ts";
 import { fusedBackward, fusedForward, WasmEngine } from "../../src/kernels/wasm/index.ts";
-import { nodeEngine } from "../../src/kernels/wasm/pool.node.ts";
-import { recordBytes } from "../../src/kernels/wasm/scratch.ts";
+import { nodeEngine } from "../../src/kernels/wasm/engine/pool.node.ts";
+import { recordBytes } from "../../src/kernels/wasm/engine/scratch.ts";
 import { legalSelectors, oneSelectorEach, read } from "./legal-selectors.ts";
 import { call, callAll, largest, widths } from "./memory-calls.ts";
 import { commonSizes, drawProblem, normals } from "./problem.ts";

@@ -1,7 +1,7 @@
 /** @file What the WebAssembly kernels promise, in Node and in browsers: how exact they are, on memory full of NaN. */
 import { type AttentionBackend, guards } from "../../src/index.ts";
-import { type WasmEngine } from "../../src/kernels/wasm/engine.ts";
-import { wasmBackend } from "../../src/kernels/wasm/wasm-backend.ts";
+import { type WasmEngine } from "../../src/kernels/wasm/engine/engine.ts";
+import { wasmBackend } from "../../src/kernels/wasm/attention/wasm-backend.ts";
 import { type ContractOptions } from "./attention-contract.ts";
 
 export const wasmPromises: Required<Pick<ContractOptions, "tolerances" | "guard" | "relaxations">> = {

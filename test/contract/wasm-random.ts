@@ -1,8 +1,8 @@
 /** @file Random calls on the WebAssembly kernels, each on poisoned memory and against the f64 reference. */
 import fc from "fast-check";
 import { type AttentionBackend } from "../../src/index.ts";
-import { type WasmEngine } from "../../src/kernels/wasm/engine.ts";
-import { nodeEngine } from "../../src/kernels/wasm/pool.node.ts";
+import { type WasmEngine } from "../../src/kernels/wasm/engine/engine.ts";
+import { nodeEngine } from "../../src/kernels/wasm/engine/pool.node.ts";
 import { expectReference } from "./laws-of-numbers.ts";
 import { benchOf } from "./law.ts";
 import { roughened } from "./roundings.ts";

@@ -1,7 +1,7 @@
 /** @file Results of the WebAssembly kernels do not depend on the number of threads: not in one bit, forward or backward. */
 import { afterAll, describe, expect, test } from "vitest";
-import { type WasmEngine } from "../../src/kernels/wasm/engine.ts";
-import { nodeEngine } from "../../src/kernels/wasm/pool.node.ts";
+import { type WasmEngine } from "../../src/kernels/wasm/engine/engine.ts";
+import { nodeEngine } from "../../src/kernels/wasm/engine/pool.node.ts";
 import { type AttentionSizes } from "../../src/index.ts";
 import { benchOf, namedGradients, neededExtras } from "./law.ts";
 import { oneSelectorEach, read } from "./legal-selectors.ts";

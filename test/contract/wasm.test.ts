@@ -1,6 +1,6 @@
 /** @file The WebAssembly kernels under the contract: one thread with plain SIMD, two threads with relaxed SIMD, poisoned memory. */
 import { afterAll } from "vitest";
-import { nodeEngine } from "../../src/kernels/wasm/pool.node.ts";
+import { nodeEngine } from "../../src/kernels/wasm/engine/pool.node.ts";
 import { attentionContract } from "./attention-contract.ts";
 import { legalSelectors, oneSelectorEach } from "./legal-selectors.ts";
 import { poisoned, wasmPromises } from "./wasm-promises.ts";

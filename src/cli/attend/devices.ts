@@ -111,7 +111,7 @@ export async function openJax(): Promise<AttentionBackend> {
 
 /** The fused kernels on all cores. Their threads keep no process alive. */
 export async function openWasm(): Promise<AttentionBackend> {
-  const { nodeEngine } = await import("../../kernels/wasm/pool.node.ts");
+  const { nodeEngine } = await import("../../kernels/wasm/engine/pool.node.ts");
   const { wasmBackend } = await import("../../kernels/wasm/index.ts");
   return wasmBackend(nodeEngine());
 }

@@ -96,7 +96,7 @@ const onReference = async ({ composition, inputs, dOut, dState, isDouble }: Job)
 
 /** The fused kernels on all cores, where they know the rule. */
 async function openKernels(composition: RecurrenceComposition): Promise<(job: Job) => Promise<Results>> {
-  const { nodeEngine } = await import("../../kernels/wasm/pool.node.ts");
+  const { nodeEngine } = await import("../../kernels/wasm/engine/pool.node.ts");
   const { wasmRecurrenceBackend } = await import("../../kernels/wasm/index.ts");
   const { rule, whole } = composition;
   const recur = recurrence(

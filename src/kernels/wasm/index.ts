@@ -5,29 +5,29 @@ export {
   hasRelaxedSimd,
   type ThreadPool,
   WasmEngine,
-} from "./engine.ts";
+} from "./engine/engine.ts";
 export {
   describeKernel,
   type EmitOptions,
   emitWat,
   type FunctionDescription,
   type KernelDescription,
-} from "./emit-wat.ts";
+} from "./attention/emit-wat.ts";
 export {
   type BackwardOptions,
   type ForwardState,
   fusedBackward,
   type FusedResult,
   fusedForward,
-} from "./fused-attention.ts";
-export { type CacheSizes } from "./cache-checks.ts";
+} from "./attention/fused-attention.ts";
+export { type CacheSizes } from "./decoding/cache-checks.ts";
 export {
   type CacheCall,
   type CacheOptions,
   type CacheResult,
   KeyValueCache,
   wasmCache,
-} from "./key-value-cache.ts";
+} from "./decoding/key-value-cache.ts";
 export {
   type ExpertPlaces,
   routeTokens,
@@ -45,9 +45,14 @@ export {
   routings,
   switchRouting,
 } from "../reference/routing-rule.ts";
-export { type ExpertInputs } from "./expert-call.ts";
-export { type ExpertOptions, fusedExperts, fusedExpertsBackward, type ExpertState } from "./fused-experts.ts";
-export { openEngine, type OpenEngineOptions } from "./open-engine.ts";
+export { type ExpertInputs } from "./experts/expert-call.ts";
+export {
+  type ExpertOptions,
+  fusedExperts,
+  fusedExpertsBackward,
+  type ExpertState,
+} from "./experts/fused-experts.ts";
+export { openEngine, type OpenEngineOptions } from "./engine/open-engine.ts";
 export {
   type FeedForwardInputs,
   fusedFeedForward,
@@ -55,16 +60,16 @@ export {
   keepHidden,
   type KeptHidden,
   releaseHidden,
-} from "./fused-feed-forward.ts";
-export { fusedLoss, type LossInputs, type LossResult } from "./fused-loss.ts";
-export { fusedMerge, fusedMergeBackward, type MergeInputs } from "./fused-merge.ts";
+} from "./dense/fused-feed-forward.ts";
+export { fusedLoss, type LossInputs, type LossResult } from "./dense/fused-loss.ts";
+export { fusedMerge, fusedMergeBackward, type MergeInputs } from "./dense/fused-merge.ts";
 export {
   fusedProjection,
   fusedProjectionBackward,
   type ProjectedGroup,
   type ProjectedHeads,
   type ProjectionInputs,
-} from "./fused-projection.ts";
+} from "./dense/fused-projection.ts";
 export {
   fusedRecurrence,
   fusedRecurrenceBackward,
@@ -80,4 +85,4 @@ export {
   type TokenInputs,
   wasmRecurrence,
 } from "./recurrence/recurrent-state.ts";
-export { wasmBackend } from "./wasm-backend.ts";
+export { wasmBackend } from "./attention/wasm-backend.ts";

@@ -1,7 +1,7 @@
 /** @file Decoders with experts in training: routers of any similarity learn, and what routing did is among the metrics. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startJax } from "../../kernels/jax/start.ts";
-import { nodeEngine } from "../../kernels/wasm/pool.node.ts";
+import { nodeEngine } from "../../kernels/wasm/engine/pool.node.ts";
 import { type DataSource, type Trainable } from "../trainable.ts";
 import { languageRecipe } from "./language.ts";
 

@@ -35,7 +35,7 @@ const probe = {
 };
 
 /** What a guess gets right at most: five standard deviations above 1/8 of 192 labels. */
-export const guessed = 1 / 8 + (5 * Math.sqrt((1 / 8) * (7 / 8))) / Math.sqrt(192);
+export const guessed: number = 1 / 8 + (5 * Math.sqrt((1 / 8) * (7 / 8))) / Math.sqrt(192);
 
 /** What a rule that was trained on recall measures. */
 export async function recallMetrics(selector: string, steps: number): Promise<Record<string, unknown>> {

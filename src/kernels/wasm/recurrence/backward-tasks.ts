@@ -12,7 +12,7 @@ import {
   type Local,
   type Value,
   type WasmFunction,
-} from "../assembler.ts";
+} from "../assembler/assembler.ts";
 import { decayGradients } from "./decay-gradient.ts";
 import { fieldsOf, scaledRows } from "./forward-tasks.ts";
 import { pullPairs, type Reader, weighPairs, type Writer } from "./pairs.ts";

@@ -3,7 +3,7 @@
  * ∂L/∂L_t = q_t⊙dq_t − k_t⊙dk_t, and log w_t is part of all L_s with s ≥ t. What a token reads of itself has no part
  * in it and is added to dq and dk afterwards.
  */
-import { f32x4, type FunctionBuilder, i32, type Local, type Value } from "../assembler.ts";
+import { f32x4, type FunctionBuilder, i32, type Local, type Value } from "../assembler/assembler.ts";
 import { type Reader, type Writer } from "./pairs.ts";
 import { clear, decayRowBytes } from "./scaling.ts";
 import { chunkTokens, extentsOf } from "./spec.ts";

@@ -12,7 +12,7 @@ import {
   type Local,
   type Value,
   type WasmFunction,
-} from "../assembler.ts";
+} from "../assembler/assembler.ts";
 import { type Reader, type Writer, weighPairs } from "./pairs.ts";
 import { clear, copy, type Sight } from "./scaling.ts";
 import { chunkTokens, extentsOf, field, type RecurrenceField } from "./spec.ts";

@@ -8,8 +8,8 @@ import { narrow, type Tensor, type Tensor64, tensor } from "../../../base/tensor
 import { cores, randomCall } from "../../../recurrence/core-fixtures.ts";
 import { coreBackward, coreForward } from "../../../recurrence/index.ts";
 import { type Core, type CoreInputs } from "../../../recurrence/core.ts";
-import { hasRelaxedSimd } from "../engine.ts";
-import { nodeEngine } from "../pool.node.ts";
+import { hasRelaxedSimd } from "../engine/engine.ts";
+import { nodeEngine } from "../engine/pool.node.ts";
 import { fusedRecurrence, fusedRecurrenceBackward } from "./fused-recurrence.ts";
 
 /** Sums of hundreds of products in float32, 2⁻²⁴ each, over the largest number of the tensor. */

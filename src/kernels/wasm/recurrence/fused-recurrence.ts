@@ -8,7 +8,7 @@ import {
   type CoreInputs,
 } from "../../../recurrence/index.ts";
 import { requireFinite, type Tensor } from "../../../base/tensor.ts";
-import { type WasmEngine } from "../engine.ts";
+import { type WasmEngine } from "../engine/engine.ts";
 import { type HeadRows, RecurrenceCall } from "./recurrence-call.ts";
 import { type FusedRecurrenceGradients, readGradients } from "./read-gradients.ts";
 

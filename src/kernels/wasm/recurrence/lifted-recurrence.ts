@@ -13,7 +13,7 @@ import {
   type RuleGradients,
 } from "../../../recurrence/index.ts";
 import { type CoreForms, wholeBackward, wholeForward } from "../../../recurrence/whole-form.ts";
-import { type WasmEngine } from "../engine.ts";
+import { type WasmEngine } from "../engine/engine.ts";
 import { chunkTokens } from "./spec.ts";
 import { fusedRecurrence, fusedRecurrenceBackward, type RecurrenceSaved } from "./fused-recurrence.ts";
 

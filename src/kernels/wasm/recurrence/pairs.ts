@@ -13,8 +13,8 @@ import {
   type Local,
   type Value,
   type WasmFunction,
-} from "../assembler.ts";
-import { packRows, transposed } from "../preparation-kernel.ts";
+} from "../assembler/assembler.ts";
+import { packRows, transposed } from "../attention/preparation-kernel.ts";
 import { type Products } from "./products.ts";
 import { clear, decayAt, decayRowBytes, decayStep, type Scalings } from "./scaling.ts";
 import {

@@ -1,6 +1,6 @@
 /** @file The matrix products of a recurrence, all on the register tile of attention. */
-import { defineFunction, i32, type WasmFunction } from "../assembler.ts";
-import { type TileProduct, tileProduct } from "../micro-kernel.ts";
+import { defineFunction, i32, type WasmFunction } from "../assembler/assembler.ts";
+import { type TileProduct, tileProduct } from "../assembler/micro-kernel.ts";
 import { blockTokens, chunkTokens, type Extents, extentsOf, type RecurrenceSpec } from "./spec.ts";
 
 /** Products by what they are for; parameters (left, right, to, rows, columns, steps, 0) unless said otherwise. */

@@ -11,7 +11,7 @@ import {
 } from "../../../recurrence/index.ts";
 import { causal, full } from "../../../patterns/index.ts";
 import { randomInputs, ruleSelectors } from "../../../recurrence/rule-fixtures.ts";
-import { WasmEngine } from "../engine.ts";
+import { WasmEngine } from "../engine/engine.ts";
 import { wasmRecurrenceBackend } from "./recurrence-backend.ts";
 
 /** Sums of some hundred products in float32, and quotients of such sums. */

@@ -3,7 +3,7 @@ import { narrow, type Tensor } from "../../../base/tensor.ts";
 import { type RecurrenceBackend } from "../../../recurrence/index.ts";
 import { namedGradients } from "../../../recurrence/backend.ts";
 import { narrowState } from "../../../recurrence/rule.ts";
-import { WasmEngine } from "../engine.ts";
+import { WasmEngine } from "../engine/engine.ts";
 import { liftedBackward, liftedForward, wholeBackwardOnEngine, wholeOnEngine } from "./lifted-recurrence.ts";
 
 /**

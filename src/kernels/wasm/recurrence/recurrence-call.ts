@@ -5,11 +5,11 @@
 import { sharedHead } from "../../../recurrence/core.ts";
 import { type Core, type CoreInputs, type CoreSizes } from "../../../recurrence/index.ts";
 import { sizeOf, type Tensor } from "../../../base/tensor.ts";
-import { type Task } from "../emit-kernel.ts";
-import { type KernelCode, type WasmEngine } from "../engine.ts";
-import { roundUp } from "../kernel-spec.ts";
-import { runTasks } from "../task-records.ts";
-import { padRows } from "../value-rows.ts";
+import { type Task } from "../attention/emit-kernel.ts";
+import { type KernelCode, type WasmEngine } from "../engine/engine.ts";
+import { roundUp } from "../attention/kernel-spec.ts";
+import { runTasks } from "../engine/task-records.ts";
+import { padRows } from "../attention/value-rows.ts";
 import { recurrenceModule } from "./recurrence-kernel.ts";
 import {
   chunkTokens,

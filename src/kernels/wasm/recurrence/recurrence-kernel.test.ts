@@ -1,7 +1,7 @@
 /** @file The golden text of two tasks of a recurrence, reviewed like code; all of them run in the tests beside this one. */
 import { expect, test } from "vitest";
 import { cores } from "../../../recurrence/core-fixtures.ts";
-import { printWat } from "../print-wat.ts";
+import { printWat } from "../assembler/print-wat.ts";
 import { recurrenceModule } from "./recurrence-kernel.ts";
 
 test("the scan and the step of a decay of channels with corrections are the golden text", async () => {

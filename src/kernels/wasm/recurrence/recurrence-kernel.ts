@@ -1,8 +1,8 @@
 /** @file The module of a recurrence: one family of code for all terms that a core may have. */
-import { type WasmModule } from "../assembler.ts";
-import { mostPages } from "../emit-kernel.ts";
-import { sumFunction } from "../preparation-kernel.ts";
-import { i32 } from "../values.ts";
+import { type WasmModule } from "../assembler/assembler.ts";
+import { mostPages } from "../attention/emit-kernel.ts";
+import { sumFunction } from "../attention/preparation-kernel.ts";
+import { i32 } from "../assembler/values.ts";
 import { backwardTasks } from "./backward-tasks.ts";
 import { forwardTasks } from "./forward-tasks.ts";
 import { decaysFunction } from "./scaling.ts";

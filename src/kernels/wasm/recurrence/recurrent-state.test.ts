@@ -4,7 +4,7 @@ import { narrow, type Tensor, type Tensor64 } from "../../../base/tensor.ts";
 import { cores, randomCall } from "../../../recurrence/core-fixtures.ts";
 import { coreForward } from "../../../recurrence/index.ts";
 import { type CoreInputs } from "../../../recurrence/core.ts";
-import { nodeEngine } from "../pool.node.ts";
+import { nodeEngine } from "../engine/pool.node.ts";
 import { type TokenInputs, wasmRecurrence } from "./recurrent-state.ts";
 
 /** Sums of dozens of products in float32, 2⁻²⁴ each, carried over as many tokens. */

@@ -12,8 +12,8 @@ import {
   requireShape,
   sharedHead,
 } from "../../../recurrence/core.ts";
-import { type KernelCode, taskNumber, type WasmEngine } from "../engine.ts";
-import { recordBytes } from "../scratch.ts";
+import { type KernelCode, taskNumber, type WasmEngine } from "../engine/engine.ts";
+import { recordBytes } from "../engine/scratch.ts";
 import { fusedRecurrence } from "./fused-recurrence.ts";
 import { recurrenceCode } from "./recurrence-call.ts";
 import { type Extents, extentsOf, type RecurrenceField, recurrenceFields } from "./spec.ts";

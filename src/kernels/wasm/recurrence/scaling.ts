@@ -10,8 +10,8 @@ import {
   type Local,
   type Value,
   type WasmFunction,
-} from "../assembler.ts";
-import { vectorOperations } from "../vector-math.ts";
+} from "../assembler/assembler.ts";
+import { vectorOperations } from "../assembler/vector-math.ts";
 import { chunkTokens, extentsOf, field, type RecurrenceSpec } from "./spec.ts";
 
 /**

@@ -2,7 +2,7 @@
  * @file Corrections within a chunk: x ← (I − A)⁻¹x with A strictly lower triangular, by blocks of eight rows, and the same
  * with Aᵀ. Rows before a block are a product; within it they follow each other.
  */
-import { defineFunction, f32x4, i32, type WasmFunction } from "../assembler.ts";
+import { defineFunction, f32x4, i32, type WasmFunction } from "../assembler/assembler.ts";
 import { type Triangle } from "./products.ts";
 import { blockTokens, chunkTokens, type RecurrenceSpec } from "./spec.ts";
 

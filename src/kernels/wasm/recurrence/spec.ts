@@ -1,7 +1,7 @@
 /** @file What the code of a recurrence depends on, the fields of its tasks' records, and the scratch memory of a thread. */
 import { type Core } from "../../../recurrence/core.ts";
-import { i32, type Local, type Value } from "../assembler.ts";
-import { roundUp } from "../kernel-spec.ts";
+import { i32, type Local, type Value } from "../assembler/assembler.ts";
+import { roundUp } from "../attention/kernel-spec.ts";
 
 /** Tokens of a chunk: with D = E = 64 a state, and what is done within a chunk, take as many operations. */
 export const chunkTokens = 64;

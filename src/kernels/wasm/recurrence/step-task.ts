@@ -3,10 +3,10 @@
  *
  *     c = b·M,   M ← w⊙M + aᵀc + kᵀv,   o = q·M, or with a bonus o = q·(M_before + u⊙kᵀv)
  */
-import { defineFunction, f32x4, i32, type WasmFunction } from "../assembler.ts";
-import { vectorOperations } from "../vector-math.ts";
+import { defineFunction, f32x4, i32, type WasmFunction } from "../assembler/assembler.ts";
+import { vectorOperations } from "../assembler/vector-math.ts";
 import { fieldsOf } from "./forward-tasks.ts";
-import { roundUp } from "../kernel-spec.ts";
+import { roundUp } from "../attention/kernel-spec.ts";
 import { extentsOf, type RecurrenceField, type RecurrenceSpec } from "./spec.ts";
 import { type TaskCode } from "./task-code.ts";
 

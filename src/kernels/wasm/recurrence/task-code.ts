@@ -1,5 +1,5 @@
 /** @file The functions that all tasks of a recurrence share. */
-import { type WasmFunction } from "../assembler.ts";
+import { type WasmFunction } from "../assembler/assembler.ts";
 import { blockCode, ownGradients, ownWeights, packing, type PairCode } from "./pairs.ts";
 import { recurrenceProducts } from "./products.ts";
 import { scalings } from "./scaling.ts";
