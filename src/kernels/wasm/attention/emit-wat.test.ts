@@ -33,7 +33,7 @@ afterAll(() => engine.close());
 describe.each(goldens)("$selector", ({ file, selector, only }) => {
   test("is the golden text", async () => {
     const text = emitWat(read(selector), { width: 16, only });
-    await expect(text).toMatchFileSnapshot(`../../../test/golden/${file}.wat`);
+    await expect(text).toMatchFileSnapshot(`../../../../test/golden/${file}.wat`);
   });
 
   test.each([1, 3, 63, 65, 100])("runs forward and backward: %d queries and keys", async (length) => {
