@@ -1,7 +1,7 @@
 /**
  * @file Rows of tokens to groups of one expert and back, as operations of a tape. jax-js has static shapes: rows lie in as many
- * blocks as any routing may need, each of one expert, filled up with zeros, so that the work is that of the chosen
- * experts and at most a block more for each of them.
+ * blocks as any routing may need, each of one expert, filled up with zeros. A block has as many rows as an expert gets on
+ * average, so that zeros are about as much work as the chosen rows, and never more than a block for each expert.
  */
 import { numpy as np } from "@jax-js/jax";
 import { type Tensor } from "../base/tensor.ts";

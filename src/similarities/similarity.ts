@@ -130,10 +130,10 @@ export type SimilarityOptions<Names extends string> = Partial<Record<Names, numb
  *   `parameter-name` when a parameter has the name of an input
  * @example
  * ```ts
- * import { add, attention, full, log1p, mul, positive, similarity, sub } from "qklab";
+ * import { add, attention, full, log1p, max, mul, positive, similarity, sub } from "qklab";
  * const student = similarity("student", {
  *   inner: "dot",
- *   score: ({ s, q2, k2, tau }) => log1p(sub(add(q2, k2), mul(2, s)).div(tau)).neg(),
+ *   score: ({ s, q2, k2, tau }) => log1p(max(sub(add(q2, k2), mul(2, s)), 0).div(tau)).neg(),
  *   params: { tau: positive(1) },
  * });
  * const attend = attention({ similarity: student({ tau: 2 }), pattern: full() });

@@ -67,7 +67,7 @@ export function associativeRecallTokens(
     const valueOf = rng.distinct(half, half);
     const keys = Int32Array.from({ length: pairs }, () => rng.integer(half));
     keys.forEach((key, pair) => tokens.set([key, half + valueOf[key]], start + 2 * pair));
-    // Every key that was shown is as likely as any other, however often it was.
+    // A key that was shown twice is not asked for twice as often.
     const shown = [...new Set(keys)];
     const asked = shown[rng.integer(shown.length)];
     tokens.set([vocabulary - 1, asked], start + 2 * pairs);

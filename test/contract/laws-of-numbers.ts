@@ -149,6 +149,7 @@ export const gradientNames: Law = {
 
 /** Inputs at the ends of what float32 tensors hold in practice. */
 const extremes: Readonly<Record<string, (value: number, place: readonly number[]) => number>> = {
+  // Two standard deviations reach the limit, so that many coordinates stand at it.
   "of size 1e4": (value) => Math.max(-1e4, Math.min(1e4, 5e3 * value)),
   zero: () => 0,
   "all the same": (_, [, , , coordinate]) => (coordinate + 1) / 8,

@@ -1,14 +1,13 @@
 /** @file Calls of strided and fixed patterns by their rearrangement: against the reference, against the plan of the pattern as it is. */
 import { afterAll, describe, expect, test } from "vitest";
 import { expectClose } from "../../../../test/contract/comparison.ts";
+import { read } from "../../../../test/contract/legal-selectors.ts";
 import { makeProblem, type Problem } from "../../../../test/contract/problem.ts";
 import {
   type AttentionInputs,
   type AttentionSizes,
-  compose,
   type Composition,
   type ExtraOutput,
-  parseSelector,
   referenceBackward,
   referenceForward,
 } from "../../../attention/index.ts";
@@ -24,11 +23,6 @@ const [single] = engines;
 afterAll(() => {
   for (const engine of engines) engine.close();
 });
-
-function read(selector: string): Composition {
-  const { patterns, ...parts } = parseSelector(selector);
-  return compose({ ...parts, pattern: patterns } as Parameters<typeof compose>[0]);
-}
 
 /** Long enough to be rearranged; queries are the last of the keys, and share them. */
 const sizes: AttentionSizes = {

@@ -1,15 +1,9 @@
 /** @file Calls whose selection chooses by the vectors, as dense tiles and as masks: against the reference. */
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { expectClose } from "../../../../test/contract/comparison.ts";
+import { read } from "../../../../test/contract/legal-selectors.ts";
 import { makeProblem, type Problem } from "../../../../test/contract/problem.ts";
-import {
-  type AttentionSizes,
-  compose,
-  type Composition,
-  parseSelector,
-  referenceBackward,
-  referenceForward,
-} from "../../../attention/index.ts";
+import { type AttentionSizes, referenceBackward, referenceForward } from "../../../attention/index.ts";
 import { random } from "../../../base/random.ts";
 import { tensor64 } from "../../../base/tensor.ts";
 import { choiceArithmetic } from "../../../selections/choice-arithmetic.ts";
@@ -26,11 +20,6 @@ const [single] = engines;
 afterAll(() => {
   for (const engine of engines) engine.close();
 });
-
-function read(selector: string): Composition {
-  const { patterns, ...parts } = parseSelector(selector);
-  return compose({ ...parts, pattern: patterns } as Parameters<typeof compose>[0]);
-}
 
 const sizes: AttentionSizes = {
   batch: 2,
