@@ -20,10 +20,10 @@ const config: ViteUserConfigFnObject = defineConfig(({ mode }) => ({
     ],
   },
   test: {
-    projects:
-      mode === "long"
-        ? undefined
-        : [
+    ...(mode === "long"
+      ? { include: ["{src,test}/**/*.long.test.ts"] }
+      : {
+          projects: [
             {
               extends: true,
               test: {
@@ -35,7 +35,7 @@ const config: ViteUserConfigFnObject = defineConfig(({ mode }) => ({
             },
             { extends: true, test: { name: "whole process", include: wholeProcess } },
           ],
-    include: ["{src,test}/**/*.long.test.ts"],
+        }),
     setupFiles: mode === "test" ? ["test/property-seed.ts"] : [],
     pool: "forks",
     maxWorkers: 2,
