@@ -3,8 +3,8 @@
  * outputs, float32 or 8-bit, and vectors. Sizes are padded to multiples of eight with weights that count as zero.
  */
 import { ShapeError } from "../../../base/errors.ts";
+import { type QuantisedMatrix } from "../../../base/quantised-matrix.ts";
 import { type Tensor } from "../../../base/tensor.ts";
-import { type QuantisedMatrix } from "../../../checkpoints/weight-source.ts";
 import { roundUp } from "../attention/kernel-spec.ts";
 import { type NormKind } from "../dense/norm-code.ts";
 import { type WasmEngine } from "../engine/engine.ts";

@@ -2,8 +2,8 @@
 import { afterAll, expect, test } from "vitest";
 import { draw, nested } from "../../../../test/dense-block.ts";
 import { random } from "../../../base/random.ts";
+import { type QuantisedMatrix } from "../../../base/quantised-matrix.ts";
 import { type Tensor } from "../../../base/tensor.ts";
-import { type QuantisedMatrix } from "../../../checkpoints/weight-source.ts";
 import { referenceFeedForward } from "../../reference/feed-forward.ts";
 import { type Matrix } from "../../reference/matrix.ts";
 import { nodeEngine } from "../engine/pool.node.ts";
