@@ -128,7 +128,7 @@ function requireHalf(name: string, data: SafetensorsArray, half: HalfDtype): Hal
   throw new DomainError(
     "safetensors-dtype",
     `Cannot write tensor ${quoted(name)} as only a Float32Array can be rounded, and to F16 or BF16: ` +
-      `${kindOf(data)} as ${quoted(String(half))}. Convert it first, or leave dtype out`,
+      `${kindOf(data)} as ${JSON.stringify(half)}. Convert it first, or leave dtype out`,
   );
 }
 

@@ -183,7 +183,7 @@ async function readTensor(reader: ProtobufReader, message: Range, path: string):
 async function readTensorFields(reader: ProtobufReader, message: Range, path: string): Promise<TensorFields> {
   const { tensor, otherData } = fieldOf;
   const found: TensorFields = { name: "", dims: [], dataType: 0n, data: [] };
-  const dataFields: readonly number[] = [tensor.rawData, tensor.floatData, tensor.int32Data, ...otherData];
+  const dataFields = new Set<number>([tensor.rawData, tensor.floatData, tensor.int32Data, ...otherData]);
   for await (const field of reader.fields(message)) {
     if (field.number === tensor.name) found.name = await reader.text(field);
     else if (field.number === tensor.dataType) [found.dataType = 0n] = await reader.integers(field, 1);
@@ -195,7 +195,7 @@ async function readTensorFields(reader: ProtobufReader, message: Range, path: st
       if (location !== 0n) {
         throw storageError(found.name, path, "its data must lie in the same file", `location ${location}`);
       }
-    } else if (dataFields.includes(field.number)) {
+    } else if (dataFields.has(field.number)) {
       found.data.push(field);
       if (found.data.length > 1) break;
     }

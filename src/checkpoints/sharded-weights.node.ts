@@ -79,7 +79,7 @@ function readWeightMap(text: string, path: string): Map<string, string> {
     // One path segment, so that nothing outside the folder is opened.
     if (typeof file !== "string" || !/^[^/\\\0:]+\.safetensors$/.test(file)) {
       const rule = "every tensor must lie in a .safetensors file of the same folder";
-      throw formError(path, rule, `${quoted(name)} in ${quoted(String(JSON.stringify(file)))}`);
+      throw formError(path, rule, `${quoted(name)} in ${quoted(JSON.stringify(file))}`);
     }
     shardOf.set(name, file);
   }
