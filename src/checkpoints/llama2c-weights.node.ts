@@ -32,8 +32,8 @@ export interface Llama2cConfig {
 /** The weights with the config that their file begins with. */
 export interface Llama2cWeights extends WeightSource {
   readonly config: Llama2cConfig;
-  /** Which numbers of a head are turned together. */
-  readonly ropePairs: "adjacent";
+  /** Which numbers of a head are rotated together: 2i and 2i + 1. */
+  readonly ropeLayout: "interleaved";
 }
 
 interface StoredFloats extends WeightDescription {
@@ -61,7 +61,7 @@ export async function openLlama2cWeights(path: string): Promise<Llama2cWeights> 
     return {
       source: path,
       config,
-      ropePairs: "adjacent",
+      ropeLayout: "interleaved",
       tensors,
       read: async (name) => {
         const stored = findWeight(tensors, name, path);

@@ -18,6 +18,8 @@ export interface FoundWeights extends WeightSource {
   readonly format: "safetensors" | "sharded" | "onnx" | "llama2c";
   /** Where the file itself says what its model is, in the words of `config.json`. */
   readonly config?: Llama2cConfig;
+  /** Where the format fixes which numbers of a head are rotated together. */
+  readonly ropeLayout?: "interleaved";
 }
 
 interface Format {
@@ -28,7 +30,7 @@ interface Format {
   readonly names: readonly string[];
   /** Files of a folder with this ending that hold other things. */
   readonly except?: RegExp;
-  open(path: string): Promise<WeightSource & Pick<FoundWeights, "config">>;
+  open(path: string): Promise<WeightSource & Pick<FoundWeights, "config" | "ropeLayout">>;
 }
 
 const safetensors: Format = {
