@@ -4,7 +4,7 @@
  * Bytes are viewed in the host's order: hosts are taken to be little-endian, as WebAssembly memory is.
  */
 import { DomainError } from "../base/errors.ts";
-import { bfloat16ToFloat32Bits, binary16ToFloat32Bits } from "./half-floats.ts";
+import { type HalfDtype, widenInto } from "./half-floats.ts";
 
 /** An array that holds the elements of one tensor. */
 export type SafetensorsArray =
@@ -43,8 +43,8 @@ interface ElementType {
 const elementTypes: Readonly<Record<SafetensorsDtype, ElementType>> = {
   F64: { width: 8, decode: ({ buffer }) => new Float64Array(buffer) },
   F32: { width: 4, decode: ({ buffer }) => new Float32Array(buffer) },
-  F16: { width: 2, decode: ({ buffer }) => widenHalves(new Uint16Array(buffer), binary16ToFloat32Bits) },
-  BF16: { width: 2, decode: ({ buffer }) => widenHalves(new Uint16Array(buffer), bfloat16ToFloat32Bits) },
+  F16: { width: 2, decode: ({ buffer }) => widened("F16", new Uint16Array(buffer)) },
+  BF16: { width: 2, decode: ({ buffer }) => widened("BF16", new Uint16Array(buffer)) },
   I64: { width: 8, decode: ({ buffer }) => new BigInt64Array(buffer) },
   U64: { width: 8, decode: ({ buffer }) => new BigUint64Array(buffer) },
   I32: { width: 4, decode: ({ buffer }) => new Int32Array(buffer) },
@@ -83,10 +83,10 @@ export function decodeElements(
   return elementTypes[dtype].decode(bytes, first);
 }
 
-function widenHalves(halves: Uint16Array, toFloat32Bits: (half: number) => number): Float32Array {
-  const bits = new Uint32Array(halves.length);
-  for (let place = 0; place < halves.length; place++) bits[place] = toFloat32Bits(halves[place]);
-  return new Float32Array(bits.buffer);
+function widened(dtype: HalfDtype, halves: Uint16Array): Float32Array {
+  const floats = new Float32Array(halves.length);
+  widenInto(floats, 0, dtype, halves);
+  return floats;
 }
 
 function requireBooleans(bytes: Uint8Array, first: number): Uint8Array {

@@ -5,7 +5,7 @@
  */
 import { DomainError, NumbersError, ShapeError } from "../base/errors.ts";
 import type { SafetensorsArray } from "./dtypes.ts";
-import { float32ToBfloat16Bits, float32ToBinary16Bits } from "./half-floats.ts";
+import { float32ToBfloat16Bits, float32ToBinary16Bits, type HalfDtype } from "./half-floats.ts";
 import { isWellFormed, metadataKey, quoted } from "./header-json.ts";
 import { elementCount, lengthPrefixBytes, longestHeaderBytes } from "./header.ts";
 
@@ -16,8 +16,6 @@ export interface WritableTensor {
   /** Stores a Float32Array in half the bytes, each number rounded to the nearest, ties to even. */
   readonly dtype?: HalfDtype;
 }
-
-type HalfDtype = "F16" | "BF16";
 
 /** Named values, as an object or as a map. */
 export type Named<Value> = Readonly<Record<string, Value>> | ReadonlyMap<string, Value>;

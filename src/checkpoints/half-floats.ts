@@ -4,6 +4,16 @@
  * payload of a NaN.
  */
 
+/** The half floats, as safetensors calls them. */
+export type HalfDtype = "F16" | "BF16";
+
+/** Writes half floats, widened, from place `first` of `target` on. */
+export function widenInto(target: Float32Array, first: number, dtype: HalfDtype, halves: Uint16Array): void {
+  const bits = new Uint32Array(target.buffer, target.byteOffset, target.length);
+  const widen = dtype === "F16" ? binary16ToFloat32Bits : bfloat16ToFloat32Bits;
+  for (let place = 0; place < halves.length; place++) bits[first + place] = widen(halves[place]);
+}
+
 const float32Infinity = 0x7f800000;
 const binary16Infinity = 0x7c00;
 

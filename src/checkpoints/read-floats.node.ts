@@ -2,6 +2,7 @@
 import { decodeElements, widthOf } from "./dtypes.ts";
 import type { SafetensorsDtype } from "./dtypes.ts";
 import type { FileRanges } from "./file-ranges.node.ts";
+import { widenInto } from "./half-floats.ts";
 import { narrowInto } from "./safetensors.ts";
 
 /** How many bytes are in memory beside the result; a multiple of every element's width. */
@@ -47,7 +48,10 @@ export async function readFloats(
     return floats;
   }
   await eachChunk(ranges, stored, chunkBytes, (bytes, place) => {
-    narrowInto(floats, place / width, decodeElements(dtype, bytes, place / width));
+    const first = place / width;
+    // Straight into their place, as a widened copy of every chunk would stay in memory for a while.
+    if (dtype === "F16" || dtype === "BF16") widenInto(floats, first, dtype, new Uint16Array(bytes.buffer));
+    else narrowInto(floats, first, decodeElements(dtype, bytes, first));
   });
   return floats;
 }
