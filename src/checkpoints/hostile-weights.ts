@@ -69,7 +69,7 @@ export function laidZeroPoint(name: string, type: number, value: number): LaidFi
 
 /** A model with a graph of these fields. */
 export function layOnnx(...graph: readonly LaidField[]): Uint8Array<ArrayBuffer> {
-  return message([1, 8], [2, "onnx.quantize"], [7, message(...graph)], [8, message([2, 14])]);
+  return message([1, 8], [2, "onnx.quantize"], [8, message([2, 14])], [7, message(...graph)]);
 }
 
 /**

@@ -158,8 +158,14 @@ async function readTensor(reader: ProtobufReader, message: Range, path: string):
   const shape = dims.map(Number);
   const count = dims.length > mostExtents ? undefined : elementCount(shape, widthOf(type.dtype));
   if (count === undefined) {
-    const seen = `${dims.length} extents, [${dims.slice(0, mostExtents).join(", ")}]`;
-    throw shapeError(name, path, "its extents must be sizes whose product is below 2⁵³ bytes", seen);
+    const more = dims.length > mostExtents ? ", …" : "";
+    const seen = `[${dims.slice(0, mostExtents).join(", ")}${more}]`;
+    throw shapeError(
+      name,
+      path,
+      `its extents must be at most ${mostExtents} sizes whose product is below 2⁵³ bytes`,
+      seen,
+    );
   }
   if (data.length > 1) throw formError(path, `tensor ${quoted(name)} must have its data once`, "twice");
   const [field = { number: fieldOf.tensor.rawData, wire: 2, begin: message.end, end: message.end }] = data;
@@ -188,16 +194,16 @@ async function readTensorFields(reader: ProtobufReader, message: Range, path: st
     if (field.number === tensor.name) found.name = await reader.text(field);
     else if (field.number === tensor.dataType) [found.dataType = 0n] = await reader.integers(field, 1);
     else if (field.number === tensor.dims) {
-      found.dims.push(...(await reader.integers(field, mostExtents + 1)));
-      if (found.dims.length > mostExtents) break;
+      // One too many is enough to refuse them, once the name is known.
+      const dims = await reader.integers(field, mostExtents + 1);
+      if (found.dims.length <= mostExtents) found.dims.push(...dims);
     } else if (field.number === tensor.location) {
       const [location] = await reader.integers(field, 1);
       if (location !== 0n) {
         throw storageError(found.name, path, "its data must lie in the same file", `location ${location}`);
       }
     } else if (dataFields.has(field.number)) {
-      found.data.push(field);
-      if (found.data.length > 1) break;
+      if (found.data.length <= 1) found.data.push(field);
     }
   }
   return found;
