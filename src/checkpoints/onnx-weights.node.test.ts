@@ -169,7 +169,14 @@ const refusals: readonly (readonly [what: string, bytes: Uint8Array, code: strin
   ["extents beyond 2⁵³", graph(laidTensor("w", 1, [2n ** 62n, 4], raw(1))), "shape", "below 2⁵³"],
   [
     "a hundred extents",
-    graph(laidTensor("w", 2, new Array<number>(100).fill(1), raw(1))),
+    graph(
+      laidTensor(
+        "w",
+        2,
+        Array.from({ length: 100 }, () => 1),
+        raw(1),
+      ),
+    ),
     "shape",
     "at most 16 sizes",
   ],
@@ -303,7 +310,7 @@ describe("MiniMind2-Small", () => {
       ],
     ] as const) {
       const { data } = await weights.read(name);
-      expect([data[0], data[1], data.at(-1)], name).toEqual([first, second, last]);
+      expect([name, data[0], data[1], data.at(-1)]).toEqual([name, first, second, last]);
       // Sums of up to 3 million float64 in another order.
       expect(data.reduce((sum, weight) => sum + Math.abs(weight), 0) / data.length).toBeCloseTo(mean, 12);
     }
