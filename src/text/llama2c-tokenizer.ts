@@ -65,7 +65,7 @@ export function llama2cTokenizer(
     encode(text, { addSpecial = true } = {}) {
       const begin = addSpecial ? [beginToken] : [];
       if (text === "") return begin;
-      const characters = [...` ${text}`];
+      const characters = Array.from(` ${text}`);
       return [...begin, ...mergePairs(characters.flatMap(startOf), mergeOf)];
     },
     decode: (tokens, options) => decodeTokens(tokenizer, tokens, options),

@@ -7,7 +7,7 @@ import { UnsupportedError } from "../base/errors.ts";
 /** How a tokenizer.json spells bytes. */
 export interface TokenSpelling {
   /** The bytes of a token that is not an added one. */
-  bytesOf(token: string): Uint8Array;
+  readonly bytesOf: (token: string) => Uint8Array;
   readonly addsSpaceInFront: boolean;
 }
 
@@ -37,8 +37,8 @@ const utf8 = new TextEncoder();
 export function tokenSpelling(source: string, decoder: DecoderDescription | null | undefined): TokenSpelling {
   if (decoder === null || decoder === undefined) return spacedWords("");
   const steps = decoder.type === "Sequence" ? (decoder.decoders ?? []) : [decoder];
-  const types = steps.map(({ type }) => type);
-  if (types.includes("ByteLevel")) return byteLevel;
+  const types = new Set(steps.map(({ type }) => type));
+  if (types.has("ByteLevel")) return byteLevel;
   if (decoder.type === "WordPiece") {
     return spacedWords(typeof decoder.prefix === "string" ? decoder.prefix : "##");
   }
@@ -49,7 +49,7 @@ export function tokenSpelling(source: string, decoder: DecoderDescription | null
     if (type === "Replace") return [[String(pattern?.String), String(content)]];
     return type === "Metaspace" ? [[typeof replacement === "string" ? replacement : "▁", " "]] : [];
   });
-  const hasBytes = types.includes("ByteFallback");
+  const hasBytes = types.has("ByteFallback");
   return {
     addsSpaceInFront: steps.some(stripsSpace),
     bytesOf(token) {

@@ -42,7 +42,8 @@ export interface Tokenizer {
   readonly addsSpaceInFront: boolean;
   /**
    * @param text - any; half a surrogate pair is no character, and becomes U+FFFD or the unknown token
-   * @throws DomainError `text-unencodable` where the vocabulary has neither bytes nor an unknown token for a character
+   * @throws DomainError `text-unencodable` where the vocabulary cannot spell a part of it; byte-pair vocabularies without bytes
+   *   and without an unknown token leave such parts out, as Hugging Face's do
    */
   encode(text: string, options?: EncodeOptions): number[];
   /**
