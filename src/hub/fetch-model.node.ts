@@ -108,6 +108,13 @@ async function fetchListed(
     options.wanted === undefined ? [...needed.small, ...needed.weights] : paths.filter(options.wanted);
   if (options.wanted === undefined && needed.weights.length === 0 && !needed.hasIndex)
     throw noWeights(subject, paths);
+  const outside = queue.find((path) => !isPlainPath(path));
+  if (outside !== undefined) {
+    throw new MissingError(
+      "hub-protocol",
+      `Cannot fetch ${subject} as its files must lie below its folder: ${JSON.stringify(outside)}. Use another model`,
+    );
+  }
   for (let place = 0; place < queue.length; place++) {
     const path = queue[place];
     if ((await fileSize(join(folder, path))) === undefined) {
@@ -203,10 +210,8 @@ function readListing(subject: string, body: string): Listing {
   const paths = (siblings as readonly ({ rfilename?: unknown } | null)[]).map(
     (sibling) => sibling?.rfilename,
   );
-  const stranger = paths.find((path) => typeof path !== "string" || !isPlainPath(path));
-  if (paths.some((path) => path === stranger) && stranger !== undefined)
-    throw refuse(JSON.stringify(stranger));
-  if (paths.includes(undefined)) throw refuse("a file without a name");
+  const stranger = paths.findIndex((path) => typeof path !== "string");
+  if (stranger !== -1) throw refuse(`file ${stranger} without a name`);
   return { commit: sha, paths: paths as string[] };
 }
 

@@ -34,9 +34,9 @@ export class TransientFailure extends Error {
 export interface HubAnswer {
   readonly response: Response;
   /** Call after every part of the body: the time for silence begins anew. */
-  heard(): void;
+  readonly heard: () => void;
   /** Ends the watch, and the connection where the body was not read to its end. */
-  close(): void;
+  readonly close: () => void;
 }
 
 const mostRedirects = 10;
@@ -221,7 +221,10 @@ export async function withRetries<Value>(
       if (progress() > before) tries = 1;
       const waitMs = failure.waitMs ?? firstPauseMs * 2 ** (tries - 1);
       if (tries >= mostTries || waitMs > longestPauseMs) throw failure.error;
-      await connection.pause(waitMs);
+      await connection.pause(waitMs).catch((cause: unknown) => {
+        connection.signal?.throwIfAborted();
+        throw cause;
+      });
       connection.signal?.throwIfAborted();
     }
   }

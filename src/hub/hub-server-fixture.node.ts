@@ -81,7 +81,10 @@ export async function serveHub(
       const fault = place === -1 ? {} : laid.splice(place, 1)[0].fault;
       if (fault.isSilent === true) return;
       if (fault.status !== undefined) {
-        response.writeHead(fault.status, { "content-length": 0, ...fault.headers }).end();
+        const isChunked = fault.headers?.["transfer-encoding"] !== undefined;
+        response
+          .writeHead(fault.status, { ...(isChunked ? {} : { "content-length": 0 }), ...fault.headers })
+          .end();
         return;
       }
       answer(path, request, response, fault);
