@@ -25,7 +25,7 @@ export interface Asked {
 export interface Fault {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** The body ends, and the connection with it, after so many bytes. */
+  /** No more than so many bytes come; the connection is held until it is cut. */
   readonly cutAfter?: number;
   /** Nothing is answered. */
   readonly isSilent?: boolean;
@@ -42,6 +42,8 @@ export interface HubServer {
   readonly asked: readonly Asked[];
   /** Lays a fault for the next requests to paths that contain the text, one each. */
   fail(part: string, ...faults: readonly Fault[]): void;
+  /** Cuts the held connections all of whose bytes have been received; earlier, they might be lost on the way. */
+  cut(receivedBytes: number): void;
   /** What `part` of a path was asked with, as `GET store`. */
   askedFor(part: string): string[];
   close(): Promise<void>;
@@ -67,6 +69,7 @@ export async function serveHub(
 ): Promise<HubServer> {
   const commit = createHash("sha1").update(Object.values(files).map(etagOf).join()).digest("hex");
   const asked: Asked[] = [];
+  const held: Held[] = [];
   const laid: { part: string; fault: Fault }[] = [];
 
   const serve = (
@@ -93,7 +96,7 @@ export async function serveHub(
   const store = serve("store", (path, request, response, fault) => {
     const file = Object.values(files).find((candidate) => path === `/blobs/${etagOf(candidate)}`);
     if (file === undefined) response.writeHead(404, { "content-length": 0 }).end();
-    else sendBytes(file, request, response, fault, { etag: '"another-kind-of-etag"' });
+    else sendBytes(file, request, response, { fault, held }, { etag: '"another-kind-of-etag"' });
   });
   await listen(store);
   const storeAddress = addressOf(store);
@@ -134,7 +137,7 @@ export async function serveHub(
     }
     const head = { "x-repo-commit": commit };
     if (served.isLarge !== true) {
-      sendBytes(served, request, response, fault, { ...head, etag: `"${etagOf(served)}"` });
+      sendBytes(served, request, response, { fault, held }, { ...head, etag: `"${etagOf(served)}"` });
       return;
     }
     response
@@ -154,6 +157,9 @@ export async function serveHub(
     commit,
     asked,
     fail: (part, ...faults) => void laid.push(...faults.map((fault) => ({ part, fault }))),
+    cut(receivedBytes) {
+      for (const { response, lastByte } of held) if (lastByte <= receivedBytes) response.destroy();
+    },
     askedFor: (part) =>
       asked.filter(({ path }) => path.includes(part)).map(({ method, host }) => `${method} ${host}`),
     async close() {
@@ -165,11 +171,16 @@ export async function serveHub(
   };
 }
 
+interface Held {
+  readonly response: ServerResponse;
+  readonly lastByte: number;
+}
+
 function sendBytes(
   file: ServedFile,
   request: IncomingMessage,
   response: ServerResponse,
-  fault: Fault,
+  { fault, held }: { readonly fault: Fault; readonly held: Held[] },
   headers: Readonly<Record<string, string>>,
 ): void {
   const bytes = fault.bytes ?? file.bytes;
@@ -187,8 +198,10 @@ function sendBytes(
   });
   if (request.method === "HEAD") response.end();
   else if (fault.cutAfter === undefined) response.end(part);
-  // Once the bytes have left, so that the other side has them.
-  else response.write(part.subarray(0, fault.cutAfter), () => setTimeout(() => response.destroy(), 20));
+  else {
+    response.write(part.subarray(0, fault.cutAfter));
+    held.push({ response, lastByte: start + fault.cutAfter });
+  }
 }
 
 const listen = (server: Server): Promise<void> =>
