@@ -85,6 +85,12 @@ export function sampler(
  * ln of a token's probability by the model alone, before any option: ℓ_t − ln Σ_j exp ℓ_j.
  *
  * @param logits - [V]
+ * @throws NumbersError `logits-not-finite`
+ * @example
+ * ```ts
+ * import { logProbability } from "qklab/generation";
+ * logProbability(Float32Array.of(1, 1), 0); // -0.693147
+ * ```
  */
 export function logProbability(logits: ArrayLike<number>, token: number): number {
   const largest = logits[bestOf(logits)];

@@ -91,6 +91,17 @@ export interface CharacterGroup {
  *
  * @param tokens - of any length; the last group may end inside a character where the text does
  * @throws DomainError `token-unknown`
+ * @example
+ * ```ts
+ * import { characterGroups } from "qklab/text";
+ * const tokenizer = {
+ *   vocabularySize: 256,
+ *   specialTokens: { all: new Set<number>() },
+ *   addsSpaceInFront: false,
+ *   bytesOf: (token: number) => Uint8Array.of(token),
+ * };
+ * characterGroups(tokenizer, [0x61, 0xc3, 0xa9]).map(({ text, first }) => [text, first]); // [["a", 0], ["é", 1]]
+ * ```
  */
 export function characterGroups(
   tokenizer: TokenBytes,
