@@ -3,6 +3,7 @@
  * function, so that whatever has a state of its own, such as a recurrence, is counted by the same rule.
  */
 import { type Composition } from "../attention/index.ts";
+import { reachOf } from "../attention/reach.ts";
 import { sizeOf } from "../base/tensor.ts";
 import { type RecurrentRule } from "../recurrence/index.ts";
 import { type LayerGroup } from "./attention-group.ts";
@@ -95,8 +96,10 @@ function mixerStateBytes(
 /**
  * What a head of an attention keeps.
  *
- * * In general all keys and values: N·(D + E).
+ * * In general all keys and values: N·(D + E), also with `strided` and `fixed`, where a later query may ask for any of them.
  * * With a causal window of w places: min(N, w)·(D + E).
+ * * With `lsh`, the place of every key in its bucket as well, in every round: N·rounds.
+ * * With `moba`, the mean key of every block, and the sum of the last one's: (⌊N/block⌋ + 1)·D.
  * * When weights are raw scores that are linear in the key (`dot+none`: linear attention without a feature map) and every
  *   earlier key counts, the sums Σ kᵀv are enough, which have no normaliser: D·E, whatever N is.
  *
@@ -104,7 +107,10 @@ function mixerStateBytes(
  */
 function attentionState(composition: Composition): HeadState {
   if (isLinear(composition)) return ({ headWidth, valueWidth }) => headWidth * valueWidth;
-  return ({ length, headWidth, valueWidth }) => keptKeys(composition, length) * (headWidth + valueWidth);
+  const reach = reachOf(composition) ?? Infinity;
+  const followed = composition.selection.followedNumbers;
+  return ({ length, headWidth, valueWidth }) =>
+    Math.min(length, reach) * (headWidth + valueWidth) + (followed?.(length, headWidth) ?? 0);
 }
 
 function isLinear({
@@ -125,10 +131,4 @@ function isLinear({
     !normaliser.nonNegative &&
     aggregation.needs === "weights"
   );
-}
-
-function keptKeys({ patterns }: Composition, length: number): number {
-  if (!patterns.some(({ causal }) => causal)) return length;
-  const windows = patterns.filter(({ name }) => name === "window").map(({ options }) => Number(options["w"]));
-  return Math.min(length, ...windows);
 }

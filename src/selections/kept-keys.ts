@@ -25,7 +25,11 @@ export function keptKeys(
   own: number,
 ): readonly number[] {
   const found = allowed.filter((key) => isFound(choice, query, key));
-  if (!choice.isOwnLast) return found;
+  return choice.isOwnLast ? othersFirst(found, own, allowed.includes(own)) : found;
+}
+
+/** What was found but the key at the query's own place, which is allowed or not; that one where nothing else is left. */
+export function othersFirst(found: readonly number[], own: number, isOwnAllowed: boolean): readonly number[] {
   const others = found.filter((key) => key !== own);
-  return others.length === 0 && allowed.includes(own) ? [own] : others;
+  return others.length === 0 && isOwnAllowed ? [own] : others;
 }

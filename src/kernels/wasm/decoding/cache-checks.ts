@@ -73,16 +73,6 @@ export function requireLogSumExp({ normaliser }: Composition, extras: readonly s
   );
 }
 
-/** Refuses selections that choose by vectors: a cache keeps keys as kernels read them, turned and packed. */
-export function requireNoChoice({ selection }: Composition): void {
-  if (selection.choose === undefined) return;
-  throw new UnsupportedError(
-    "cache-selection",
-    `Cannot make a cache as '${selection.name}' chooses by the vectors of all keys, which a cache does not keep: ` +
-      `${selection.name}. Call attention() with all keys and an offset`,
-  );
-}
-
 /** A cache sees one token at a time: there is no first call to calibrate on. */
 export function requireNothingCalibrated(
   composition: Composition,

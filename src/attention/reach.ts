@@ -1,0 +1,19 @@
+/** @file How far back the queries of an attention see, so that whoever generates knows which keys it may forget. */
+import { type Composition } from "./composition.ts";
+
+/** Patterns that ask for the distance of a pair alone: they do not know from which place keys are counted. */
+const byDistance: ReadonlySet<string> = new Set(["full", "causal", "window", "strided"]);
+
+/**
+ * w, where no query sees a key that is w places or more before its own, as with a causal window; undefined where keys must all be
+ * kept: those of every stride and of every block's summary may be asked for again, a selection that chooses by the vectors counts
+ * all keys, and so does a sigmoid whose bias is −ln S.
+ */
+export function reachOf({ patterns, selection, normaliser }: Composition): number | undefined {
+  const countsKeys = normaliser.name === "sigmoid" && typeof normaliser.options["bias"] !== "number";
+  const isCausal = patterns.some(({ causal }) => causal);
+  const isByDistance = patterns.every(({ name }) => byDistance.has(name));
+  if (!isCausal || !isByDistance || countsKeys || selection.choose !== undefined) return undefined;
+  const windows = patterns.filter(({ name }) => name === "window").map(({ options }) => Number(options["w"]));
+  return windows.length === 0 ? undefined : Math.min(...windows);
+}
