@@ -52,12 +52,14 @@ function referenceState(
       const [k, v] = [joined(kept?.k, inputs["k"]), joined(kept?.v, inputs["v"])];
       const call = { q, k, v, offset: k.shape[2] - q.shape[2], parameters };
       if (isChosen) chosen ??= chosenKeys(composition, call);
-      const mask = chosen === undefined ? {} : { mask: keptMask(chosen, q, inputs["k"], call.offset) };
-      const { out } = referenceForward(
-        openComposition(composition),
-        { ...call, ...mask },
-        { guard: guards.f32 },
-      );
+      const { out } =
+        chosen === undefined
+          ? referenceForward(composition, call, { guard: guards.f32 })
+          : referenceForward(
+              openComposition(composition),
+              { ...call, mask: keptMask(chosen, q, inputs["k"], call.offset) },
+              { guard: guards.f32 },
+            );
       kept = { k: lastRows(k, reach), v: lastRows(v, reach) };
       return narrow(out);
     },

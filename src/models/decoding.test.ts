@@ -5,6 +5,7 @@ import { WasmEngine } from "../kernels/wasm/index.ts";
 import { type DecoderConfig } from "./decoder-config.ts";
 import { withArrays } from "./decoder-fixtures.ts";
 import { decoder } from "./decoder.ts";
+import { type Decoding } from "./decoding.ts";
 import { livelyTensors, randomBatch } from "./model-fixtures.ts";
 
 /** Logits of size 10 whose sums are of another order, in f32, after two layers: some 100 roundings of 2⁻²⁴ of 10. */
@@ -52,6 +53,31 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
     ],
     ["keys that are the queries at unit length", { sharedQueryKey: true }],
     ["bonuses", { attention: ["rwkv4", "rwkv6"], feedForward: "none" }],
+    ["two streams", { residual: "reversible", attention: ["dot:scale=learned+rope+causal", "gla"], convolution: 2 }],
+    [
+      "shared queries and keys in buckets, over two streams",
+      {
+        residual: "reversible",
+        sharedQueryKey: true,
+        attention: "dot:scale=learned+learned+causal+lsh:buckets=4,rounds=2,chunk=2",
+      },
+    ],
+    [
+      "keys that are chosen, with what turns or biases them",
+      {
+        keyValueHeads: 1,
+        attention: [
+          "l2:beta=learned+rope+causal+lsh:buckets=2,rounds=2,chunk=1",
+          [
+            { selector: "dot+alibi+causal+window:w=5+moba:block=2,k=1", heads: 2 },
+          ],
+        ],
+      },
+    ],
+    [
+      "patterns of the Sparse Transformer",
+      { attention: ["dot+strided:stride=3,local=2", "dot+learned+fixed:block=3,columns=1"] },
+    ],
     [
       "heads of both classes",
       {
@@ -69,19 +95,27 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
     const { tokens } = randomBatch(11, 2, 7);
     await withArrays(livelyTensors(model, 3), async (arrays) => {
       const { data } = await model.logits(arrays, tokens, 2);
-      const decoding = model.decode(arrays, { batch: 2 });
       const apart: number[] = [];
-      for (let place = 0; place < 7; place++) {
-        const logits = await decoding.step(Int32Array.of(tokens[place], tokens[7 + place]));
+      const take = async (decoding: Decoding, count: number): Promise<void> => {
+        const first = decoding.length;
+        const next = [first, 7 + first].flatMap((from) => [...tokens.subarray(from, from + count)]);
+        const logits = await (count === 1 ? decoding.step : decoding.take)(Int32Array.from(next));
         expect(logits.shape).toEqual([2, 11]);
         logits.data.forEach((value, at) => {
           const [sequence, token] = [Math.floor(at / 11), at % 11];
-          apart.push(Math.abs(value - data[(sequence * 7 + place) * 11 + token]));
+          apart.push(Math.abs(value - data[(sequence * 7 + decoding.length - 1) * 11 + token]));
         });
+      };
+      const kept: number[] = [];
+      for (const counts of [[1, 1, 1, 1, 1, 1, 1], [4, 1, 2]]) {
+        const decoding = model.decode(arrays, { batch: 2 });
+        for (const count of counts) await take(decoding, count);
+        expect(decoding.length).toBe(7);
+        kept.push(decoding.stateBytes);
+        decoding.dispose();
       }
+      expect(kept).toEqual([2, 2].map((batch) => batch * model.stateBytes(7)));
       expect(Math.max(...apart)).toBeLessThan(tolerance * Math.max(1, ...data.map(Math.abs)));
-      expect(decoding.length).toBe(7);
-      decoding.dispose();
     });
     model.dispose();
   });
@@ -124,15 +158,6 @@ describe("a decoding", () => {
       ofOne.data.forEach((value, at) => expect(value).toBeCloseTo(data[11 + at], 3));
       ofOther.data.forEach((value, at) => expect(value).toBeCloseTo(data[33 + at], 3));
       for (const decoding of [one, other]) decoding.dispose();
-    });
-    model.dispose();
-  });
-
-  test("is not made of two streams", async () => {
-    const model = decoder({ ...base, residual: "reversible" });
-    await withArrays(livelyTensors(model, 1), (arrays) => {
-      expect(() => model.decode(arrays)).toThrow(expect.objectContaining({ code: "decoding-residual" }));
-      return Promise.resolve();
     });
     model.dispose();
   });

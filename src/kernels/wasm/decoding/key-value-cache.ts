@@ -153,11 +153,9 @@ export class KeyValueCache {
     this.#requireKeysOf(queries);
     requireLogSumExp(this.#composition, extras);
     const own = this.#parameters.ofCall(parameters);
-    const { out, lse } = inCall(
-      this.#engine.arena,
-      () => (this.#chosen === undefined ? this.#storedCall(q, own) : this.#keptCall(q, own, this.#chosen)),
-      (call) => outOf(call, extras),
-    );
+    const chosen = this.#chosen;
+    const makeCall = chosen === undefined ? this.#storedCall(q, own) : () => this.#keptCall(q, own, chosen);
+    const { out, lse } = inCall(this.#engine.arena, makeCall, (call) => outOf(call, extras));
     const result = { data: out.data, shape: [batch, heads, queries, valueWidth] };
     requireFinite("the output of the attention", result);
     return lse === undefined
@@ -243,8 +241,8 @@ export class KeyValueCache {
     this.#isDisposed = true;
   }
 
-  /** A call on all rows. */
-  #storedCall(q: Tensor, { resolved, ...shared }: CallParameters): KernelCall {
+  /** Makes a call on all rows; its table of biases stays between calls. */
+  #storedCall(q: Tensor, { resolved, ...shared }: CallParameters): () => KernelCall {
     const { batch, heads, keyHeads, width } = this.#sizes;
     const queries = q.shape[2];
     // Queries of one place are rows of their key head, which is then read once for all of them.
@@ -263,7 +261,7 @@ export class KeyValueCache {
       ...this.#shapesOf(length - first),
       offset: length - first - queries,
     };
-    return new KernelCall(this.#engine, this.#composition, inputs, { stored });
+    return () => new KernelCall(this.#engine, this.#composition, inputs, { stored });
   }
 
   /** A call on the rows that a choice keeps, side by side. */
