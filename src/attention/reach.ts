@@ -9,11 +9,16 @@ const byDistance: ReadonlySet<string> = new Set(["full", "causal", "window", "st
  * kept: those of every stride and of every block's summary may be asked for again, a selection that chooses by the vectors counts
  * all keys, and so does a sigmoid whose bias is −ln S.
  */
-export function reachOf({ patterns, selection, normaliser }: Composition): number | undefined {
-  const countsKeys = normaliser.name === "sigmoid" && typeof normaliser.options["bias"] !== "number";
+export function reachOf(composition: Composition): number | undefined {
+  const { patterns, selection } = composition;
   const isCausal = patterns.some(({ causal }) => causal);
   const isByDistance = patterns.every(({ name }) => byDistance.has(name));
-  if (!isCausal || !isByDistance || countsKeys || selection.choose !== undefined) return undefined;
+  if (!isCausal || !isByDistance || countsKeys(composition) || selection.choose !== undefined) return undefined;
   const windows = patterns.filter(({ name }) => name === "window").map(({ options }) => Number(options["w"]));
   return windows.length === 0 ? undefined : Math.min(...windows);
+}
+
+/** Whether weights depend on the number of keys, those of later tokens among them: a sigmoid's bias is −ln S unless it is fixed. */
+export function countsKeys({ normaliser }: Composition): boolean {
+  return normaliser.name === "sigmoid" && typeof normaliser.options["bias"] !== "number";
 }

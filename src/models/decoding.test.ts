@@ -162,6 +162,15 @@ describe("a decoding", () => {
     model.dispose();
   });
 
+  test("is not made where weights depend on how many tokens come later", async () => {
+    const model = decoder({ ...base, attention: "dot+causal+sigmoid" });
+    await withArrays(livelyTensors(model, 1), (arrays) => {
+      expect(() => model.decode(arrays)).toThrow(expect.objectContaining({ code: "decoding-normaliser" }));
+      return Promise.resolve();
+    });
+    model.dispose();
+  });
+
   test("refuses other numbers of tokens, foreign ones, too many, and to go on without its state", async () => {
     const model = decoder({ ...base, attention: "linear", maximumLength: 1 });
     await withArrays(livelyTensors(model, 1), async (arrays) => {
@@ -169,6 +178,11 @@ describe("a decoding", () => {
       await expect(decoding.step(Int32Array.of(1, 2))).rejects.toThrow(
         "one token of every sequence: 2 tokens",
       );
+      for (const tokens of [[], [1, 2]]) {
+        await expect(model.decode(arrays, { batch: 3 }).take(Int32Array.from(tokens))).rejects.toThrow(
+          `one at least: ${tokens.length} tokens, batch 3`,
+        );
+      }
       await expect(decoding.step(Int32Array.of(11))).rejects.toThrow("from 0 to 10: 11");
       await decoding.step(Int32Array.of(1));
       await expect(decoding.step(Int32Array.of(1))).rejects.toThrow("1 were taken, and 1 are allowed");

@@ -3,6 +3,7 @@
  * stages of training; each mixer keeps keys and values, or the state of its rule, whose size does not grow.
  */
 import { numpy as np } from "@jax-js/jax";
+import { countsKeys } from "../attention/reach.ts";
 import { type Operation, stage, type Tape, type Value } from "../autodiff/index.ts";
 import { ShapeError, UnsupportedError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
@@ -87,6 +88,7 @@ export function decodingStages(parts: DecodingParts): DecodingStages {
   const atOnce = engine === undefined ? oneByOne : formOn(engine);
 
   const start = (arrays: ModelArrays, batch: number): Decoding => {
+    requireCausalNumbers(layers);
     const states = layers.map(({ attention }): LayerState => ({
       groups: attention.groups.map((group) => stateOf(group, engine)),
       before: new TokensBefore(attention.convolution),
@@ -236,6 +238,19 @@ function attentionInputs({ names, trained }: AttentionGroup, projected: LayerVal
     v: projected[names.v],
     ...Object.fromEntries(trained.map(({ parameter, output }) => [parameter.name, projected[output]])),
   };
+}
+
+/** Refuses what no token can know: how many come after it. */
+function requireCausalNumbers(layers: readonly DecoderLayer[]): void {
+  const counting = layers
+    .flatMap(({ attention }) => attention.groups)
+    .find((group) => "composition" in group && countsKeys(group.composition));
+  if (counting === undefined) return;
+  throw new UnsupportedError(
+    "decoding-normaliser",
+    "Cannot decode token by token as no weight may depend on how many tokens come later: a sigmoid's bias is −ln S of all S keys. " +
+      "Fix it, as in sigmoid:bias=-5, or call logits() with all tokens",
+  );
 }
 
 function requireOneEach(tokens: Int32Array, batch: number): void {
