@@ -44,8 +44,8 @@ test("finds the keys of the whole sequence's choice, appended one by one or in p
         followed.append(rowsOf(keys, first, place + 1), place + 1 - first);
         const allowed = Array.from({ length: place + 1 }, (_, key) => key);
         followed.found(rowsOf(queries, place, place + 1)).forEach((found, head) => {
-          const kept = followed.isOwnLast ? othersFirst([...found], place, true) : [...found];
-          expect(kept).toEqual(keptKeys(choices[head], place, allowed, place));
+          const kept = followed.isOwnLast ? othersFirst(found, place, true) : found;
+          expect([...kept]).toEqual(keptKeys(choices[head], place, allowed, place));
         });
         expect(followed.size).toBe(heads.keyHeads * selection.followedNumbers!(place + 1, width));
       }

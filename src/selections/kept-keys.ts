@@ -25,11 +25,12 @@ export function keptKeys(
   own: number,
 ): readonly number[] {
   const found = allowed.filter((key) => isFound(choice, query, key));
-  return choice.isOwnLast ? othersFirst(found, own, allowed.includes(own)) : found;
+  if (!choice.isOwnLast) return found;
+  return [...othersFirst(Int32Array.from(found), own, allowed.includes(own))];
 }
 
 /** What was found but the key at the query's own place, which is allowed or not; that one where nothing else is left. */
-export function othersFirst(found: readonly number[], own: number, isOwnAllowed: boolean): readonly number[] {
+export function othersFirst(found: Int32Array, own: number, isOwnAllowed: boolean): Int32Array {
   const others = found.filter((key) => key !== own);
-  return others.length === 0 && isOwnAllowed ? [own] : others;
+  return others.length === 0 && isOwnAllowed ? Int32Array.of(own) : others;
 }

@@ -56,8 +56,15 @@ export function followBuckets(
 
 /** Numbers of several lists, each once. */
 function ascending(lists: readonly (readonly number[])[]): Int32Array {
-  const all = Int32Array.from(lists.flat()).sort();
+  const all = new Int32Array(lists.reduce((sum, { length }) => sum + length, 0));
   let count = 0;
+  for (const list of lists) {
+    all.set(list, count);
+    count += list.length;
+  }
+  if (lists.length === 1) return all;
+  all.sort();
+  count = 0;
   for (const place of all) {
     if (count === 0 || place !== all[count - 1]) all[count++] = place;
   }

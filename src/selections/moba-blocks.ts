@@ -37,15 +37,20 @@ export function followBlocks(
         const means = heads[Math.floor((head * keyHeads) / queryHeads)].before(own);
         const gates = arithmetic.products(queries.subarray(head * width, (head + 1) * width), means, width);
         const kept = largest(gates, 0, own, best);
-        const blocks = [...best.subarray(0, kept).toSorted(), own];
-        return Int32Array.from(
-          blocks.flatMap((at) =>
-            Array.from({ length: Math.min(block, length - at * block) }, (__, place) => at * block + place),
-          ),
-        );
+        return placesOf([...best.subarray(0, kept).toSorted(), own], block, length);
       });
     },
   };
+}
+
+/** The places of blocks, of which the last may not be full. */
+function placesOf(blocks: readonly number[], block: number, length: number): Int32Array {
+  const last = length - blocks.at(-1)! * block;
+  const places = new Int32Array((blocks.length - 1) * block + last);
+  for (let index = 0; index < places.length; index++) {
+    places[index] = blocks[Math.floor(index / block)] * block + (index % block);
+  }
+  return places;
 }
 
 /** Of one head. */

@@ -59,6 +59,7 @@ export const tasks = [
   "addCopies",
   "joinCopies",
   "foundBits",
+  "gather",
 ] as const;
 export type Task = (typeof tasks)[number];
 

@@ -72,7 +72,7 @@ export class ChosenKeys {
    *
    * @param q - [B, H, 1, D], at the last place
    */
-  keptBy(q: Tensor): readonly (readonly number[])[] {
+  keptBy(q: Tensor): readonly Int32Array[] {
     const { heads, width } = this.#sizes;
     const own = this.#length - 1;
     const lift = this.#liftOf("query", own, 1);
@@ -85,7 +85,7 @@ export class ChosenKeys {
     const { allows } = this.#pattern;
     const isPlain = this.#composition.patterns.every(({ name }) => name === "causal");
     return this.#choice.found(rows).map((found) => {
-      const kept = isPlain ? [...found] : [...found].filter((key) => allows(own, key));
+      const kept = isPlain ? found : found.filter((key) => allows(own, key));
       return this.#choice.isOwnLast ? othersFirst(kept, own, allows(own, own)) : kept;
     });
   }

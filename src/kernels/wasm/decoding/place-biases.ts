@@ -24,7 +24,7 @@ export class PlaceBiases {
    * @param own - the query's place
    */
   of(
-    kept: readonly (readonly number[])[],
+    kept: readonly Int32Array[],
     own: number,
     keys: number,
     batch: number,
