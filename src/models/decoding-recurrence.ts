@@ -15,7 +15,7 @@ import {
   type RuleCall,
 } from "../recurrence/index.ts";
 import { narrowState } from "../recurrence/rule.ts";
-import { type GroupState, type TokenTensors } from "./decoding-states.ts";
+import { type GroupState, type TokenTensors } from "./decoding-group.ts";
 
 /** The state of a recurrence. */
 export function recurrenceState(
@@ -112,11 +112,10 @@ function ones(shape: readonly number[]): Tensor64 {
 }
 
 /** Inputs of the core but for the state, which is there already. */
-function narrowAll({ state: _, ...inputs }: CoreInputs<Tensor64>): Omit<CoreInputs<Tensor>, "state"> {
+function narrowAll(inputs: CoreInputs<Tensor64>): Omit<CoreInputs<Tensor>, "state"> {
   return Object.fromEntries(
-    Object.entries(inputs as Readonly<Record<string, Tensor64>>).map(([name, value]) => [
-      name,
-      narrow(value),
-    ]),
+    Object.entries(inputs as unknown as Readonly<Record<string, Tensor64>>)
+      .filter(([name]) => name !== "state")
+      .map(([name, value]) => [name, narrow(value)]),
   ) as unknown as Omit<CoreInputs<Tensor>, "state">;
 }

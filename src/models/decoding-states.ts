@@ -4,25 +4,15 @@
  */
 import { openComposition } from "../attention/chosen-pairs.ts";
 import { type Composition, type MaskTensor, referenceForward } from "../attention/index.ts";
-import { reachOf } from "../attention/reach.ts";
+import { isLinearInKeys, reachOf } from "../attention/reach.ts";
 import { narrow, sizeOf, type Tensor } from "../base/tensor.ts";
 import { type KeyValueCache, type WasmEngine, wasmCache } from "../kernels/wasm/index.ts";
 import { CacheParameters } from "../kernels/wasm/decoding/cache-parameters.ts";
 import { ChosenKeys } from "../kernels/wasm/decoding/chosen-keys.ts";
 import { rowsBetween } from "../kernels/wasm/decoding/rows-between.ts";
+import { type GroupState, type TokenTensors } from "./decoding-group.ts";
+import { sumsState } from "./decoding-sums.ts";
 import { guards } from "../similarities/index.ts";
-
-/** Tensors of some tokens, by the names of the attention or the rule. */
-export type TokenTensors = Readonly<Record<string, Tensor>>;
-
-/** What a group keeps, token by token. */
-export interface GroupState {
-  /** Takes N ≥ 1 tokens and returns what their queries read, [B, H, N, E]. */
-  take(inputs: TokenTensors): Tensor;
-  /** Numbers that are kept now. */
-  readonly size: number;
-  dispose(): void;
-}
 
 /** Keys and values of an attention. */
 export function attentionState(
@@ -32,6 +22,7 @@ export function attentionState(
 ): GroupState {
   const parametersOf = (inputs: TokenTensors): TokenTensors =>
     Object.fromEntries(parameterNames.map((name) => [name, inputs[name]]));
+  if (isLinearInKeys(composition)) return sumsState(composition, parametersOf, engine);
   return engine === undefined
     ? referenceState(composition, parametersOf)
     : cachedState(composition, parametersOf, engine);

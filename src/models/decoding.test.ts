@@ -53,7 +53,10 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
     ],
     ["keys that are the queries at unit length", { sharedQueryKey: true }],
     ["bonuses", { attention: ["rwkv4", "rwkv6"], feedForward: "none" }],
-    ["two streams", { residual: "reversible", attention: ["dot:scale=learned+rope+causal", "gla"], convolution: 2 }],
+    [
+      "two streams",
+      { residual: "reversible", attention: ["dot:scale=learned+rope+causal", "gla"], convolution: 2 },
+    ],
     [
       "shared queries and keys in buckets, over two streams",
       {
@@ -68,9 +71,17 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
         keyValueHeads: 1,
         attention: [
           "l2:beta=learned+rope+causal+lsh:buckets=2,rounds=2,chunk=1",
-          [
-            { selector: "dot+alibi+causal+window:w=5+moba:block=2,k=1", heads: 2 },
-          ],
+          [{ selector: "dot+alibi+causal+window:w=5+moba:block=2,k=1", heads: 2 }],
+        ],
+      },
+    ],
+    [
+      "sums in place of keys",
+      {
+        keyValueHeads: 1,
+        attention: [
+          "dot:scale=learned+rope+causal+none",
+          "complex:part=im+rope:layout=interleaved,scaling=xpos+causal+none",
         ],
       },
     ],
@@ -107,7 +118,10 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
         });
       };
       const kept: number[] = [];
-      for (const counts of [[1, 1, 1, 1, 1, 1, 1], [4, 1, 2]]) {
+      for (const counts of [
+        [1, 1, 1, 1, 1, 1, 1],
+        [4, 1, 2],
+      ]) {
         const decoding = model.decode(arrays, { batch: 2 });
         for (const count of counts) await take(decoding, count);
         expect(decoding.length).toBe(7);

@@ -99,11 +99,6 @@ function betweenStreams(
   };
 }
 
-function blocksOf(
-  layers: readonly DecoderLayer[],
-  engine: WasmEngine | undefined,
-): readonly DecoderBlock[] {
-  return layers.flatMap((layer) =>
-    engine === undefined ? stagedBlocks(layer) : fusedBlocks(layer, engine),
-  );
+function blocksOf(layers: readonly DecoderLayer[], engine: WasmEngine | undefined): readonly DecoderBlock[] {
+  return layers.flatMap((layer) => (engine === undefined ? stagedBlocks(layer) : fusedBlocks(layer, engine)));
 }

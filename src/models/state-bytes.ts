@@ -3,7 +3,7 @@
  * function, so that whatever has a state of its own, such as a recurrence, is counted by the same rule.
  */
 import { type Composition } from "../attention/index.ts";
-import { reachOf } from "../attention/reach.ts";
+import { isLinearInKeys, reachOf } from "../attention/reach.ts";
 import { sizeOf } from "../base/tensor.ts";
 import { type RecurrentRule } from "../recurrence/index.ts";
 import { type LayerGroup } from "./attention-group.ts";
@@ -69,7 +69,7 @@ export function recurrentState({ stateShape }: RecurrentRule): HeadState {
 }
 
 /**
- * Bytes that a group of heads keeps in one layer; every query head of a recurrence has a state of its own, and a convolution keeps the
+ * Bytes that a group of heads keeps in one layer; every query head of a recurrence has a state of its own, as has one of sums, and a convolution keeps the
  * rows of the tokens before that it reaches.
  */
 export function groupStateBytes(
@@ -90,7 +90,10 @@ function mixerStateBytes(
     const state = recurrentState(group.recurrence.rule);
     return stateBytes(state, { ...sizes, layers: 1, keyValueHeads: group.heads });
   }
-  return stateBytes(group.composition, { ...sizes, layers: 1, keyValueHeads: group.keyValueHeads });
+  // Sums are read by rows of queries' own, as those of a recurrence.
+  const { composition, heads, keyValueHeads } = group;
+  const keeping = isLinearInKeys(composition) ? heads : keyValueHeads;
+  return stateBytes(composition, { ...sizes, layers: 1, keyValueHeads: keeping });
 }
 
 /**
@@ -106,29 +109,9 @@ function mixerStateBytes(
  * @param composition - the attention
  */
 function attentionState(composition: Composition): HeadState {
-  if (isLinear(composition)) return ({ headWidth, valueWidth }) => headWidth * valueWidth;
+  if (isLinearInKeys(composition)) return ({ headWidth, valueWidth }) => headWidth * valueWidth;
   const reach = reachOf(composition) ?? Infinity;
   const followed = composition.selection.followedNumbers;
   return ({ length, headWidth, valueWidth }) =>
     Math.min(length, reach) * (headWidth + valueWidth) + (followed?.(length, headWidth) ?? 0);
-}
-
-function isLinear({
-  similarity,
-  position,
-  patterns,
-  selection,
-  normaliser,
-  aggregation,
-}: Composition): boolean {
-  return (
-    similarity.bilinear &&
-    position.place !== "bias" &&
-    patterns.every(({ name }) => name === "causal") &&
-    selection.limit === undefined &&
-    selection.choose === undefined &&
-    normaliser.name === "none" &&
-    !normaliser.nonNegative &&
-    aggregation.needs === "weights"
-  );
 }

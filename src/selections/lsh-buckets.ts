@@ -46,9 +46,7 @@ export function followBuckets(
       const ofQueries = hash(queries);
       return Array.from({ length: queryHeads }, (_, head) => {
         const rounds = buckets[Math.floor((head * keyHeads) / queryHeads)];
-        return ascending(
-          rounds.map((ofRound, round) => keysIn(ofRound.get(ofQueries[round][head]) ?? [])),
-        );
+        return ascending(rounds.map((ofRound, round) => keysIn(ofRound.get(ofQueries[round][head]) ?? [])));
       });
     },
   };

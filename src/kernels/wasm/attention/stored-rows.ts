@@ -72,11 +72,7 @@ export class StoredRows {
     const { rowWidth, paddedValueWidth, segments } = this.#spec;
     const used = roundUp(stop, panelKeys);
     const { floats } = this.#arena;
-    const move = (
-      part: "packedKey" | "value" | "keyNorm",
-      heads: number,
-      width: number,
-    ): void => {
+    const move = (part: "packedKey" | "value" | "keyNorm", heads: number, width: number): void => {
       for (let head = 0; head < heads; head++) {
         const start = old[part] / 4 + head * old.rows * width;
         const to = next[part] / 4 + head * next.rows * width;

@@ -52,9 +52,7 @@ export class CacheParameters {
           "Pass it to wasmCache, or make a new cache and append again",
       );
     }
-    return this.#callParameters(
-      resolveParameters(this.#composition, this.#sizes, { ...this.given, ...own }),
-    );
+    return this.#callParameters(resolveParameters(this.#composition, this.#sizes, { ...this.given, ...own }));
   }
 
   #callParameters(resolved: Resolved): CallParameters {

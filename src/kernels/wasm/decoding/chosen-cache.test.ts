@@ -82,8 +82,7 @@ test.each(selectors)("tokens that come one by one or together are those of the r
 });
 
 describe("a window's cache", () => {
-  const open = (selector: string, engine = single): KeyValueCache =>
-    wasmCache(engine, read(selector), sizes);
+  const open = (selector: string, engine = single): KeyValueCache => wasmCache(engine, read(selector), sizes);
 
   test("stops growing: its memory is that of its window and a tile", () => {
     const selector = "dot+causal+window:w=70";
@@ -107,7 +106,9 @@ describe("a window's cache", () => {
     const given = sequence(read(selector), 300, selector);
     const cache = open(selector);
     cache.take(...between(given, 0, 290));
-    expect(() => cache.attend(rowsBetween(given.q, 90, 290))).toThrow(/200 queries, length 290, and places before 184 were forgotten/);
+    expect(() => cache.attend(rowsBetween(given.q, 90, 290))).toThrow(
+      /200 queries, length 290, and places before 184 were forgotten/,
+    );
     expect(() => cache.truncate(100)).toThrow(/find the keys of its window: length 100/);
     cache.truncate(288);
     const again = cache.take(...between(given, 288, 300)).out;

@@ -1,5 +1,12 @@
 /** @file The code that copies keys and values of a list of places side by side: keys from panels of eight into panels of eight. */
-import { defineFunction, f32x4, i32, type Local, type Value, type WasmModule } from "../assembler/assembler.ts";
+import {
+  defineFunction,
+  f32x4,
+  i32,
+  type Local,
+  type Value,
+  type WasmModule,
+} from "../assembler/assembler.ts";
 import { mostPages } from "../attention/emit-kernel.ts";
 
 /** Fields of a task's record, each an i32: addresses of one head's rows, and numbers. */
@@ -50,19 +57,13 @@ export function gatherModule(shared: boolean): WasmModule {
       const placeOf = (): Value => i32.load(i32.add(places, i32.mul(index, 4)));
       b.for(index, 0, field(record, "count"), 1, () => {
         const place = b.let("place", placeOf());
-        const [from, to] = [
-          b.let("from", columnOf("keys", place)),
-          b.let("to", columnOf("keysTo", index)),
-        ];
+        const [from, to] = [b.let("from", columnOf("keys", place)), b.let("to", columnOf("keysTo", index))];
         const stride = 4 * panelKeys;
         // A float is copied as the integer of its bits.
         b.for(at, 0, i32.mul(keyNumbers, stride), stride, () =>
           b.store(i32.add(to, at), i32.load(i32.add(from, at))),
         );
-        const [row, rowTo] = [
-          b.let("row", rowOf("values", place)),
-          b.let("rowTo", rowOf("valuesTo", index)),
-        ];
+        const [row, rowTo] = [b.let("row", rowOf("values", place)), b.let("rowTo", rowOf("valuesTo", index))];
         b.for(at, 0, valueBytes, 16, () => b.store(i32.add(rowTo, at), f32x4.load(i32.add(row, at))));
         const [norm, normTo] = [
           b.let("norm", i32.add(field(record, "norms"), i32.mul(place, 4))),

@@ -23,13 +23,7 @@ export class PlaceBiases {
    * @param kept - places of each head's keys
    * @param own - the query's place
    */
-  of(
-    kept: readonly Int32Array[],
-    own: number,
-    keys: number,
-    batch: number,
-    parameters: Parameters,
-  ): Tensor {
+  of(kept: readonly Int32Array[], own: number, keys: number, batch: number, parameters: Parameters): Tensor {
     this.#reach(own, parameters);
     const data = new Float32Array(kept.length * keys);
     kept.forEach((places, number) => {
