@@ -61,14 +61,14 @@ function turnedRows({ position }: Composition, rows: Tensor, role: "query" | "ke
 function readersOf(composition: Composition, q: Tensor64, parameters: TokenTensors): Tensor64 {
   const [, heads, count, width] = q.shape;
   const resolved = resolveParameters(composition, { heads, width }, parameters);
-  const { score, parameterNames } = pairScore(composition.similarity, width, guards.f32);
+  const pairs = pairScore(composition.similarity, width, guards.f32);
   const units = zeros64([width, width]).data;
   for (let d = 0; d < width; d++) units[d * width + d] = 1;
   const rows = { queries: widen(q).data, keys: units };
   const readers = zeros64(q.shape);
   for (let row = 0; row * width < q.data.length; row++) {
-    const scalars = headValues(parameterNames, resolved, Math.floor(row / count) % heads);
-    for (let d = 0; d < width; d++) readers.data[row * width + d] = score(rows, row, d, scalars);
+    const scalars = headValues(pairs.parameterNames, resolved, Math.floor(row / count) % heads);
+    for (let d = 0; d < width; d++) readers.data[row * width + d] = pairs.score(rows, row, d, scalars);
   }
   return readers;
 }

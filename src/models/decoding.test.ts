@@ -106,7 +106,8 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
       const take = async (decoding: Decoding, count: number): Promise<void> => {
         const first = decoding.length;
         const next = [first, 7 + first].flatMap((from) => [...tokens.subarray(from, from + count)]);
-        const logits = await (count === 1 ? decoding.step : decoding.take)(Int32Array.from(next));
+        const given = Int32Array.from(next);
+        const logits = await (count === 1 ? decoding.step(given) : decoding.take(given));
         expect(logits.shape).toEqual([2, 11]);
         logits.data.forEach((value, at) => {
           const [sequence, token] = [Math.floor(at / 11), at % 11];
