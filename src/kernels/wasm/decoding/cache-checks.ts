@@ -15,7 +15,7 @@ export interface CacheSizes {
   readonly width: number;
   /** E (default D). */
   readonly valueWidth?: number;
-  /** Places to have room for at first (default 256); more are made by doubling. */
+  /** Places to have room for at first (default 256, and no more than a causal window needs); more are made by doubling. */
   readonly capacity?: number;
 }
 
