@@ -1,7 +1,7 @@
 /** @file Models with any attention of the algebra, on the tape. */
 export { type DecoderConfig, type HeadGroup, type ResolvedDecoderConfig } from "./decoder-config.ts";
 export { type ExpertConfig, type ResolvedExperts } from "./expert-config.ts";
-export { decoder, type Decoder, type TokenBatch } from "./decoder.ts";
+export { decoder, type Decoder } from "./decoder.ts";
 export { type Decoding } from "./decoding.ts";
 export { linearTransformer, type PresetConfig } from "./linear-transformer.ts";
 export { type Mixer, parseMixer, positionOf, printMixer } from "./mixer.ts";
@@ -45,3 +45,4 @@ export {
 export { reformer, type ReformerConfig } from "./reformer.ts";
 export { sparseTransformer, type SparseTransformerConfig } from "./sparse-transformer.ts";
 export { type HeadState, recurrentState, stateBytes, type StateSizes } from "./state-bytes.ts";
+export { type TokenBatch, type TokenModel } from "./token-model.ts";
