@@ -182,7 +182,7 @@ function attentionInputs({ names, trained }: AttentionGroup, projected: LayerVal
   };
 }
 
-function requireOneEach(tokens: Int32Array, batch: number): void {
+export function requireOneEach(tokens: Int32Array, batch: number): void {
   if (tokens.length === batch) return;
   throw new ShapeError(
     "decoder-tokens",
@@ -190,7 +190,7 @@ function requireOneEach(tokens: Int32Array, batch: number): void {
   );
 }
 
-function requireRoom(length: number, maximumLength: number): void {
+export function requireRoom(length: number, maximumLength: number): void {
   if (length < maximumLength) return;
   throw new ShapeError(
     "decoder-length",
@@ -207,7 +207,7 @@ function refuseStreams(): never {
   );
 }
 
-function refuseDisposed(): never {
+export function refuseDisposed(): never {
   throw new UnsupportedError(
     "decoding-disposed",
     "Cannot decode as what mixers keep must be there: it was disposed. Start again with decode()",

@@ -35,6 +35,8 @@ export {
   type RwkvGatedChannelMixWeight,
 } from "./rwkv-earlier.ts";
 export { type TimeMixState, type Weights } from "./rwkv-parts.ts";
+export { type ResolvedRwkvConfig, type RwkvConfig, type RwkvRule } from "./rwkv-config.ts";
+export { rwkvDecoder, type RwkvDecoder } from "./rwkv-decoder.ts";
 export {
   rwkv7ChannelMix,
   type Rwkv7ChannelMixWeight,

@@ -1,0 +1,140 @@
+/**
+ * @file Decoding with an RWKV: the stages of training at N = 1, with the token before in place of a shift. Each layer keeps two tokens and
+ * the state of its rule, whose size does not grow.
+ */
+import { numpy as np } from "@jax-js/jax";
+import { stage, type Tape, type Value } from "../autodiff/index.ts";
+import { type Tensor } from "../base/tensor.ts";
+import { arrayOf } from "../kernels/jax/tensors.ts";
+import { type WasmEngine } from "../kernels/wasm/index.ts";
+import { pick, type Values, withoutGradient } from "./assemble-model.ts";
+import { type HeadBlock } from "./decoder-blocks.ts";
+import { namesOf, rowsOf } from "./decoder-layers.ts";
+import { type DecodingStages, refuseDisposed, requireOneEach, requireRoom } from "./decoding.ts";
+import { type GroupState, recurrenceState } from "./decoding-states.ts";
+import { type ModelArrays } from "./model.ts";
+import { type ResolvedRwkvConfig } from "./rwkv-config.ts";
+import { readsFirst, ruleInputs, type RwkvEmbedding, type RwkvLayer } from "./rwkv-layers.ts";
+import { requireTokens } from "./token-model.ts";
+
+/** What makes decodings. */
+export interface RwkvDecodingParts {
+  readonly config: ResolvedRwkvConfig;
+  readonly embedding: RwkvEmbedding;
+  readonly layers: readonly RwkvLayer[];
+  readonly head: HeadBlock;
+  readonly engine: WasmEngine | undefined;
+}
+
+/** What a layer keeps. */
+interface LayerState {
+  readonly rule: GroupState;
+  /** The normed token that the time mix and the channel mix took last, [B, 1, C]. */
+  time: Tensor;
+  channel: Tensor;
+}
+
+/** Makes what decodings share; stages are compiled at the first step. */
+export function rwkvDecodingStages(parts: RwkvDecodingParts): DecodingStages {
+  const { config, embedding, layers, head, engine } = parts;
+  const embed = stage("embed", (arrays: ModelArrays) => embedding.apply(arrays));
+  const embedReads = namesOf(embedding);
+  const stages = layers.map((layer) => ({
+    ...layer,
+    enterOperation: stage("enter", (arrays: ModelArrays) => layer.enter(arrays)),
+    leaveOperation: stage("leave", (arrays: ModelArrays) => layer.leave(arrays)),
+  }));
+  const headOperation = stage("decode", ({ x, ...arrays }: ModelArrays) => ({
+    logits: head.apply(rowsOf(x), arrays),
+  }));
+  const headReads = namesOf(head);
+
+  /** One token of every sequence through all layers. */
+  const step = async (
+    tape: Tape,
+    values: Values,
+    tokens: np.Array,
+    states: readonly LayerState[],
+  ): Promise<Float32Array> => {
+    const given = { tokens: tape.constant(tokens), ...pick(values, embedReads) };
+    let { x } = await tape.run(embed, given);
+    let first: Value | undefined;
+    for (const [index, layer] of stages.entries()) {
+      const state = states[index];
+      const made = await tape.run(layer.enterOperation, {
+        x,
+        before: tape.constant(arrayOf(state.time)),
+        ...(first !== undefined && readsFirst(config, index) ? { first } : {}),
+        ...pick(values, layer.entering),
+      });
+      first ??= made["v"];
+      const tensors: Record<string, Tensor> = {};
+      for (const [name, value] of Object.entries(ruleInputs(config, made))) {
+        tensors[name] = await value.tensor();
+      }
+      const left = await tape.run(layer.leaveOperation, {
+        x,
+        out: tape.constant(arrayOf(state.rule.step(tensors))),
+        before: tape.constant(arrayOf(state.channel)),
+        ...pick(made, layer.carried),
+        ...pick(values, layer.leaving),
+      });
+      state.time = await made["last"].tensor();
+      state.channel = await left["last"].tensor();
+      ({ x } = left);
+    }
+    const { logits } = await tape.run(headOperation, { x, ...pick(values, headReads) });
+    return (await logits.read()) as Float32Array;
+  };
+
+  return {
+    start(arrays, batch) {
+      const { width, vocabulary, maximumLength, recurrence } = config;
+      const none: Tensor = { data: new Float32Array(batch * width), shape: [batch, 1, width] };
+      const states = layers.map((): LayerState => ({
+        rule: recurrenceState(recurrence, [], engine),
+        time: none,
+        channel: none,
+      }));
+      let length = 0;
+      let isDisposed = false;
+      let turn: Promise<unknown> = Promise.resolve();
+      const compute = async (tokens: Int32Array): Promise<Tensor> => {
+        if (isDisposed) refuseDisposed();
+        requireOneEach(tokens, batch);
+        requireRoom(length, maximumLength);
+        requireTokens(tokens, vocabulary);
+        const logits = await withoutGradient(arrays, (tape, values) =>
+          step(tape, values, np.array(tokens, { shape: [batch, 1] }), states),
+        );
+        length += 1;
+        return { data: logits, shape: [batch, vocabulary] };
+      };
+      return {
+        // One after the other, also where somebody does not wait.
+        step: (tokens) => {
+          const result = turn.then(() => compute(tokens));
+          turn = result.catch(() => undefined);
+          return result;
+        },
+        get length() {
+          return length;
+        },
+        get stateBytes() {
+          return 4 * states.reduce((sum, { rule }) => sum + rule.size + 2 * batch * width, 0);
+        },
+        dispose() {
+          isDisposed = true;
+          for (const { rule } of states) rule.dispose();
+        },
+      };
+    },
+    dispose() {
+      for (const operation of [embed, headOperation]) operation.dispose();
+      for (const { enterOperation, leaveOperation } of stages) {
+        enterOperation.dispose();
+        leaveOperation.dispose();
+      }
+    },
+  };
+}
