@@ -35,7 +35,7 @@ export {
   type RwkvGatedChannelMixWeight,
 } from "./rwkv-earlier.ts";
 export { type TimeMixState, type Weights } from "./rwkv-parts.ts";
-export { type ResolvedRwkvConfig, type RwkvConfig, type RwkvRule } from "./rwkv-config.ts";
+export { type ResolvedRwkvConfig, type RwkvConfig, type RwkvRule, rwkvRules } from "./rwkv-config.ts";
 export { rwkvDecoder, type RwkvDecoder } from "./rwkv-decoder.ts";
 export {
   rwkv7ChannelMix,

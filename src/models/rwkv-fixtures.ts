@@ -1,6 +1,6 @@
 /** @file An RWKV once more, in f64 of the reference's blocks, for tests; and the trained one that reverses numbers, by the names of ours. */
 import { random } from "../base/random.ts";
-import { type Tensor, type Tensor64, tensor64, zeros64 } from "../base/tensor.ts";
+import { sizeOf, type Tensor, type Tensor64, tensor64, zeros64 } from "../base/tensor.ts";
 import { type Tensors } from "./model-fixtures.ts";
 import { type ModelParameter } from "./model.ts";
 import { type ResolvedRwkvConfig, type RwkvConfig } from "./rwkv-config.ts";
@@ -131,13 +131,16 @@ function layerNormInF64(x: Tensor64, weight: Tensor | Tensor64, bias: Tensor | T
   return result;
 }
 
-/** Tensors of which every part matters: a new model's matrices that write into the residual stream are zero. */
+/**
+ * Tensors of which every part matters: a new model's matrices that write into the residual stream are zero, and decays of some of its
+ * channels so near to 0 or 1 that nothing moves them.
+ */
 export function livelyRwkv(parameters: readonly ModelParameter[], seed: number): Tensors {
   return Object.fromEntries(
-    parameters.map(({ name, initial }) => {
-      const { data, shape } = initial(seed);
-      const draws = random(seed, "lively", name).normals(data.length, 0.3);
-      return [name, { data: data.map((value, at) => value + draws[at]), shape }];
+    parameters.map(({ name, shape }) => {
+      const middle = /ln[^.]*\.weight$/.test(name) ? 1 : 0;
+      const data = random(seed, "lively", name).normals(sizeOf(shape), 0.6);
+      return [name, { data: data.map((value) => middle + value), shape }];
     }),
   );
 }
