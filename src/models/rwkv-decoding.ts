@@ -14,7 +14,7 @@ import { type DecodingStages, refuseDisposed, requireOneEach, requireRoom } from
 import { type GroupState, recurrenceState } from "./decoding-states.ts";
 import { type ModelArrays } from "./model.ts";
 import { type ResolvedRwkvConfig } from "./rwkv-config.ts";
-import { readsFirst, ruleInputs, type RwkvEmbedding, type RwkvLayer } from "./rwkv-layers.ts";
+import { ownValues, ruleInputs, type RwkvEmbedding, type RwkvLayer, rwkvStages } from "./rwkv-layers.ts";
 import { requireTokens } from "./token-model.ts";
 
 /** What makes decodings. */
@@ -39,11 +39,7 @@ export function rwkvDecodingStages(parts: RwkvDecodingParts): DecodingStages {
   const { config, embedding, layers, head, engine } = parts;
   const embed = stage("embed", (arrays: ModelArrays) => embedding.apply(arrays));
   const embedReads = namesOf(embedding);
-  const stages = layers.map((layer) => ({
-    ...layer,
-    enterOperation: stage("enter", (arrays: ModelArrays) => layer.enter(arrays)),
-    leaveOperation: stage("leave", (arrays: ModelArrays) => layer.leave(arrays)),
-  }));
+  const stages = rwkvStages(layers);
   const headOperation = stage("decode", ({ x, ...arrays }: ModelArrays) => ({
     logits: head.apply(rowsOf(x), arrays),
   }));
@@ -59,25 +55,25 @@ export function rwkvDecodingStages(parts: RwkvDecodingParts): DecodingStages {
     const given = { tokens: tape.constant(tokens), ...pick(values, embedReads) };
     let { x } = await tape.run(embed, given);
     let first: Value | undefined;
-    for (const [index, layer] of stages.entries()) {
+    for (const [index, layer] of stages.layers.entries()) {
       const state = states[index];
-      const made = await tape.run(layer.enterOperation, {
-        x,
+      const rows: Values = { x, ...(first !== undefined && layer.readsFirst ? { first } : {}) };
+      const made = await tape.run(layer.entered, {
+        ...rows,
         before: tape.constant(arrayOf(state.time)),
-        ...(first !== undefined && readsFirst(config, index) ? { first } : {}),
-        ...pick(values, layer.entering),
+        ...ownValues(layer, layer.entering, values),
       });
       first ??= made["v"];
       const tensors: Record<string, Tensor> = {};
       for (const [name, value] of Object.entries(ruleInputs(config, made))) {
         tensors[name] = await value.tensor();
       }
-      const left = await tape.run(layer.leaveOperation, {
+      const left = await tape.run(layer.left, {
         x,
         out: tape.constant(arrayOf(state.rule.step(tensors))),
         before: tape.constant(arrayOf(state.channel)),
         ...pick(made, layer.carried),
-        ...pick(values, layer.leaving),
+        ...ownValues(layer, layer.leaving, values),
       });
       state.time = await made["last"].tensor();
       state.channel = await left["last"].tensor();
@@ -129,12 +125,6 @@ export function rwkvDecodingStages(parts: RwkvDecodingParts): DecodingStages {
         },
       };
     },
-    dispose() {
-      for (const operation of [embed, headOperation]) operation.dispose();
-      for (const { enterOperation, leaveOperation } of stages) {
-        enterOperation.dispose();
-        leaveOperation.dispose();
-      }
-    },
+    dispose: () => [embed, headOperation, stages].forEach((own) => own.dispose()),
   };
 }

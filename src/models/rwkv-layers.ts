@@ -3,7 +3,7 @@
  * one. A layer enters its recurrence with ln1 and a time mix, and leaves it with the rest of that, ln2 and a channel mix.
  */
 import { type numpy as np } from "@jax-js/jax";
-import { recurrenceOperation, stage, type Value } from "../autodiff/index.ts";
+import { type Operation, recurrenceOperation, stage, type Value } from "../autodiff/index.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { takeRows } from "../nn/embedding.ts";
 import { layerNorm } from "../nn/layer-norm.ts";
@@ -20,9 +20,13 @@ import {
   timeMixParameters,
 } from "./rwkv-parameters.ts";
 
-/** A layer's parameters and its two stages' functions. */
+/** A layer's parameters and its two stages' functions, which name them without the layer's prefix. */
 export interface RwkvLayer {
+  /** `blocks.i.` */
+  readonly prefix: string;
   readonly parameters: readonly ModelParameter[];
+  /** Whether it reads the values of the first layer. Layers that do are alike, and those that do not. */
+  readonly readsFirst: boolean;
   /** What `leave` reads of what `enter` made. */
   readonly carried: readonly string[];
   readonly entering: readonly string[];
@@ -37,49 +41,47 @@ export interface RwkvLayer {
   leave(arrays: ModelArrays): Record<string, np.Array>;
 }
 
-/** Whether a layer reads the values of the first. */
-export function readsFirst({ version }: ResolvedRwkvConfig, layer: number): boolean {
-  return version === "rwkv7" && layer > 0;
-}
-
 /** Makes layer number `index`. */
 export function rwkvLayer(config: ResolvedRwkvConfig, index: number): RwkvLayer {
   const { width, version } = config;
-  const at = (part: string): string => `blocks.${index}.${part}.`;
   const time = timeMix(config, index);
   const channel = channelMix(version);
-  const norms = ["weight", "bias"];
-  const named = (part: string, names: readonly string[]): readonly string[] =>
-    names.map((name) => at(part) + name);
-  const own = (part: string, names: readonly string[], arrays: ModelArrays): ModelArrays =>
-    Object.fromEntries(names.map((name) => [name, arrays[at(part) + name]]));
-  const parametersOf = (part: string, given: Parameters<typeof parameterOf>[0][]): ModelParameter[] =>
-    given.map((parameter) => parameterOf(parameter, at(part)));
+  const parts = {
+    ln1: layerNormParameters(width),
+    ln2: layerNormParameters(width),
+    att: timeMixParameters(config, index),
+    ffn: channelMixParameters(config, index),
+  };
+  const named = (
+    part: keyof typeof parts,
+    names = ["weight", "bias"] as readonly string[],
+  ): readonly string[] => names.map((name) => `${part}.${name}`);
+  const own = (part: keyof typeof parts, names: readonly string[], arrays: ModelArrays): ModelArrays =>
+    Object.fromEntries(names.map((name) => [name, arrays[`${part}.${name}`]]));
 
   /** After the norm of a part: each token beside the one before it, and the normed tokens where somebody steps. */
   const normed = (
     x: np.Array,
-    part: string,
+    part: "ln1" | "ln2",
     arrays: ModelArrays,
   ): { readonly rows: Neighbours; readonly last: Record<string, np.Array> } => {
     const [batch] = x.shape;
     const { shape } = x;
-    const normal = layerNorm(rowsOf(x), arrays[`${at(part)}weight`], arrays[`${at(part)}bias`]);
+    const normal = layerNorm(rowsOf(x), arrays[`${part}.weight`], arrays[`${part}.bias`]);
     const before = arrays["before"] as np.Array | undefined;
     const last = before === undefined ? undefined : normal.ref.reshape([...shape]);
     return { rows: neighbours(normal, batch, before), last: last === undefined ? {} : { last } };
   };
 
   return {
-    parameters: [
-      ...parametersOf("ln1", [...layerNormParameters(width)]),
-      ...parametersOf("ln2", [...layerNormParameters(width)]),
-      ...parametersOf("att", [...timeMixParameters(config, index)]),
-      ...parametersOf("ffn", [...channelMixParameters(config, index)]),
-    ],
+    prefix: `blocks.${index}.`,
+    parameters: Object.entries(parts).flatMap(([part, given]) =>
+      given.map((parameter) => parameterOf(parameter, `blocks.${index}.${part}.`)),
+    ),
+    readsFirst: version === "rwkv7" && index > 0,
     carried: time.carried,
-    entering: [...named("ln1", norms), ...named("att", time.entering)],
-    leaving: [...named("att", time.leaving), ...named("ln2", norms), ...named("ffn", channel.reads)],
+    entering: [...named("ln1"), ...named("att", time.entering)],
+    leaving: [...named("att", time.leaving), ...named("ln2"), ...named("ffn", channel.reads)],
     enter(arrays) {
       const { x } = arrays;
       const [batch] = x.shape;
@@ -126,6 +128,41 @@ export function rwkvEmbedding({ vocabulary, width, embeddingNorm }: ResolvedRwkv
   };
 }
 
+/** A layer with its two stages. */
+export interface StagedRwkvLayer extends RwkvLayer {
+  readonly entered: Operation<string, string>;
+  readonly left: Operation<string, string>;
+}
+
+/** Stages for all layers, of which those that are alike share theirs, compiled once. */
+export function rwkvStages(layers: readonly RwkvLayer[]): {
+  readonly layers: readonly StagedRwkvLayer[];
+  dispose(): void;
+} {
+  const kinds = [false, true].map((readsFirst) => {
+    const layer = layers.find((each) => each.readsFirst === readsFirst);
+    if (layer === undefined) return undefined;
+    return {
+      entered: stage("enter", (arrays: ModelArrays) => layer.enter(arrays)),
+      left: stage("leave", (arrays: ModelArrays) => layer.leave(arrays)),
+    };
+  });
+  return {
+    layers: layers.map((layer) => ({ ...layer, ...kinds[Number(layer.readsFirst)]! })),
+    dispose() {
+      for (const kind of kinds) {
+        kind?.entered.dispose();
+        kind?.left.dispose();
+      }
+    },
+  };
+}
+
+/** Parameters of a layer, by their names without its prefix. */
+export function ownValues({ prefix }: RwkvLayer, names: readonly string[], values: Values): Values {
+  return Object.fromEntries(names.map((name) => [name, values[prefix + name]]));
+}
+
 /** Makes the operations. */
 export function rwkvLayers(
   config: ResolvedRwkvConfig,
@@ -135,31 +172,26 @@ export function rwkvLayers(
 ): ComputedLayers {
   const embed = stage("embed", (arrays: ModelArrays) => embedding.apply(arrays));
   const embedReads = embedding.parameters.map(({ name }) => name);
-  const stages = layers.map((layer, index) => ({
-    ...layer,
-    enterOperation: stage("enter", (arrays: ModelArrays) => layer.enter(arrays)),
-    mixOperation: recurrenceOperation(config.recurrence, { engine }),
-    leaveOperation: stage("leave", (arrays: ModelArrays) => layer.leave(arrays)),
-    readsFirst: readsFirst(config, index),
-  }));
+  const mix = recurrenceOperation(config.recurrence, { engine });
+  const stages = rwkvStages(layers);
   return {
     async run(tape, given, values) {
       let { x } = await tape.run(embed, { ...given, ...pick(values, embedReads) });
       tape.release(...Object.values(given));
       let first: Value | undefined;
-      for (const layer of stages) {
-        const made = await tape.run(layer.enterOperation, {
-          x,
-          ...(layer.readsFirst && first !== undefined ? { first } : {}),
-          ...pick(values, layer.entering),
+      for (const layer of stages.layers) {
+        const inputs: Values = { x, ...(layer.readsFirst && first !== undefined ? { first } : {}) };
+        const made = await tape.run(layer.entered, {
+          ...inputs,
+          ...ownValues(layer, layer.entering, values),
         });
         first ??= made["v"];
-        const { out, state } = await tape.run(layer.mixOperation, ruleInputs(config, made));
-        const { x: next } = await tape.run(layer.leaveOperation, {
+        const { out, state } = await tape.run(mix, ruleInputs(config, made));
+        const { x: next } = await tape.run(layer.left, {
           x,
           out,
           ...pick(made, layer.carried),
-          ...pick(values, layer.leaving),
+          ...ownValues(layer, layer.leaving, values),
         });
         tape.release(x, out, state, ...Object.values(made).filter((value) => value !== first));
         x = next;
@@ -169,12 +201,7 @@ export function rwkvLayers(
     },
     reads: [],
     rows: ({ x }) => rowsOf(x),
-    dispose() {
-      embed.dispose();
-      for (const { enterOperation, mixOperation, leaveOperation } of stages) {
-        for (const operation of [enterOperation, mixOperation, leaveOperation]) operation.dispose();
-      }
-    },
+    dispose: () => [embed, mix, stages].forEach((own) => own.dispose()),
   };
 }
 
