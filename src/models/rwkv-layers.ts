@@ -10,15 +10,17 @@ import { layerNorm } from "../nn/layer-norm.ts";
 import { pick, type Values } from "./assemble-model.ts";
 import { type ComputedLayers, rowsOf } from "./decoder-layers.ts";
 import { type ModelArrays, type ModelParameter } from "./model.ts";
+import { channelMix } from "./rwkv-channel-mix.ts";
 import { type ResolvedRwkvConfig } from "./rwkv-config.ts";
 import { parameterOf } from "./rwkv-initialisation.ts";
-import { channelMix, type Neighbours, neighbours, timeMix } from "./rwkv-mixes.ts";
 import {
   channelMixParameters,
   embeddingParameter,
   layerNormParameters,
   timeMixParameters,
 } from "./rwkv-parameters.ts";
+import { timeMix } from "./rwkv-time-mix.ts";
+import { type Neighbours, neighbours } from "./rwkv-token-shift.ts";
 
 /** A layer's parameters and its two stages' functions, which name them without the layer's prefix. */
 export interface RwkvLayer {

@@ -1,22 +1,15 @@
 /**
- * @file The time mixes and channel mixes of RWKV-4 to 7 inside stages of jax-js, around their recurrence: `enter` makes its inputs, `leave`
- * what the layer adds to its rows. As in all of jax-js, arrays are consumed. `rwkv.ts` and `rwkv-earlier.ts` are the f64 form.
+ * @file The time mixes of RWKV-4 to 7 inside stages of jax-js, around their recurrence: `enter` makes its inputs, `leave` what the layer
+ * adds to its rows. As in all of jax-js, arrays are consumed. `rwkv.ts` and `rwkv-earlier.ts` are the f64 form.
  */
 import { numpy as np } from "@jax-js/jax";
 import { gated, sigmoid } from "../nn/feed-forward.ts";
 import { mergeHeads, splitHeads } from "../nn/heads.ts";
 import { linear } from "../nn/linear.ts";
 import { type ModelArrays } from "./model.ts";
-import { type ResolvedRwkvConfig, type RwkvRule } from "./rwkv-config.ts";
+import { type ResolvedRwkvConfig } from "./rwkv-config.ts";
 import { headNormEpsilon } from "./rwkv-parts.ts";
-
-/** A token beside the one before it, as rows. */
-export interface Neighbours {
-  /** [B·N, C] */
-  readonly own: np.Array;
-  /** x_{t−1} − x_t, [B·N, C] */
-  readonly difference: np.Array;
-}
+import { flat, free, type Neighbours, sharing, towards } from "./rwkv-token-shift.ts";
 
 /** What a time mix makes of its rows before the recurrence, and of what the recurrence gives. */
 export interface TimeMix {
@@ -41,21 +34,6 @@ export interface TimeMix {
   leave(out: np.Array, given: ModelArrays): np.Array;
 }
 
-/**
- * The rows of tokens beside those before them.
- *
- * @param rows - [B·N, C]
- * @param before - what stands before the first token of each sequence, [B, 1, C]; zeros when absent
- */
-export function neighbours(rows: np.Array, batch: number, before: np.Array | undefined): Neighbours {
-  const [count, width] = rows.shape;
-  const length = count / batch;
-  const sequences = rows.ref.reshape([batch, length, width]);
-  const all = np.concatenate([before ?? np.zeros([batch, 1, width]), sequences], 1);
-  const shifted = all.slice([], [0, length]).reshape([count, width]);
-  return { own: rows.ref, difference: shifted.sub(rows) };
-}
-
 /** Where decays begin to be 0 in f32 anyway; e^x of more may be no number to count with. */
 const largestExponent = 80;
 
@@ -63,24 +41,6 @@ const largestExponent = 80;
 function decayLogs(rate: np.Array): np.Array {
   return np.exp(np.minimum(rate, largestExponent)).neg();
 }
-
-/** x + δ⊙share, and neither x nor δ is consumed. */
-function towards({ own, difference }: Neighbours, share: np.Array): np.Array {
-  return own.ref.add(difference.ref.mul(flat(share)));
-}
-
-/** μ⊙x + (1 − μ)⊙x_{t−1} = x + δ⊙(1 − μ). */
-function sharing(rows: Neighbours, share: np.Array): np.Array {
-  return towards(rows, np.subtract(1, share));
-}
-
-function free({ own, difference }: Neighbours): void {
-  own.dispose();
-  difference.dispose();
-}
-
-/** [1, 1, C] as [C]. */
-const flat = (vector: np.Array): np.Array => vector.reshape([vector.size]);
 
 /** tanh or σ between two matrices [C, R] and [R, C]. */
 function lowRank(
@@ -270,52 +230,4 @@ function sevenMix({ heads, headWidth }: ResolvedRwkvConfig, layer: number): Time
       return normedHeads(out, weights["ln_x.weight"], weights["ln_x.bias"]).add(bonus).mul(gate);
     },
   };
-}
-
-/** The channel mix of a version. */
-export interface ChannelMix {
-  /** Names of the weights, without the prefix. */
-  readonly reads: readonly string[];
-  /** Rows of tokens after the layer's norm to what the layer adds, [B·N, C]. */
-  apply(rows: Neighbours, weights: ModelArrays): np.Array;
-}
-
-/** max(K·x, 0)². */
-function squaredHidden(x: np.Array, key: np.Array): np.Array {
-  return np.square(np.maximum(linear(x, key), 0));
-}
-
-/** σ(R·x_r)⊙(V·max(K·x_k, 0)²), with one way to name the shares. */
-function receptiveMix(
-  shares: "time_mix" | "time_maa",
-  mixed: (rows: Neighbours, share: np.Array) => np.Array,
-): ChannelMix {
-  return {
-    reads: [`${shares}_k`, `${shares}_r`, ...linears],
-    apply(rows, weights) {
-      const hidden = squaredHidden(mixed(rows, weights[`${shares}_k`]), weights["key.weight"]);
-      const receptance = linear(mixed(rows, weights[`${shares}_r`]), weights["receptance.weight"]);
-      free(rows);
-      return sigmoid(receptance).mul(linear(hidden, weights["value.weight"]));
-    },
-  };
-}
-
-const channelMixes: Readonly<Record<RwkvRule, ChannelMix>> = {
-  rwkv4: receptiveMix("time_mix", sharing),
-  rwkv5: receptiveMix("time_mix", sharing),
-  rwkv6: receptiveMix("time_maa", towards),
-  rwkv7: {
-    reads: ["x_k", "key.weight", "value.weight"],
-    apply(rows, weights) {
-      const hidden = squaredHidden(towards(rows, weights["x_k"]), weights["key.weight"]);
-      free(rows);
-      return linear(hidden, weights["value.weight"]);
-    },
-  },
-};
-
-/** The channel mix of a version. */
-export function channelMix(version: RwkvRule): ChannelMix {
-  return channelMixes[version];
 }
