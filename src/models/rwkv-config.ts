@@ -16,11 +16,13 @@ export interface RwkvConfig {
   readonly rule: string;
   /** V, tokens. */
   readonly vocabulary: number;
-  /** C, width of the residual stream and of all heads together. */
+  /** C, width of the residual stream. */
   readonly width: number;
   readonly layers: number;
-  /** H (default 1); RWKV-4, whose channels are each on their own, has none. */
+  /** H (default 1); RWKV-4, whose channels are each on their own, has as many channels as heads would have together. */
   readonly heads?: number;
+  /** D, channels of a head (default C/H). */
+  readonly headWidth?: number;
   /** Width inside the channel mix (default 4·C; of RWKV-5 and 6 3.5·C, rounded down to a multiple of 32, and at least 32). */
   readonly hidden?: number;
   /**
@@ -50,8 +52,8 @@ export interface RwkvRanks {
 export interface ResolvedRwkvConfig extends Required<Omit<RwkvConfig, "rank">> {
   readonly version: RwkvRule;
   readonly recurrence: RecurrenceComposition;
-  /** D, channels of a head. */
-  readonly headWidth: number;
+  /** A = H·D, channels of all heads together. */
+  readonly mixWidth: number;
   readonly ranks: RwkvRanks;
 }
 
@@ -68,6 +70,7 @@ const schema = v.strictObject({
   width: extent,
   layers: extent,
   heads: v.optional(extent, 1),
+  headWidth: v.optional(extent),
   hidden: v.optional(extent),
   rank: v.optional(extent),
   embeddingNorm: v.optional(flag, true),
@@ -93,20 +96,22 @@ export function resolveRwkvConfig(config: RwkvConfig): ResolvedRwkvConfig {
         "Name one of them, or make a decoder, whose blocks take every rule",
     );
   }
-  const heads = version === "rwkv4" ? 1 : read.heads;
-  if (width % heads !== 0) {
+  const { heads } = read;
+  if (read.headWidth === undefined && width % heads !== 0) {
     throw new ShapeError(
       "rwkv-heads",
-      `Cannot make an RWKV as the heads must divide the width: ${heads} and ${width}. Change one of them`,
+      `Cannot make an RWKV as the heads must divide the width: ${heads} and ${width}. Change one of them, or give headWidth itself`,
     );
   }
+  const headWidth = read.headWidth ?? width / heads;
+  const mixWidth = heads * headWidth;
   return {
     ...read,
-    heads,
+    ...(version === "rwkv4" ? { heads: 1, headWidth: mixWidth } : { heads, headWidth }),
+    mixWidth,
     hidden: read.hidden ?? hiddenOf(version, width),
     version,
     recurrence,
-    headWidth: width / heads,
     ranks: ranksOf(version, width, rank),
   };
 }

@@ -139,7 +139,7 @@ export function livelyRwkv(parameters: readonly ModelParameter[], seed: number):
   return Object.fromEntries(
     parameters.map(({ name, shape }) => {
       const middle = /ln[^.]*\.weight$/.test(name) ? 1 : 0;
-      const data = random(seed, "lively", name).normals(sizeOf(shape), 0.6);
+      const data = random(seed, "lively", name).normals(sizeOf(shape), 0.5);
       return [name, { data: data.map((value) => middle + value), shape }];
     }),
   );

@@ -15,12 +15,15 @@ import {
 
 /** Where a layer and a channel stand, as initial numbers depend on them. */
 interface Places {
+  /** C */
   readonly width: number;
+  /** A, channels of all heads together. */
+  readonly mixed: number;
   /** From 0 at the first layer to 1 at the last. */
   readonly depth: number;
   /** From 1 at the first layer to nearly 0 at the last. */
   readonly rest: number;
-  /** From 0 at the first channel to 1 at the last. */
+  /** From 0 at the first channel of the heads to 1 at the last. */
   readonly share: (channel: number) => number;
 }
 
@@ -81,30 +84,32 @@ export function headParameters({
   ];
 }
 
-function placesOf({ width, layers }: ResolvedRwkvConfig, layer: number): Places {
+function placesOf({ width, mixWidth, layers }: ResolvedRwkvConfig, layer: number): Places {
   return {
     width,
+    mixed: mixWidth,
     depth: layers === 1 ? 0 : layer / (layers - 1),
     rest: 1 - layer / layers,
-    share: (channel) => (width === 1 ? 0 : channel / (width - 1)),
+    share: (channel) => (mixWidth === 1 ? 0 : channel / (mixWidth - 1)),
   };
 }
 
-function fourParameters({ width, depth, rest, share }: Places): readonly RwkvParameter[] {
+function fourParameters({ width, mixed, depth, rest, share }: Places): readonly RwkvParameter[] {
   return [
     vector(
       "time_decay",
-      [width],
+      [mixed],
       perChannel((c) => -5 + 8 * share(c) ** (0.7 + 1.3 * depth)),
     ),
     vector(
       "time_first",
-      [width],
+      [mixed],
       perChannel((c) => Math.log(0.3) + 0.5 * zigzag(c)),
     ),
     ...mixedShares({ width, depth, rest }, ["k", "v", "r"]),
-    ...(["key", "receptance", "output"] as const).map((name) => matrix(name, width, width, filled(0))),
-    matrix("value", width, width, orthogonal(1)),
+    ...["key", "receptance"].map((name) => matrix(name, mixed, width, filled(0))),
+    matrix("output", width, mixed, filled(0)),
+    matrix("value", mixed, width, orthogonal(aspectGain([mixed, width]))),
   ];
 }
 
@@ -113,8 +118,8 @@ function fiveParameters({ heads, headWidth }: ResolvedRwkvConfig, places: Places
     vector("time_decay", [heads, headWidth], decays(places)),
     vector("time_faaaa", [heads, headWidth], bonuses(places)),
     ...mixedShares(places, ["k", "v", "r", "g"]),
-    ...projections(places.width),
-    matrix("gate", places.width, places.width, orthogonal(0.1)),
+    ...projections(places),
+    matrix("gate", places.mixed, places.width, orthogonal(0.1)),
   ];
 }
 
@@ -122,7 +127,7 @@ function sixParameters(
   { heads, headWidth, ranks }: ResolvedRwkvConfig,
   places: Places,
 ): readonly RwkvParameter[] {
-  const { width, depth, rest } = places;
+  const { width, mixed, depth, rest } = places;
   return [
     ...["x", "w", "k"].map((name) => beforeOf(`time_maa_${name}`, width, rest)),
     vector(
@@ -133,20 +138,21 @@ function sixParameters(
     ...["r", "g"].map((name) => beforeOf(`time_maa_${name}`, width, 0.5 * rest)),
     vector("time_maa_w1", [width, 5 * ranks.shares], filled(0)),
     vector("time_maa_w2", [5, ranks.shares, width], uniform(0.01)),
-    vector("time_decay", [1, 1, width], decays(places)),
+    vector("time_decay", [1, 1, mixed], decays(places)),
     vector("time_decay_w1", [width, ranks.decay], filled(0)),
-    vector("time_decay_w2", [ranks.decay, width], uniform(0.01)),
+    vector("time_decay_w2", [ranks.decay, mixed], uniform(0.01)),
     vector("time_faaaa", [heads, headWidth], bonuses(places)),
-    ...projections(width),
-    matrix("gate", width, width, orthogonal(0.1)),
+    ...projections(places),
+    matrix("gate", mixed, width, orthogonal(0.1)),
   ];
 }
 
 function sevenParameters(
   { heads, headWidth, ranks }: ResolvedRwkvConfig,
-  { width, depth, rest, share }: Places,
+  places: Places,
   layer: number,
 ): readonly RwkvParameter[] {
+  const { width, mixed, depth, rest, share } = places;
   /** From −1 at the first channel of a head to 1 at its last, flat in between. */
   const curve = (channel: number): number => {
     const middle = (headWidth - 1) / 2;
@@ -155,10 +161,10 @@ function sevenParameters(
   };
   const centred = (channel: number): number => share(channel) - 0.5;
   const each = (name: string, begin: (channel: number) => number): RwkvParameter =>
-    vector(name, [1, 1, width], perChannel(begin));
+    vector(name, [1, 1, mixed], perChannel(begin));
   const lowRank = (name: "w" | "a" | "v" | "g", rank: number): readonly RwkvParameter[] => [
     vector(`${name}1`, [width, rank], filled(0)),
-    vector(`${name}2`, [rank, width], orthogonal(0.1 * aspectGain([rank, width]))),
+    vector(`${name}2`, [rank, mixed], orthogonal(0.1 * aspectGain([rank, mixed]))),
   ];
   const exponents = { r: 0.2, w: 0.9, k: 0.7, v: 0.7, a: 0.9, g: 0.2 };
   return [
@@ -172,29 +178,32 @@ function sevenParameters(
     each("k_k", (c) => 0.71 - 0.1 * centred(c)),
     each("k_a", () => 1.02),
     vector("r_k", [heads, headWidth], filled(-0.04)),
-    ...projections(width),
+    ...projections(places),
   ];
 }
 
-function headNormParameters({ width, layers }: ResolvedRwkvConfig, layer: number): readonly RwkvParameter[] {
+function headNormParameters(
+  { mixWidth, layers }: ResolvedRwkvConfig,
+  layer: number,
+): readonly RwkvParameter[] {
   return [
-    vector("ln_x.weight", [width], filled(((1 + layer) / layers) ** 0.7)),
-    vector("ln_x.bias", [width], filled(0)),
+    vector("ln_x.weight", [mixWidth], filled(((1 + layer) / layers) ** 0.7)),
+    vector("ln_x.bias", [mixWidth], filled(0)),
   ];
 }
 
-function projections(width: number): readonly RwkvParameter[] {
+function projections({ width, mixed }: Places): readonly RwkvParameter[] {
   return [
-    matrix("receptance", width, width, orthogonal(1)),
-    matrix("key", width, width, orthogonal(0.1)),
-    matrix("value", width, width, orthogonal(1)),
-    matrix("output", width, width, filled(0)),
+    matrix("receptance", mixed, width, orthogonal(1)),
+    matrix("key", mixed, width, orthogonal(0.1)),
+    matrix("value", mixed, width, orthogonal(1)),
+    matrix("output", width, mixed, filled(0)),
   ];
 }
 
 /** Shares of the token itself in what is made of it and the one before; those of values are larger in later layers. */
 function mixedShares(
-  { width, depth, rest }: Omit<Places, "share">,
+  { width, depth, rest }: Omit<Places, "share" | "mixed">,
   names: readonly ("k" | "v" | "r" | "g")[],
 ): readonly RwkvParameter[] {
   return names.map((name) => {

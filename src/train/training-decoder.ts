@@ -17,7 +17,7 @@ export interface TrainingDecoder {
 }
 
 /**
- * The model. An RWKV has of its settings width, layers and heads, and no places: order enters by its state and by the token before.
+ * The model. An RWKV has of its settings width, layers, heads and headWidth, and no places: order enters by its state and by the token before.
  *
  * @throws DomainError `rwkv-block` for settings that blocks of RWKV do not have
  */
@@ -28,8 +28,9 @@ export function trainingDecoder(settings: DecoderSettings, run: TrainingDecoder)
     return decoder({ ...decoderSizes(settings), vocabulary, attention, maximumLength }, { engine });
   }
   requireRwkv(settings, selector);
-  const { width, layers, heads } = settings;
-  return rwkvDecoder({ rule, width, layers, heads, vocabulary, maximumLength }, { engine });
+  const { width, layers, heads, headWidth } = settings;
+  const sizes = { width, layers, heads, ...(headWidth === 0 ? {} : { headWidth }) };
+  return rwkvDecoder({ rule, ...sizes, vocabulary, maximumLength }, { engine });
 }
 
 /** What to know of a run's blocks; nothing where they are a Transformer's because nobody said otherwise. */
@@ -55,13 +56,12 @@ function ruleOfRwkv({ block }: DecoderSettings, selector: string): string | unde
 }
 
 function requireRwkv(settings: DecoderSettings, selector: string): void {
-  const { width, heads, keyValueHeads, headWidth, experts, residual, sharedQueryKey } = settings;
+  const { heads, keyValueHeads, experts, residual, sharedQueryKey } = settings;
   const mixer = parseMixer(selector);
   const position = mixer.kind === "recurrence" ? mixer.position : undefined;
   const misfits: readonly (readonly [string, boolean])[] = [
     [`experts=${experts}`, experts !== 0],
     [`keyValueHeads=${keyValueHeads}`, keyValueHeads !== 0 && keyValueHeads !== heads],
-    [`headWidth=${headWidth}`, headWidth !== 0 && headWidth * heads !== width],
     [`residual=${residual}`, residual !== "plain"],
     ["sharedQueryKey=true", sharedQueryKey],
     [`+${position?.name}`, position !== undefined && position.name !== "nope"],
@@ -70,7 +70,7 @@ function requireRwkv(settings: DecoderSettings, selector: string): void {
   if (misfit === undefined) return;
   throw new DomainError(
     "rwkv-block",
-    `Cannot train '${selector}' in its own blocks as they have plain residuals, heads that make up the width, and neither experts nor ` +
-      `places: ${misfit[0]}. Leave it out, or use block=transformer`,
+    `Cannot train '${selector}' in its own blocks as they have plain residuals, keys for every head, and neither experts ` +
+      `nor places: ${misfit[0]}. Leave it out, or use block=transformer`,
   );
 }

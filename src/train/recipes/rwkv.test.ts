@@ -44,7 +44,7 @@ test.each<[string, DecoderSettings, string, string | undefined]>([
 test.each<[string, Partial<DecoderSettings>]>([
   ["rwkv7+sinusoidal", {}],
   ["rwkv7", { experts: 4 }],
-  ["rwkv6", { headWidth: 4 }],
+  ["rwkv6", { keyValueHeads: 1 }],
   ["rwkv5", { residual: "reversible" }],
 ])("%s with %o does not fit its blocks", (selector, others) => {
   const run = { selector, attention: selector, vocabulary: 5, maximumLength: 6 };
