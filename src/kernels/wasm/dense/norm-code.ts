@@ -18,6 +18,8 @@ export type NormKind = "rms" | "layer";
 export interface NormSpec {
   readonly norm: NormKind;
   readonly width: number;
+  /** ε (default 1e-5). */
+  readonly epsilon?: number;
   readonly relaxed: boolean;
 }
 
@@ -33,7 +35,7 @@ const lastLanes = (width: number) =>
 function statistics(
   b: FunctionBuilder,
   row: Local,
-  { norm, width }: NormSpec,
+  { norm, width, epsilon = normEpsilon }: NormSpec,
 ): { readonly mean: Local | undefined; readonly scale: Local } {
   const at = b.local("i32", "at");
   const sum = b.let("sum", f32x4.constant(0));
@@ -57,7 +59,7 @@ function statistics(
     b.set(x, f32x4.and(x, lastLanes(width)));
     b.set(sum, b.madd(x, x, sum));
   }
-  const square = b.madd(b.sumLanes(sum), share, f32x4.constant(normEpsilon));
+  const square = b.madd(b.sumLanes(sum), share, f32x4.constant(epsilon));
   return { mean, scale: b.let("scale", f32x4.div(f32x4.constant(1), f32x4.sqrt(square))) };
 }
 
