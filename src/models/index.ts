@@ -37,6 +37,7 @@ export {
 export { type TimeMixState, type Weights } from "./rwkv-parts.ts";
 export { type ResolvedRwkvConfig, type RwkvConfig, type RwkvRule, rwkvRules } from "./rwkv-config.ts";
 export { rwkvDecoder, type RwkvDecoder } from "./rwkv-decoder.ts";
+export { type RwkvDecoding } from "./rwkv-decoding.ts";
 export {
   rwkv7ChannelMix,
   type Rwkv7ChannelMixWeight,

@@ -95,6 +95,19 @@ describe.each(rwkvRules)("%s", (rule) => {
     const size = Math.max(1, ...data.map(Math.abs));
     expect(largestDifference(logits, data)).toBeLessThan(tolerance * size);
     expect(bytes).toEqual(bytes.map(() => 2 * model.stateBytes(1)));
+    await withArrays(tensors, async (arrays) => {
+      const decoding = model.decode(arrays, { batch: 2 });
+      const of = (from: number, to: number): Int32Array =>
+        Int32Array.from([...tokens.subarray(from, to), ...tokens.subarray(6 + from, 6 + to)]);
+      await decoding.take(of(0, 4));
+      await decoding.step(of(4, 5));
+      const last = await decoding.take(of(5, 6));
+      const wanted = [...data.subarray(35, 42), ...data.subarray(77, 84)];
+      expect(largestDifference(last.data, wanted)).toBeLessThan(tolerance * size);
+      await expect(decoding.take(of(0, 3))).rejects.toMatchObject({ code: "decoder-length" });
+      await expect(decoding.take(Int32Array.of(1, 2, 3))).rejects.toMatchObject({ code: "decoder-tokens" });
+      decoding.dispose();
+    });
     model.dispose();
   });
 });

@@ -4,9 +4,9 @@ import { unembed } from "../nn/embedding.ts";
 import { layerNorm } from "../nn/layer-norm.ts";
 import { type HeadBlock } from "./decoder-blocks.ts";
 import { fusedLoss } from "./fused-layers.ts";
-import { type ModelParameter } from "./model.ts";
+import { type ModelArrays, type ModelParameter } from "./model.ts";
 import { type ResolvedRwkvConfig, resolveRwkvConfig, type RwkvConfig } from "./rwkv-config.ts";
-import { rwkvDecodingStages } from "./rwkv-decoding.ts";
+import { type RwkvDecoding, rwkvDecodingStages } from "./rwkv-decoding.ts";
 import { parameterOf } from "./rwkv-initialisation.ts";
 import { rwkvEmbedding, rwkvLayer, rwkvLayers } from "./rwkv-layers.ts";
 import { headParameters, layerNormParameters } from "./rwkv-parameters.ts";
@@ -17,6 +17,14 @@ import { tokenModel, type TokenModel } from "./token-model.ts";
 /** An RWKV. */
 export interface RwkvDecoder extends TokenModel {
   readonly config: ResolvedRwkvConfig;
+  /**
+   * Begins to decode, token by token or with a prompt at once, in memory that does not grow; the logits are those of
+   * {@link TokenModel.logits}.
+   *
+   * @param arrays - they stay the caller's, and must outlive the decoding
+   * @param options - `batch`: B (default 1)
+   */
+  decode(arrays: ModelArrays, options?: { readonly batch?: number }): RwkvDecoding;
 }
 
 /**

@@ -1,20 +1,34 @@
 /**
- * @file Decoding with an RWKV: the stages of training at N = 1, with the token before in place of a shift. Each layer keeps two tokens and
+ * @file Decoding with an RWKV, token by token or a prompt at once: the stages of training, with the token before from what is kept. Each layer keeps two tokens and
  * the state of its rule, whose size does not grow.
  */
 import { numpy as np } from "@jax-js/jax";
 import { stage, type Tape, type Value } from "../autodiff/index.ts";
+import { ShapeError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
 import { arrayOf } from "../kernels/jax/tensors.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { pick, type Values, withoutGradient } from "./assemble-model.ts";
 import { type HeadBlock } from "./decoder-blocks.ts";
 import { namesOf, rowsOf } from "./decoder-layers.ts";
-import { type DecodingStages, refuseDisposed, requireOneEach, requireRoom } from "./decoding.ts";
+import {
+  type Decoding,
+  type DecodingStages,
+  refuseDisposed,
+  requireOneEach,
+  requireRoom,
+} from "./decoding.ts";
 import { type GroupState, recurrenceState } from "./decoding-states.ts";
 import { type ModelArrays } from "./model.ts";
 import { type ResolvedRwkvConfig } from "./rwkv-config.ts";
-import { ownValues, ruleInputs, type RwkvEmbedding, type RwkvLayer, rwkvStages } from "./rwkv-layers.ts";
+import {
+  lastOf,
+  ownValues,
+  ruleInputs,
+  type RwkvEmbedding,
+  type RwkvLayer,
+  rwkvStages,
+} from "./rwkv-layers.ts";
 import { requireTokens } from "./token-model.ts";
 
 /** What makes decodings. */
@@ -26,6 +40,23 @@ export interface RwkvDecodingParts {
   readonly engine: WasmEngine | undefined;
 }
 
+/** An RWKV while it generates. */
+export interface RwkvDecoding extends Decoding {
+  /**
+   * Takes the next N tokens of every sequence in one pass, such as a prompt: what is kept, and the logits, are those of N steps.
+   *
+   * @param tokens - [B, N], N ≥ 1
+   * @returns logits of the token after the last, [B, V]
+   * @throws as {@link Decoding.step}
+   */
+  take(tokens: Int32Array): Promise<Tensor>;
+}
+
+/** What decodings of one RWKV share. */
+export interface RwkvDecodingStages extends DecodingStages {
+  start(arrays: ModelArrays, batch: number): RwkvDecoding;
+}
+
 /** What a layer keeps. */
 interface LayerState {
   readonly rule: GroupState;
@@ -35,17 +66,18 @@ interface LayerState {
 }
 
 /** Makes what decodings share; stages are compiled at the first step. */
-export function rwkvDecodingStages(parts: RwkvDecodingParts): DecodingStages {
+export function rwkvDecodingStages(parts: RwkvDecodingParts): RwkvDecodingStages {
   const { config, embedding, layers, head, engine } = parts;
   const embed = stage("embed", (arrays: ModelArrays) => embedding.apply(arrays));
   const embedReads = namesOf(embedding);
   const stages = rwkvStages(layers);
-  const headOperation = stage("decode", ({ x, ...arrays }: ModelArrays) => ({
-    logits: head.apply(rowsOf(x), arrays),
-  }));
+  const headOperation = stage("decode", ({ x, ...arrays }: ModelArrays) => {
+    const [batch, length] = x.shape;
+    return { logits: head.apply(rowsOf(lastOf(rowsOf(x), batch, length)), arrays) };
+  });
   const headReads = namesOf(head);
 
-  /** One token of every sequence through all layers. */
+  /** The next tokens of every sequence, [B, N], through all layers; logits after the last. */
   const step = async (
     tape: Tape,
     values: Values,
@@ -97,22 +129,27 @@ export function rwkvDecodingStages(parts: RwkvDecodingParts): DecodingStages {
       let turn: Promise<unknown> = Promise.resolve();
       const compute = async (tokens: Int32Array): Promise<Tensor> => {
         if (isDisposed) refuseDisposed();
-        requireOneEach(tokens, batch);
-        requireRoom(length, maximumLength);
+        const count = tokens.length / batch;
+        requireRoom(length + count - 1, maximumLength);
         requireTokens(tokens, vocabulary);
         const logits = await withoutGradient(arrays, (tape, values) =>
-          step(tape, values, np.array(tokens, { shape: [batch, 1] }), states),
+          step(tape, values, np.array(tokens, { shape: [batch, count] }), states),
         );
-        length += 1;
+        length += count;
         return { data: logits, shape: [batch, vocabulary] };
       };
+      // One after the other, also where somebody does not wait.
+      const inTurn = (tokens: Int32Array, requireShape: typeof requireOneEach): Promise<Tensor> => {
+        const result = turn.then(() => {
+          requireShape(tokens, batch);
+          return compute(tokens);
+        });
+        turn = result.catch(() => undefined);
+        return result;
+      };
       return {
-        // One after the other, also where somebody does not wait.
-        step: (tokens) => {
-          const result = turn.then(() => compute(tokens));
-          turn = result.catch(() => undefined);
-          return result;
-        },
+        step: (tokens) => inTurn(tokens, requireOneEach),
+        take: (tokens) => inTurn(tokens, requireSequences),
         get length() {
           return length;
         },
@@ -127,4 +164,13 @@ export function rwkvDecodingStages(parts: RwkvDecodingParts): DecodingStages {
     },
     dispose: () => [embed, headOperation, stages].forEach((own) => own.dispose()),
   };
+}
+
+function requireSequences(tokens: Int32Array, batch: number): void {
+  if (tokens.length > 0 && tokens.length % batch === 0) return;
+  throw new ShapeError(
+    "decoder-tokens",
+    `Cannot decode as every sequence takes as many tokens, one at least: ${tokens.length} tokens, batch ${batch}. ` +
+      "Pass [B, N] tokens",
+  );
 }

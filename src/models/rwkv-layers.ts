@@ -35,8 +35,8 @@ export interface RwkvLayer {
   readonly leaving: readonly string[];
   /**
    * `x` [B, N, C], `first` (the values of the first layer, where a later one reads them), `before` (the normed token before the first,
-   * [B, 1, C]; zeros when absent) and the parameters `entering`, to the inputs of the rule, what is carried, and `last`, the normed
-   * tokens, where `before` was there.
+   * [B, 1, C]; zeros when absent) and the parameters `entering`, to the inputs of the rule, what is carried, and `last`, the last
+   * normed token, where `before` was there.
    */
   enter(arrays: ModelArrays): Record<string, np.Array>;
   /** `x`, `out` of the rule, what is carried, `before` and the parameters `leaving`, to `x`, and `last` as of `enter`. */
@@ -61,17 +61,16 @@ export function rwkvLayer(config: ResolvedRwkvConfig, index: number): RwkvLayer 
   const own = (part: keyof typeof parts, names: readonly string[], arrays: ModelArrays): ModelArrays =>
     Object.fromEntries(names.map((name) => [name, arrays[`${part}.${name}`]]));
 
-  /** After the norm of a part: each token beside the one before it, and the normed tokens where somebody steps. */
+  /** After the norm of a part: each token beside the one before it, and the last normed one where somebody decodes. */
   const normed = (
     x: np.Array,
     part: "ln1" | "ln2",
     arrays: ModelArrays,
   ): { readonly rows: Neighbours; readonly last: Record<string, np.Array> } => {
-    const [batch] = x.shape;
-    const { shape } = x;
+    const [batch, length] = x.shape;
     const normal = layerNorm(rowsOf(x), arrays[`${part}.weight`], arrays[`${part}.bias`]);
     const before = arrays["before"] as np.Array | undefined;
-    const last = before === undefined ? undefined : normal.ref.reshape([...shape]);
+    const last = before === undefined ? undefined : lastOf(normal.ref, batch, length);
     return { rows: neighbours(normal, batch, before), last: last === undefined ? {} : { last } };
   };
 
@@ -102,6 +101,11 @@ export function rwkvLayer(config: ResolvedRwkvConfig, index: number): RwkvLayer 
       return { x: rows.add(fed).reshape([batch, length, width]), ...beside.last };
     },
   };
+}
+
+/** The last token of every sequence, of rows [B·N, C]: [B, 1, C]. */
+export function lastOf(rows: np.Array, batch: number, length: number): np.Array {
+  return rows.reshape([batch, length, rows.shape[1]]).slice([], [length - 1, length]);
 }
 
 /** Tokens to the residual stream. */
