@@ -1,8 +1,9 @@
 /** @file What tests of decoders share: the logits and gradients of a decoder held against its f64 form. */
 import { type numpy as np } from "@jax-js/jax";
 import { Tape } from "../autodiff/index.ts";
-import { type Decoder, type TokenBatch } from "./decoder.ts";
+import { type Decoder } from "./decoder.ts";
 import { referenceLogits, type Tensors, toArrays } from "./model-fixtures.ts";
+import { type TokenBatch, type TokenModel } from "./token-model.ts";
 
 /** Logits of size 10 after two layers of f32 sums of up to 16 terms: some 100 roundings of 2⁻²⁴ of 10. */
 const logitTolerance = 1e-4;
@@ -30,10 +31,23 @@ export async function differencesFromF64(
   tensors: Tensors,
   batch: TokenBatch,
 ): Promise<readonly string[]> {
+  return differencesFrom(model, tensors, batch, (moved, tokens) => referenceLogits(model, moved, tokens));
+}
+
+/** The f64 form of a model: logits of one sequence, [N][V]. */
+type ReferenceForm = (tensors: Tensors, tokens: Int32Array) => readonly Float64Array[];
+
+/** What of a model differs from an f64 form of it, as {@link differencesFromF64}. */
+export async function differencesFrom(
+  model: TokenModel & { readonly config: { readonly vocabulary: number } },
+  tensors: Tensors,
+  batch: TokenBatch,
+  form: ReferenceForm,
+): Promise<readonly string[]> {
   const { data, shape } = await withArrays(tensors, (arrays) =>
     model.logits(arrays, batch.tokens, batch.batch),
   );
-  const expected = logitsInF64(model, tensors, batch).flatMap((row) => [...row]);
+  const expected = logitsInF64(form, tensors, batch).flatMap((row) => [...row]);
   const wantedShape = [batch.batch, batch.tokens.length / batch.batch, model.config.vocabulary];
   const worst = expected.reduce((largest, value, at) => Math.max(largest, Math.abs(value - data[at])), 0);
   const areEqual =
@@ -44,7 +58,7 @@ export async function differencesFromF64(
     const gradient = gradients[name];
     if (gradient === undefined) return true;
     const along = directionOf(gradient);
-    const slope = slopeAlong(model, tensors, name, along, batch);
+    const slope = slopeAlong(form, tensors, name, along, batch);
     const found = gradient.reduce((sum, value, at) => sum + value * along[at], 0);
     return !(Math.abs(slope - found) < slopeTolerance * Math.max(1, Math.abs(slope)));
   });
@@ -52,7 +66,7 @@ export async function differencesFromF64(
 }
 
 async function gradientsOf(
-  model: Decoder,
+  model: TokenModel,
   tensors: Tensors,
   batch: TokenBatch,
 ): Promise<Partial<Record<string, Float32Array>>> {
@@ -76,19 +90,19 @@ function directionOf(gradient: Float32Array): Float64Array {
 }
 
 function logitsInF64(
-  model: Decoder,
+  form: ReferenceForm,
   tensors: Tensors,
   { tokens, batch }: TokenBatch,
 ): readonly Float64Array[] {
   const length = tokens.length / batch;
   return Array.from({ length: batch }, (_, sequence) =>
-    referenceLogits(model, tensors, tokens.slice(sequence * length, (sequence + 1) * length)),
+    form(tensors, tokens.slice(sequence * length, (sequence + 1) * length)),
   ).flat();
 }
 
 /** The slope of the mean loss, by a central difference in f64. */
 function slopeAlong(
-  model: Decoder,
+  form: ReferenceForm,
   tensors: Tensors,
   name: string,
   along: Float64Array,
@@ -98,7 +112,7 @@ function slopeAlong(
   const [up, down] = [step, -step].map((by) => {
     const { data, shape } = tensors[name];
     const moved = { data: Float64Array.from(data, (value, at) => value + by * along[at]), shape };
-    const losses = logitsInF64(model, { ...tensors, [name]: moved }, batch).map((row, place) => {
+    const losses = logitsInF64(form, { ...tensors, [name]: moved }, batch).map((row, place) => {
       const mass = row.reduce((sum, logit) => sum + Math.exp(logit), 0);
       return Math.log(mass) - row[batch.targets[place]];
     });

@@ -2,18 +2,10 @@
  * @file A decoder-only Transformer with any attention of the algebra per layer and per head group. Its layers and its loss
  * are stages of jax-js, or fused blocks where it has an engine; logits and labels are always jax-js.
  */
-import { numpy as np } from "@jax-js/jax";
 import { type AnyPartFactory } from "../attention/index.ts";
-import { stage, type Tape } from "../autodiff/index.ts";
-import { DomainError, ShapeError } from "../base/errors.ts";
-import { type Tensor } from "../base/tensor.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
-import { crossEntropy } from "../nn/cross-entropy.ts";
-import { takeRows } from "../nn/embedding.ts";
 import { residualDeviation, weightDeviation } from "../nn/initialisation.ts";
-import { assembleModel, type ModelRun, pick, type Values, withoutGradient } from "./assemble-model.ts";
 import { attentionLayer } from "./attention-layer.ts";
-import { balancedLoss } from "./balanced-loss.ts";
 import { embeddingBlock, feedForwardBlock, headBlock, normBlock } from "./decoder-blocks.ts";
 import {
   type ComposedGroup,
@@ -21,40 +13,23 @@ import {
   type ResolvedDecoderConfig,
   resolveDecoderConfig,
 } from "./decoder-config.ts";
-import { type DecoderLayer, type LayersResult, namesOf } from "./decoder-layers.ts";
+import { type DecoderLayer } from "./decoder-layers.ts";
 import { kindOf, numbersOf, placesOf, placeTable } from "./decoder-places.ts";
-import { type Decoding, decodingStages } from "./decoding.ts";
+import { type Decoding } from "./decoding-session.ts";
+import { decodingStages } from "./decoding.ts";
 import { fusedLayers, fusedLoss } from "./fused-layers.ts";
-import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
-import { type LayerObserver } from "./observe-scores.ts";
+import { type ModelArrays, type ModelParameter } from "./model.ts";
 import { reversibleLayers } from "./reversible-layers.ts";
 import { activeCountOf, routedFeedForward } from "./routed-feed-forward.ts";
 import { stagedLayers, stagedLoss } from "./staged-layers.ts";
 import { groupStateBytes } from "./state-bytes.ts";
+import { tokenModel, type TokenModel } from "./token-model.ts";
 
-/** Sequences with labels. */
-export interface TokenBatch {
-  /** [B, N] */
-  readonly tokens: Int32Array;
-  /** B */
-  readonly batch: number;
-  /** What is right at each labelled place, [M]. */
-  readonly targets: Int32Array;
-  /** Labelled places, as sequence·N + place, [M]; every place in order when absent. */
-  readonly positions?: Int32Array;
-}
+export { type TokenBatch } from "./token-model.ts";
 
 /** A decoder. */
-export interface Decoder extends Model<TokenBatch> {
+export interface Decoder extends TokenModel {
   readonly config: ResolvedDecoderConfig;
-  /**
-   * Logits of the next token at every place.
-   *
-   * @param tokens - [B, N]
-   * @param batch - B
-   * @returns [B, N, V]
-   */
-  logits(arrays: ModelArrays, tokens: Int32Array, batch: number): Promise<Tensor>;
   /**
    * Begins to decode token by token, or a prompt at once, from an empty past: the logits are those of {@link Decoder.logits}, and the
    * memory is that of the keys and values of attentions, as far back as they see, and of the states of recurrences.
@@ -150,59 +125,12 @@ export function decoder(
       : engine === undefined
         ? stagedLayers(resolved, embedding, layers)
         : fusedLayers(embedding, layers, engine);
-  const logitsOf = (arrays: ModelArrays, positions: np.Array | undefined): np.Array => {
-    const rows = computed.rows(arrays);
-    return head.apply(positions === undefined ? rows : takeRows(rows, positions), arrays);
-  };
-  const loss = balancedLoss(engine === undefined ? stagedLoss(logitsOf) : fusedLoss(head, engine));
-  const labelsOperation = stage("head and labels", ({ targets, positions, ...arrays }: ModelArrays) => {
-    const logits = logitsOf(arrays, positions);
-    return { predicted: np.argmax(logits.ref, -1), losses: crossEntropy(logits, targets) };
-  });
-  const logitsOperation = stage("head", (arrays: ModelArrays) => ({ logits: logitsOf(arrays, undefined) }));
-  const lastReads = [...computed.reads, ...namesOf(head)];
-
-  /** Runs everything before the last stage; what it returns is that stage's input. */
-  async function runLayers(
-    tape: Tape,
-    values: Values,
-    { tokens, batch }: Pick<TokenBatch, "tokens" | "batch">,
-    observe?: LayerObserver,
-  ): Promise<LayersResult> {
-    const length = lengthOf(tokens, batch, resolved);
-    const given: Values = {
-      tokens: tape.constant(np.array(tokens, { shape: [batch, length] })),
-      ...(places?.table === undefined
-        ? {}
-        : { places: tape.constant(placeTable(places.table(length, resolved.width), resolved.width)) }),
-    };
-    const { inputs, balances } = await computed.run(tape, given, values, observe);
-    return { inputs: { ...inputs, ...pick(values, lastReads) }, balances };
-  }
-
-  const run = async (
-    tape: Tape,
-    values: Values,
-    batch: TokenBatch,
-    observe?: LayerObserver,
-  ): Promise<ModelRun> => {
-    const { tokens, targets, positions } = batch;
-    requireTokens(targets, resolved.vocabulary);
-    requirePlaces(tokens.length, targets.length, positions);
-    const { inputs, balances } = await runLayers(tape, values, batch, observe);
-    const labels = {
-      targets: tape.constant(np.array(targets)),
-      ...(positions === undefined ? {} : { positions: tape.constant(np.array(positions)) }),
-    };
-    return { inputs: { ...inputs, ...labels }, balances };
-  };
   const decoding = decodingStages({
     config: resolved,
     layers,
     head,
     places: numbersOf(places, resolved) ?? embedding.parameters[1]?.name,
     engine,
-    requireTokens: (tokens) => requireTokens(tokens, resolved.vocabulary),
   });
   const bytesOf =
     (length: number) =>
@@ -211,16 +139,18 @@ export function decoder(
       groupStateBytes(group, { length, headWidth: resolved.headWidth, convolution: resolved.convolution });
 
   return {
-    ...assembleModel({
+    ...tokenModel({
+      sizes: resolved,
       parameters,
-      run,
-      loss: (tape, inputs, balances) => loss.run(tape, inputs, balances),
-      labelsOperation,
+      computed,
+      head,
+      lossOf: (logitsOf) => (engine === undefined ? stagedLoss(logitsOf) : fusedLoss(head, engine)),
+      constants: (length): ModelArrays =>
+        places?.table === undefined
+          ? {}
+          : { places: placeTable(places.table(length, resolved.width), resolved.width) },
       stateBytes: (length) => resolved.groups.flat().reduce(bytesOf(length), 0),
       owned: [
-        logitsOperation,
-        loss,
-        computed,
         decoding,
         ...layers.flatMap(({ attention, routed }) =>
           routed === undefined ? [attention] : [attention, routed],
@@ -233,62 +163,5 @@ export function decoder(
     ),
     config: resolved,
     decode: (arrays, { batch = 1 } = {}) => decoding.start(arrays, batch),
-    logits: (arrays, tokens, batch) =>
-      withoutGradient(arrays, async (tape, values) => {
-        const { inputs } = await runLayers(tape, values, { tokens, batch });
-        const { logits } = await tape.run(logitsOperation, inputs);
-        const shape = [batch, tokens.length / batch, resolved.vocabulary];
-        return { data: (await logits.read()) as Float32Array, shape };
-      }),
   };
-}
-
-function lengthOf(
-  tokens: Int32Array,
-  batch: number,
-  { maximumLength, vocabulary }: ResolvedDecoderConfig,
-): number {
-  const length = tokens.length / batch;
-  if (!Number.isInteger(length) || length === 0) {
-    throw new ShapeError(
-      "decoder-tokens",
-      `Cannot decode as the batch must divide its tokens: ${tokens.length} tokens, batch ${batch}. Pass [B, N] tokens`,
-    );
-  }
-  if (length > maximumLength) {
-    throw new ShapeError(
-      "decoder-length",
-      `Cannot decode as a sequence may have at most maximumLength tokens: ${length}, and ${maximumLength} are allowed. ` +
-        "Shorten it, or make the decoder with a larger maximumLength",
-    );
-  }
-  requireTokens(tokens, vocabulary);
-  return length;
-}
-
-function requireTokens(tokens: Int32Array, vocabulary: number): void {
-  const foreign = tokens.find((token) => token < 0 || token >= vocabulary);
-  if (foreign === undefined) return;
-  throw new DomainError(
-    "decoder-token",
-    `Cannot decode as every token must be a whole number from 0 to ${vocabulary - 1}: ${foreign}. ` +
-      "Use the vocabulary that the decoder was made for",
-  );
-}
-
-function requirePlaces(places: number, labels: number, positions: Int32Array | undefined): void {
-  const count = positions?.length ?? places;
-  if (labels !== count || labels === 0) {
-    throw new ShapeError(
-      "decoder-labels",
-      `Cannot score a batch as every labelled place has one target: ${count} places, ${labels} targets. ` +
-        "Pass as many targets as positions, or as tokens where positions are left out",
-    );
-  }
-  const outside = positions?.find((position) => position < 0 || position >= places);
-  if (outside === undefined) return;
-  throw new DomainError(
-    "decoder-labels",
-    `Cannot score a batch as a labelled place must be one of its ${places}: ${outside}. Pass sequence·N + place`,
-  );
 }

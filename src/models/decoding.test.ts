@@ -5,7 +5,7 @@ import { WasmEngine } from "../kernels/wasm/index.ts";
 import { type DecoderConfig } from "./decoder-config.ts";
 import { withArrays } from "./decoder-fixtures.ts";
 import { decoder } from "./decoder.ts";
-import { type Decoding } from "./decoding.ts";
+import { type Decoding } from "./decoding-session.ts";
 import { livelyTensors, randomBatch } from "./model-fixtures.ts";
 
 /** Logits of size 10 whose sums are of another order, in f32, after two layers: some 100 roundings of 2⁻²⁴ of 10. */

@@ -5,7 +5,7 @@
 import { numpy as np } from "@jax-js/jax";
 import { countsKeys } from "../attention/reach.ts";
 import { type Operation, stage, type Tape, type Value } from "../autodiff/index.ts";
-import { ShapeError, UnsupportedError } from "../base/errors.ts";
+import { UnsupportedError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
 import { arrayOf } from "../kernels/jax/tensors.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
@@ -18,60 +18,26 @@ import { type ComputedLayers, type DecoderLayer, namesOf } from "./decoder-layer
 import { TokensBefore } from "./decoding-before.ts";
 import { recurrenceState } from "./decoding-recurrence.ts";
 import { type GroupState } from "./decoding-group.ts";
+import { type Decoding, decodingSession, type DecodingStages } from "./decoding-session.ts";
 import { attentionState } from "./decoding-states.ts";
 import { fusedLayers } from "./fused-layers.ts";
 import { type ModelArrays } from "./model.ts";
 import { forwardStreams } from "./reversible-layers.ts";
 import { stagedLayers } from "./staged-layers.ts";
 
-/** A decoder while it generates. Made by `decoder(…).decode`. */
-export interface Decoding {
-  /**
-   * Takes the next token of every sequence.
-   *
-   * @param tokens - [B]
-   * @returns logits of the token after it, [B, V]
-   * @throws ShapeError `decoder-tokens`, `decoder-length`; DomainError `decoder-token`; UnsupportedError `decoding-disposed`
-   */
-  step(tokens: Int32Array): Promise<Tensor>;
-  /**
-   * Takes the next N tokens of every sequence in one pass, such as a prompt: what is kept, and the logits, are those of N steps.
-   *
-   * @param tokens - [B, N], N ≥ 1
-   * @returns logits of the token after the last, [B, V]
-   * @throws as {@link Decoding.step}
-   */
-  take(tokens: Int32Array): Promise<Tensor>;
-  /** Tokens that were taken. */
-  readonly length: number;
-  /** Bytes that all mixers keep now, in f32, for all sequences. */
-  readonly stateBytes: number;
-  /** Frees what is kept; the arrays stay the caller's. */
-  dispose(): void;
-}
-
-/** What decodings of one decoder share. */
-export interface DecodingStages {
-  /** @param arrays - of the decoder; they stay the caller's, and must outlive the decoding */
-  start(arrays: ModelArrays, batch: number): Decoding;
-  dispose(): void;
-}
-
 /** What makes decodings. */
-export interface DecodingParts {
+export interface DecoderDecoding {
   readonly config: ResolvedDecoderConfig;
   readonly layers: readonly DecoderLayer[];
   readonly head: HeadBlock;
   /** What is added to the embedding at each place: numbers [maximumLength, width], or the name of the parameter that has them. */
   readonly places: Float32Array | string | undefined;
   readonly engine: WasmEngine | undefined;
-  /** Refuses tokens that the decoder does not have. */
-  readonly requireTokens: (tokens: Int32Array) => void;
 }
 
 /** Makes what decodings share; stages are compiled at the first step. */
-export function decodingStages(parts: DecodingParts): DecodingStages {
-  const { config, layers, head, places, engine, requireTokens } = parts;
+export function decodingStages(parts: DecoderDecoding): DecodingStages<ModelArrays> {
+  const { config, layers, head, places, engine } = parts;
   const running = new WeakMap<Tape, readonly LayerState[]>();
   const stepped = layers.map((layer, index): DecoderLayer => ({
     ...layer,
@@ -94,24 +60,17 @@ export function decodingStages(parts: DecodingParts): DecodingStages {
       groups: attention.groups.map((group) => stateOf(group, engine)),
       before: new TokensBefore(attention.convolution),
     }));
-    let length = 0;
-    let isDisposed = false;
     let table: Float32Array | undefined;
-    let turn: Promise<unknown> = Promise.resolve();
-
     const tableOf = async (): Promise<Float32Array | undefined> => {
       if (typeof places !== "string") return places;
       return (await arrays[places].ref.data()) as Float32Array;
     };
-    const compute = async (tokens: Int32Array): Promise<Tensor> => {
-      if (isDisposed) refuseDisposed();
+    const compute = async (tokens: Int32Array, first: number): Promise<Float32Array> => {
       const count = tokens.length / batch;
-      requireRoom(length, count, config.maximumLength);
-      requireTokens(tokens);
       table ??= await tableOf();
-      const place = table?.slice(length * config.width, (length + count) * config.width);
+      const place = table?.slice(first * config.width, (first + count) * config.width);
       const { computed, last, reads } = count === 1 ? oneByOne : atOnce;
-      const logits = await withoutGradient(arrays, async (tape, values) => {
+      return withoutGradient(arrays, async (tape, values) => {
         running.set(tape, states);
         const inputs: Values = {
           tokens: tape.constant(np.array(tokens, { shape: [batch, count] })),
@@ -123,35 +82,15 @@ export function decodingStages(parts: DecodingParts): DecodingStages {
         const { logits: ofLast } = await tape.run(last, { ...rows, ...pick(values, reads) });
         return (await ofLast.read()) as Float32Array;
       });
-      length += count;
-      return { data: logits, shape: [batch, config.vocabulary] };
     };
-    // One after the other, also where somebody does not wait.
-    const inTurn = (tokens: Int32Array, requireShape: typeof requireOneEach): Promise<Tensor> => {
-      const result = turn.then(() => {
-        requireShape(tokens, batch);
-        return compute(tokens);
-      });
-      turn = result.catch(() => undefined);
-      return result;
-    };
-    return {
-      step: (tokens) => inTurn(tokens, requireOneEach),
-      take: (tokens) => inTurn(tokens, requireSequences),
-      get length() {
-        return length;
-      },
-      get stateBytes() {
-        return (
-          4 *
-          states.flatMap(({ groups, before }) => [before, ...groups]).reduce((sum, { size }) => sum + size, 0)
-        );
-      },
-      dispose() {
-        isDisposed = true;
-        for (const state of states.flatMap(({ groups }) => groups)) state.dispose();
-      },
-    };
+    return decodingSession({
+      batch,
+      config,
+      compute,
+      size: () =>
+        states.flatMap(({ groups, before }) => [before, ...groups]).reduce((sum, { size }) => sum + size, 0),
+      release: () => states.flatMap(({ groups }) => groups).forEach((state) => state.dispose()),
+    });
   };
   return {
     start,
@@ -251,38 +190,5 @@ function requireCausalNumbers(layers: readonly DecoderLayer[]): void {
     "decoding-normaliser",
     "Cannot decode token by token as no weight may depend on how many tokens come later: a sigmoid's bias is −ln S of all S keys. " +
       "Fix it, as in sigmoid:bias=-5, or call logits() with all tokens",
-  );
-}
-
-function requireOneEach(tokens: Int32Array, batch: number): void {
-  if (tokens.length === batch) return;
-  throw new ShapeError(
-    "decoder-tokens",
-    `Cannot decode as a step takes one token of every sequence: ${tokens.length} tokens, batch ${batch}. Pass [B] tokens`,
-  );
-}
-
-function requireSequences(tokens: Int32Array, batch: number): void {
-  if (tokens.length > 0 && tokens.length % batch === 0) return;
-  throw new ShapeError(
-    "decoder-tokens",
-    `Cannot decode as every sequence takes as many tokens, one at least: ${tokens.length} tokens, batch ${batch}. ` +
-      "Pass [B, N] tokens",
-  );
-}
-
-function requireRoom(length: number, count: number, maximumLength: number): void {
-  if (length + count <= maximumLength) return;
-  throw new ShapeError(
-    "decoder-length",
-    `Cannot decode as a sequence may have at most maximumLength tokens: ${length} were taken, and ${maximumLength} are allowed. ` +
-      "Start again, or make the decoder with a larger maximumLength",
-  );
-}
-
-function refuseDisposed(): never {
-  throw new UnsupportedError(
-    "decoding-disposed",
-    "Cannot decode as what mixers keep must be there: it was disposed. Start again with decode()",
   );
 }

@@ -1,8 +1,8 @@
 /** @file Models with any attention of the algebra, on the tape. */
 export { type DecoderConfig, type HeadGroup, type ResolvedDecoderConfig } from "./decoder-config.ts";
 export { type ExpertConfig, type ResolvedExperts } from "./expert-config.ts";
-export { decoder, type Decoder, type TokenBatch } from "./decoder.ts";
-export { type Decoding } from "./decoding.ts";
+export { decoder, type Decoder } from "./decoder.ts";
+export { type Decoding } from "./decoding-session.ts";
 export { linearTransformer, type PresetConfig } from "./linear-transformer.ts";
 export { type Mixer, parseMixer, positionOf, printMixer } from "./mixer.ts";
 export {
@@ -35,6 +35,8 @@ export {
   type RwkvGatedChannelMixWeight,
 } from "./rwkv-earlier.ts";
 export { type TimeMixState, type Weights } from "./rwkv-parts.ts";
+export { type ResolvedRwkvConfig, type RwkvConfig, type RwkvRule, rwkvRules } from "./rwkv-config.ts";
+export { rwkvDecoder, type RwkvDecoder } from "./rwkv-decoder.ts";
 export {
   rwkv7ChannelMix,
   type Rwkv7ChannelMixWeight,
@@ -45,3 +47,4 @@ export {
 export { reformer, type ReformerConfig } from "./reformer.ts";
 export { sparseTransformer, type SparseTransformerConfig } from "./sparse-transformer.ts";
 export { type HeadState, recurrentState, stateBytes, type StateSizes } from "./state-bytes.ts";
+export { type TokenBatch, type TokenModel } from "./token-model.ts";

@@ -94,15 +94,16 @@ export function rwkv4TimeMix(
   state?: TimeMixState,
 ): EarlierTimeMixResult {
   const [batch, tokens, channels] = x.shape;
-  requireChannels(channels, weights.time_decay.data.length);
+  requireChannels(channels, weights.time_mix_k.data.length);
+  const all = weights.time_decay.data.length;
   const shares = sharing(x, state);
   const rows = (name: "key" | "value" | "receptance", share: Tensor | Tensor64): Tensor64 =>
     project(shares(share), weights[`${name}.weight`]);
   const { out, state: matrix } = recurrenceForward(rules.rwkv4, {
     k: toHeads(rows("key", weights.time_mix_k), 1),
     v: toHeads(rows("value", weights.time_mix_v), 1),
-    logDecay: tensor64(decayLogs(weights.time_decay), [1, channels]),
-    u: tensor64(weights.time_first.data, [1, channels]),
+    logDecay: tensor64(decayLogs(weights.time_decay), [1, all]),
+    u: tensor64(weights.time_first.data, [1, all]),
     ...(state === undefined ? {} : { state: state.matrix }),
   });
   const receptance = rows("receptance", weights.time_mix_r);
@@ -118,7 +119,7 @@ export function rwkv4TimeMix(
  * [H, D]; r, k, v and g are matrices times x⊙μ + x_{t−1}⊙(1 − μ) with μ of each.
  *
  * @param weights - of one layer
- * @param x - [B, N, C] after the layer's norm, C = H·D
+ * @param x - [B, N, C] after the layer's norm
  * @param state - of the tokens before
  * @throws ShapeError `rwkv-shape` for weights that do not fit
  * @see Peng et al. 2024, Eagle and Finch, section 4.1
@@ -129,7 +130,7 @@ export function rwkv5TimeMix(
   state?: TimeMixState,
 ): EarlierTimeMixResult {
   const [heads, width] = weights.time_faaaa.shape;
-  requireChannels(x.shape[2], heads * width);
+  requireChannels(x.shape[2], weights.time_mix_r.data.length);
   const shares = sharing(x, state);
   return gatedHeads(weights, x, state, {
     inputs: {
@@ -149,7 +150,7 @@ export function rwkv5TimeMix(
  * log w = −e^{time_decay + tanh(x_w·time_decay_w1)·time_decay_w2}.
  *
  * @param weights - of one layer
- * @param x - [B, N, C] after the layer's norm, C = H·D
+ * @param x - [B, N, C] after the layer's norm
  * @param state - of the tokens before
  * @throws ShapeError `rwkv-shape` for weights that do not fit
  * @see Peng et al. 2024, Eagle and Finch, section 4.2
@@ -159,9 +160,9 @@ export function rwkv6TimeMix(
   x: Tensor64,
   state?: TimeMixState,
 ): EarlierTimeMixResult {
-  const [heads, width] = weights.time_faaaa.shape;
+  const [heads] = weights.time_faaaa.shape;
   const channels = x.shape[2];
-  requireChannels(channels, heads * width);
+  requireChannels(channels, weights.time_maa_x.data.length);
   const before = shifted(x, state?.previous);
   const hidden = map(times(mix(x, before, weights.time_maa_x), weights.time_maa_w1), Math.tanh);
   const rank = weights.time_maa_w2.shape[1];

@@ -14,7 +14,7 @@ export interface TimeMixState {
 }
 
 /** Variance to which the norm of heads adds this: eps 1e-5 times 8². */
-const headNormEpsilon = 64e-5;
+export const headNormEpsilon = 64e-5;
 
 /** 1/(1 + e^−x). */
 export const sigmoid = (value: number): number => 1 / (1 + Math.exp(-value));

@@ -54,7 +54,7 @@ const rule = parseRecurrence("rwkv7");
  * a = σ(a0 + x̄·a1·a2), g = σ(x̄·g1)·g2; out = O·((norm(rwkv7(r, k, v, w, a, κ = k⊙k_k)) + (r·(k̃⊙r_k))v)⊙g).
  *
  * @param weights - of one layer; `r_k` is [H, D]
- * @param x - [B, N, C] after the layer's norm, C = H·D
+ * @param x - [B, N, C] after the layer's norm
  * @param options - `firstValues`: those of the first layer, absent in the first; `state`: of the tokens before
  * @throws ShapeError `rwkv-shape` for weights that do not fit
  * @see Peng et al. 2025, RWKV-7 Goose, section 4.1
@@ -67,7 +67,8 @@ export function rwkv7TimeMix(
   const { firstValues, state } = options;
   const [batch, tokens, channels] = x.shape;
   const [heads, width] = weights.r_k.shape;
-  requireChannels(channels, heads * width);
+  requireChannels(channels, weights.x_r.data.length);
+  const all = heads * width;
   const before = shifted(x, state?.previous);
   const mixed = (name: "r" | "w" | "k" | "v" | "a" | "g"): Tensor64 => mix(x, before, weights[`x_${name}`]);
   const lowRank = (name: "w" | "a" | "v", inner: (value: number) => number): Tensor64 =>
@@ -88,7 +89,7 @@ export function rwkv7TimeMix(
   const logDecay = map(lowRank("w", Math.tanh), (value) => -Math.exp(-0.5) * sigmoid(value));
   const rates = map(lowRank("a", identity), sigmoid);
   const gate = times(map(times(mixed("g"), weights.g1), sigmoid), weights.g2);
-  const kappa = map(keys, (value, place) => value * weights.k_k.data[place % channels]);
+  const kappa = map(keys, (value, place) => value * weights.k_k.data[place % all]);
 
   const inHeads = (rows: Tensor64): Tensor64 => toHeads(rows, heads);
   const { out, state: matrix } = recurrenceForward(rule, {
@@ -104,10 +105,10 @@ export function rwkv7TimeMix(
   const normed = headNorm(fromHeads(out), heads, weights["ln_x.weight"], weights["ln_x.bias"]);
   const written = map(
     keys,
-    (key, place) => key * (1 + (rates.data[place] - 1) * weights.k_a.data[place % channels]),
+    (key, place) => key * (1 + (rates.data[place] - 1) * weights.k_a.data[place % all]),
   );
   const bonus = headSums(
-    map(queries, (query, place) => query * written.data[place] * weights.r_k.data[place % channels]),
+    map(queries, (query, place) => query * written.data[place] * weights.r_k.data[place % all]),
     width,
   );
   const gated = map(

@@ -9,6 +9,8 @@ export interface DecoderSettings {
   /** Width of the residual stream. */
   readonly width: number;
   readonly layers: number;
+  /** `rwkv`: the rules rwkv4 to rwkv7 are trained in the blocks of their papers, all else in Transformer blocks as ever. */
+  readonly block: "transformer" | "rwkv";
   /** H, query heads. */
   readonly heads: number;
   /** G, key/value heads; 0 (default) for as many as query heads. */
@@ -47,6 +49,7 @@ export interface DecoderSettings {
 export const decoderEntries: SettingEntries<DecoderSettings> = {
   width: v.optional(whole(1), 64),
   layers: v.optional(whole(1), 2),
+  block: v.optional(v.picklist(["transformer", "rwkv"], "it must be transformer or rwkv"), "transformer"),
   heads: v.optional(whole(1), 4),
   keyValueHeads: v.optional(whole(0), 0),
   headWidth: v.optional(whole(0), 0),

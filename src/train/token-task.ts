@@ -3,14 +3,15 @@
  * labels, over whole sequences and along whatever makes a label hard.
  */
 import { type Random, random } from "../base/random.ts";
-import { decoder, type LabelResults, type TokenBatch } from "../models/index.ts";
+import { type LabelResults, type TokenBatch } from "../models/index.ts";
 import { startJax } from "../kernels/jax/start.ts";
 import { type Position } from "../positions/index.ts";
 import { type LabelledTokens } from "../tasks/index.ts";
-import { type DecoderSettings, decoderSizes } from "./decoder-settings.ts";
+import { type DecoderSettings } from "./decoder-settings.ts";
 import { mean } from "./metrics.ts";
 import { type Evaluate, modelTrainable } from "./model-trainable.ts";
 import { type Metrics, type RunRequest, type Trainable } from "./trainable.ts";
+import { blockNotes, trainingDecoder } from "./training-decoder.ts";
 import { computationNotes, trainingSelector } from "./training-selector.ts";
 
 /** What a recipe of a task in tokens decides. */
@@ -60,15 +61,13 @@ export async function tokenTrainable(training: TokenTraining): Promise<Trainable
   const { request, vocabulary, maximumLength, position, batchAt, measure, notes = [] } = training;
   const { selector, seed, learningRate, settings, engine } = request;
   await startJax();
-  const model = decoder(
-    {
-      ...decoderSizes(settings),
-      vocabulary,
-      attention: trainingSelector(selector, position),
-      maximumLength,
-    },
-    { engine },
-  );
+  const model = trainingDecoder(settings, {
+    selector,
+    attention: trainingSelector(selector, position),
+    vocabulary,
+    maximumLength,
+    engine,
+  });
   const { parameterCount: parameters, activeParameterCount: activeParameters = parameters } = model;
   const measureOn =
     (split: Split) =>
@@ -85,7 +84,7 @@ export async function tokenTrainable(training: TokenTraining): Promise<Trainable
     test: measureOn("test"),
     scoreBatch: () => decoderBatch(batchAt("test", 0)),
     stateLength: maximumLength,
-    notes: [...notes, ...computationNotes(selector, engine !== undefined)],
+    notes: [...notes, ...blockNotes(settings, selector), ...computationNotes(selector, engine !== undefined)],
   });
 }
 

@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import { printSelector } from "../../attention/index.ts";
-import { type Decoder, decoder, type TokenBatch, parseMixer, positionOf } from "../../models/index.ts";
+import { type TokenBatch, type TokenModel, parseMixer, positionOf } from "../../models/index.ts";
 import { rope } from "../../positions/index.ts";
 import {
   bitsPerCharacter,
@@ -13,7 +13,6 @@ import {
   extrapolationWindows,
   type Split,
 } from "../../tasks/index.ts";
-import { decoderSizes } from "../decoder-settings.ts";
 import { mean } from "../metrics.ts";
 import { type Evaluate, modelTrainable } from "../model-trainable.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
@@ -27,6 +26,7 @@ import {
   trainingBatch,
 } from "../text-model.ts";
 import { type Metrics, type Recipe, type Trainable } from "../trainable.ts";
+import { blockNotes, trainingDecoder } from "../training-decoder.ts";
 import { computationNotes, trainingSelector } from "../training-selector.ts";
 
 /** Settings of the extrapolation recipe. */
@@ -66,16 +66,14 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
     const attention = trainingSelector(selector, rope());
     const longest = length * Math.max(...factors);
     const isLearned = positionOf(parseMixer(attention))?.name === "learned";
-    const make = (selector: string): Decoder =>
-      decoder(
-        {
-          ...decoderSizes(settings),
-          vocabulary: text.vocabulary.size,
-          attention: selector,
-          maximumLength: isLearned ? length : longest,
-        },
-        { engine },
-      );
+    const make = (attention: string): TokenModel =>
+      trainingDecoder(settings, {
+        selector,
+        attention,
+        vocabulary: text.vocabulary.size,
+        maximumLength: isLearned ? length : longest,
+        engine,
+      });
     const trainedWith = settings.scaled === "beyond" ? withoutScaling(attention) : attention;
     const model = make(trainedWith);
     const beyond = trainedWith === attention ? model : make(attention);
@@ -119,6 +117,7 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
       stateLength: isLearned ? length : longest,
       notes: [
         ...notesOf(isLearned, trainedWith === attention ? undefined : trainedWith, length),
+        ...blockNotes(settings, selector),
         ...computationNotes(selector, engine !== undefined),
       ],
       owned: beyond === model ? [] : [beyond],

@@ -1,9 +1,8 @@
 /** @file Language: a decoder of characters on a book, measured in bits per character on held-out text. */
 import * as v from "valibot";
-import { decoder, type TokenBatch } from "../../models/index.ts";
+import { type TokenBatch } from "../../models/index.ts";
 import { rope } from "../../positions/index.ts";
 import { bitsPerCharacter, heldOutWindows, type Split } from "../../tasks/index.ts";
-import { decoderSizes } from "../decoder-settings.ts";
 import { mean } from "../metrics.ts";
 import { type Evaluate, modelTrainable } from "../model-trainable.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
@@ -17,6 +16,7 @@ import {
   trainingBatch,
 } from "../text-model.ts";
 import { type Metrics, type Recipe, type Trainable } from "../trainable.ts";
+import { blockNotes, trainingDecoder } from "../training-decoder.ts";
 import { computationNotes, trainingSelector } from "../training-selector.ts";
 
 /** Settings of the language recipe. */
@@ -37,7 +37,6 @@ export const languageRecipe: Recipe<LanguageSettings> = {
   async create({ selector, seed, learningRate, settings, data, engine }): Promise<Trainable> {
     const { batch, length, steps, warmUp, testWindows } = settings;
     const text = await readCorpus(settings, data);
-    const attention = trainingSelector(selector, rope());
     const measure =
       (split: Split) =>
       async (evaluate: Evaluate<TokenBatch>): Promise<Metrics> => {
@@ -46,15 +45,13 @@ export const languageRecipe: Recipe<LanguageSettings> = {
         return { bitsPerCharacter: bitsPerCharacter(loss, split.tokensPerCharacter), loss };
       };
     return modelTrainable({
-      model: decoder(
-        {
-          ...decoderSizes(settings),
-          vocabulary: text.vocabulary.size,
-          attention,
-          maximumLength: length,
-        },
-        { engine },
-      ),
+      model: trainingDecoder(settings, {
+        selector,
+        attention: trainingSelector(selector, rope()),
+        vocabulary: text.vocabulary.size,
+        maximumLength: length,
+        engine,
+      }),
       seed,
       learningRate,
       steps,
@@ -64,7 +61,7 @@ export const languageRecipe: Recipe<LanguageSettings> = {
       test: measure(text.test),
       scoreBatch: () => batchOf(heldOutWindows(text.test, length, batch)),
       stateLength: length,
-      notes: computationNotes(selector, engine !== undefined),
+      notes: [...blockNotes(settings, selector), ...computationNotes(selector, engine !== undefined)],
     });
   },
 };

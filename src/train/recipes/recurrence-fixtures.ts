@@ -45,3 +45,33 @@ export async function recallMetrics(selector: string, steps: number): Promise<Re
   run.dispose();
   return metrics;
 }
+
+/** A copy of a few symbols by RWKV's own blocks. */
+export const rwkvSettings: Readonly<Record<string, unknown>> = {
+  block: "rwkv",
+  vocabulary: 5,
+  length: 6,
+  width: 16,
+  layers: 2,
+  heads: 2,
+  batch: 16,
+  warmUp: 5,
+  testBatches: 8,
+};
+
+/** What a rule measures in its own blocks before and after training. */
+export async function copiedByRwkv(
+  rule: string,
+  steps = 30,
+): Promise<{
+  readonly before: Record<string, unknown>;
+  readonly after: Record<string, unknown>;
+  readonly notes: readonly string[] | undefined;
+}> {
+  const run = await createRun("copy", rule, { ...rwkvSettings, steps }, 0.02);
+  const before = await run.test();
+  for (let step = 0; step < steps; step++) await run.step(step);
+  const after = await run.test();
+  run.dispose();
+  return { before, after, notes: run.notes };
+}
