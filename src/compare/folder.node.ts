@@ -91,6 +91,7 @@ const planSchema = v.pipe(
         metric: v.object({ name: v.string(), unit: v.string(), better: v.picklist(["higher", "lower"]) }),
         unit: v.string(),
         settings,
+        unused: v.optional(v.record(v.string(), v.string())),
       }),
     ),
     cells: v.array(
