@@ -4,6 +4,7 @@
  */
 import { type SelectedParts } from "../attention/index.ts";
 import { type Bilingual } from "./bilingual.ts";
+import { costExpectations } from "./cost-expectations.ts";
 import {
   type ColumnSettings,
   evidenceOf,
@@ -90,6 +91,7 @@ export const expectations: readonly Expectation[] = [
       ),
   },
   ...memoryExpectations,
+  ...costExpectations,
   ...taskExpectations,
 ];
 

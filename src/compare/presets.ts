@@ -99,7 +99,7 @@ const smoke: Preset = {
       learningRates: [0.005],
     },
     scaling: {
-      selectors: ["dot", "l2"],
+      selectors: ["dot", "l2", "deltanet"],
       settings: { to: 8, rounds: 2 },
       seeds: [0],
       learningRates: { count: 1 },

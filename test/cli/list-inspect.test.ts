@@ -152,13 +152,23 @@ test("inspect of a routing has its formula, options with defaults, parameters, c
   const rule = switchRouting();
   const { source, formula } = routings.switch;
   const { hidden } = resolveDecoderConfig({
-    ...{ vocabulary: 9, width: 12, layers: 1, heads: 1, attention: "dot+causal", maximumLength: 4 },
+    vocabulary: 9,
+    width: 12,
+    layers: 1,
+    heads: 1,
+    attention: "dot+causal",
+    maximumLength: 4,
     experts: { count: 8, routing: "switch" },
   });
   const ofExpert = 3 * 12 * hidden;
   expect(document).toMatchObject({
     kind: "routing",
-    ...{ name: "switch", formula, source, hidden, weighing: "all", experts: 8 },
+    name: "switch",
+    formula,
+    source,
+    hidden,
+    weighing: "all",
+    experts: 8,
     parameterCount: 8 * (12 + ofExpert),
     activeParameterCount: 8 * 12 + ofExpert,
     multiplications: { router: 8 * 12, experts: ofExpert },

@@ -45,7 +45,12 @@ export async function describeRouting(name: RoutingName, width: number): Promise
   const { choices, capacityFactor = "none", balance, weighing } = make();
   const experts = usualExperts;
   const { hidden } = resolveDecoderConfig({
-    ...{ vocabulary: 2, width, layers: 1, heads: 1, attention: "dot+causal", maximumLength: 1 },
+    vocabulary: 2,
+    width,
+    layers: 1,
+    heads: 1,
+    attention: "dot+causal",
+    maximumLength: 1,
     experts: { count: experts, routing: name },
   });
   const keys = { name: "router.weight", shape: [experts, width] };
