@@ -24,6 +24,7 @@ import { memoryExpectations } from "./memory-expectations.ts";
 import { type ComparisonResults } from "./results.ts";
 import { pairedDifference, seriesOf } from "./series.ts";
 import { standing } from "./spread.ts";
+import { sparseExpectations } from "./sparse-expectations.ts";
 import { taskExpectations } from "./task-expectations.ts";
 
 /** The factor by which a loss must grow beyond the trained length to count as degraded. */
@@ -92,6 +93,7 @@ export const expectations: readonly Expectation[] = [
   },
   ...memoryExpectations,
   ...costExpectations,
+  ...sparseExpectations,
   ...taskExpectations,
 ];
 

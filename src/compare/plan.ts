@@ -13,7 +13,8 @@ import { chooseSettings, requireUsed } from "../train/chosen-settings.ts";
 import { type RunIdentity, type TrainingDevice } from "../train/run-storage.ts";
 import { type MetricDefinition, type Recipe } from "../train/trainable.ts";
 import { canonicalJson } from "./canonical-json.ts";
-import { type Preset, type PresetColumn, type PresetName, presetNames, presets } from "./presets.ts";
+import { type Preset, type PresetColumn } from "./preset.ts";
+import { type PresetName, presetNames, presets } from "./presets.ts";
 
 /** What planning needs to know of a recipe. */
 export type RecipeFacts = Pick<

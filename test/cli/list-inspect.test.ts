@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { evaluate, parseSelector, partFactories, recurrences } from "../../src/index.ts";
 import { encodeSafetensors } from "../../src/checkpoints/index.ts";
 import { routings, switchRouting } from "../../src/kernels/reference/routing-rule.ts";
+import { presetNames } from "../../src/compare/presets.ts";
 import { resolveDecoderConfig } from "../../src/models/decoder-config.ts";
 import { cli, cliJson, temporaryFolder, useBuiltCli } from "./run-cli.ts";
 
@@ -41,7 +42,7 @@ describe("list", () => {
     expect(all["tasks"]?.map(({ name }) => name)).toEqual(
       expect.arrayContaining(["recall", "copy", "induction", "facts", "language", "hierarchy", "scaling"]),
     );
-    expect(all["presets"]?.map(({ name }) => name)).toEqual(["smoke", "quick", "full"]);
+    expect(all["presets"]?.map(({ name }) => name)).toEqual([...presetNames]);
   });
 
   test("tables come as text, Markdown and CSV, and nothing else is on stdout", async () => {
