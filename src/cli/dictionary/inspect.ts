@@ -48,6 +48,10 @@ export const texts = {
     zh: `无法查看 '${what}'，因为路由的选项是任务的设置：'${name}' 之后还有内容。请写 inspect ${name}，并在训练时使用 --set choices=2`,
   }),
   inputs: { en: "Inputs", zh: "输入" },
+  inFiles: (name: string, file: string): Bilingual => ({
+    en: `${name} (in files ${file})`,
+    zh: `${name}（文件中为 ${file}）`,
+  }),
   properties: { en: "Properties", zh: "性质" },
   fits: { en: "What fits", zh: "可搭配的部分" },
   tensors: (file: string, count: number): Bilingual => ({
