@@ -38,7 +38,7 @@ export const sparseColumns: Readonly<Record<string, PresetColumn>> = {
   },
   induction: {
     selectors: ["dot", ...sparse],
-    settings: { width: 32, steps: 800, factors: [1, 4] },
+    settings: { width: 32, batch: 16, steps: 600, factors: [1, 4] },
     seeds: [0, 1],
     learningRates: [0.003],
   },
