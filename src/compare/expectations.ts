@@ -5,6 +5,7 @@
 import { type SelectedParts } from "../attention/index.ts";
 import { type Bilingual } from "./bilingual.ts";
 import { costExpectations } from "./cost-expectations.ts";
+import { expertExpectations } from "./expert-expectations.ts";
 import {
   type ColumnSettings,
   evidenceOf,
@@ -95,6 +96,7 @@ export const expectations: readonly Expectation[] = [
   ...costExpectations,
   ...sparseExpectations,
   ...taskExpectations,
+  ...expertExpectations,
 ];
 
 /** Tests every expectation on the results. */
