@@ -15,7 +15,7 @@ export const memoryColumns: Readonly<Record<string, PresetColumn>> = {
   recall: {
     selectors: ["dot", "dot+none", "linear", "gla", "deltanet", "gated-deltanet"],
     // Eight pairs are more than a state of four coordinates keeps apart, and fewer than one of sixteen does.
-    settings: { pairs: 8, headWidth: [4, 8, 16], steps: 300 },
+    settings: { pairs: 8, headWidth: [4, 8, 16], steps: 400 },
     seeds: [0, 1],
     learningRates: [0.01, 0.03],
   },
