@@ -94,6 +94,7 @@ function partsOf({
       part("window", { w: places }, true),
       part("strided", { stride: places, local: places }, true),
       part("fixed", fixed, true),
+      part("fixed", { ...fixed, part: fc.constant("columns") }, true),
       part("block", { size: places, list: blockLists }, true),
     ),
     selection: fc.oneof(part("all"), part("topk", { k: places }, true)),

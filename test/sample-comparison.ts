@@ -10,7 +10,7 @@ import {
   type PlannedRun,
   type RecipeFacts,
 } from "../src/compare/plan.ts";
-import { type Preset, type PresetColumn } from "../src/compare/presets.ts";
+import { type Preset, type PresetColumn } from "../src/compare/preset.ts";
 import { comparisonResults, type ComparisonResults, type RunEnd } from "../src/compare/results.ts";
 import { type MetricDefinition } from "../src/train/trainable.ts";
 
@@ -153,11 +153,8 @@ export function sampleEnd(run: PlannedRun): RunEnd {
 
 /** The sample's plan. */
 export function samplePlan(request: ComparisonRequest = {}): ComparisonPlan {
-  return planComparison(request, sampleRecipes, {
-    smoke: samplePreset,
-    quick: samplePreset,
-    full: samplePreset,
-  });
+  const [smoke, quick, memory, sparse, full] = Array.from({ length: 5 }, () => samplePreset);
+  return planComparison(request, sampleRecipes, { smoke, quick, memory, sparse, full });
 }
 
 /** The sample with all runs ended. */

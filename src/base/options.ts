@@ -95,6 +95,7 @@ export function checkOptions(
 
 /** The sentence that offers the nearest known names. */
 export function didYouMean(name: string, known: readonly string[]): string {
+  if (known.length === 0) return "Leave it out";
   return `Did you mean ${nearestNames(name, known)
     .map((candidate) => `'${candidate}'`)
     .join(" or ")}?`;

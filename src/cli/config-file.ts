@@ -4,6 +4,7 @@ import { parse as parseToml } from "smol-toml";
 import * as v from "valibot";
 import { nearestNames } from "../base/index.ts";
 import { splitSelectors } from "../attention/index.ts";
+import { presetNames } from "../compare/presets.ts";
 import { CommandError } from "./command-error.ts";
 import { texts } from "./dictionary/config.ts";
 import { dropAbsent } from "./drop-absent.ts";
@@ -35,7 +36,7 @@ const words = v.pipe(
 const whole = v.pipe(number, v.integer(), v.minValue(1));
 
 const schema = v.strictObject({
-  preset: v.optional(v.picklist(["smoke", "quick", "full"])),
+  preset: v.optional(v.picklist(presetNames)),
   task: v.optional(words),
   similarity: v.optional(selectors),
   seed: v.optional(oneOrMore(v.pipe(number, v.integer(), v.minValue(0)))),

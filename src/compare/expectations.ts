@@ -4,6 +4,8 @@
  */
 import { type SelectedParts } from "../attention/index.ts";
 import { type Bilingual } from "./bilingual.ts";
+import { costExpectations } from "./cost-expectations.ts";
+import { expertExpectations } from "./expert-expectations.ts";
 import {
   type ColumnSettings,
   evidenceOf,
@@ -23,6 +25,7 @@ import { memoryExpectations } from "./memory-expectations.ts";
 import { type ComparisonResults } from "./results.ts";
 import { pairedDifference, seriesOf } from "./series.ts";
 import { standing } from "./spread.ts";
+import { sparseExpectations } from "./sparse-expectations.ts";
 import { taskExpectations } from "./task-expectations.ts";
 
 /** The factor by which a loss must grow beyond the trained length to count as degraded. */
@@ -90,7 +93,10 @@ export const expectations: readonly Expectation[] = [
       ),
   },
   ...memoryExpectations,
+  ...costExpectations,
+  ...sparseExpectations,
   ...taskExpectations,
+  ...expertExpectations,
 ];
 
 /** Tests every expectation on the results. */

@@ -10,6 +10,7 @@ import { MissingError } from "../base/errors.ts";
 import { decodeNumbers, encodeNumbers } from "../train/json-numbers.ts";
 import { type RunSummary } from "../train/run-storage.ts";
 import { type ComparisonPlan, type PlannedRun } from "./plan.ts";
+import { presetNames } from "./presets.ts";
 import {
   comparisonResults,
   type ComparisonResults,
@@ -81,7 +82,7 @@ const run = v.object({
 const planSchema = v.pipe(
   v.object({
     version: v.literal(1),
-    preset: v.picklist(["smoke", "quick", "full"]),
+    preset: v.picklist(presetNames),
     id: v.string(),
     columns: v.array(
       v.object({
@@ -91,6 +92,7 @@ const planSchema = v.pipe(
         metric: v.object({ name: v.string(), unit: v.string(), better: v.picklist(["higher", "lower"]) }),
         unit: v.string(),
         settings,
+        unused: v.optional(v.record(v.string(), v.string())),
       }),
     ),
     cells: v.array(

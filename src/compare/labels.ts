@@ -132,6 +132,9 @@ const settingTitles: Readonly<Record<string, Bilingual>> = {
   heads: { en: "heads", zh: "头数" },
   experts: { en: "experts", zh: "专家数" },
   choices: { en: "experts of a token", zh: "每词元专家数" },
+  routing: { en: "routing", zh: "路由" },
+  router: { en: "router", zh: "路由器" },
+  balance: { en: "balance", zh: "均衡损失权重" },
   pairs: { en: "pairs", zh: "键值对数" },
   noise: { en: "noise", zh: "噪声长度" },
   symbols: { en: "symbols", zh: "符号数" },
@@ -149,7 +152,7 @@ export function variantTitle({ variant }: Pick<PlannedColumn, "variant">): Bilin
   const list = (language: Language): string =>
     Object.entries(variant)
       .map(([setting, value]) => `${settingTitle(setting)[language]} ${value}`)
-      .join(", ");
+      .join(language === "en" ? ", " : "，");
   return { en: list("en"), zh: list("zh") };
 }
 

@@ -3,6 +3,8 @@ import { samplePlan, sampleRecipes } from "../../test/sample-comparison.ts";
 import { DomainError } from "../base/errors.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { label, planComparison } from "./plan.ts";
+import { comparisonResults } from "./results.ts";
+import { runNotes } from "./table-blocks.ts";
 
 const small = { preset: "quick", tasks: ["recall"], similarities: ["dot", "l2"] } as const;
 
@@ -64,6 +66,45 @@ describe("a plan", () => {
       ["hierarchy@width=3", { width: 3 }],
     ]);
     expect(plan.columns[1].settings).toMatchObject({ width: 3, steps: 200 });
+  });
+
+  describe("with settings that have no effect under others", () => {
+    const recipe = {
+      ...sampleRecipes("language"),
+      settings: (set: object) => ({ experts: 0, router: "dot", choices: 0, ...set }),
+      idle: (set: object): Record<string, string> =>
+        (set as { experts: number }).experts === 0 ? { router: "experts", choices: "experts" } : {},
+    };
+    const planned = (language: Record<string, unknown>): ReturnType<typeof planComparison> =>
+      planComparison({ preset: "quick", tasks: ["language"], settings: { language } }, () => recipe);
+
+    test("has one column of those that differ in nothing else, and says what it leaves out", () => {
+      const { columns, runs } = planned({ experts: [0, 8], router: ["l2", "poincare"], choices: 1 });
+      expect(columns).toMatchObject([
+        { id: "language@experts=0", settings: { router: "dot", choices: 0 } },
+        { id: "language@experts=8,router=l2", settings: { router: "l2", choices: 1 } },
+        { id: "language@experts=8,router=poincare", settings: { router: "poincare", choices: 1 } },
+      ]);
+      expect(columns.map(({ unused }) => unused)).toEqual([
+        { router: "experts", choices: "experts" },
+        undefined,
+        undefined,
+      ]);
+      const plain = planned({}).runs.map(({ id }) => id);
+      expect(runs.filter(({ column }) => column === "language@experts=0").map(({ id }) => id)).toEqual(plain);
+      const { cells } = planned({ experts: [0, 8], router: "l2" });
+      const results = comparisonResults(planned({ experts: [0, 8], router: "l2" }), new Map());
+      expect(runNotes(results)[0]).toMatchObject({
+        places: cells.filter(({ column }) => column === "language@experts=0").map(({ id }) => id),
+        text: { en: expect.stringMatching(/experts 0\): No effect where experts is 0: router$/) as string },
+      });
+    });
+
+    test("refuses one that has an effect nowhere", () => {
+      for (const settings of [{ router: "l2" }, { router: ["l2", "dot"], experts: [0] }, { choices: 0 }]) {
+        expect(() => planned(settings)).toThrow(/no effect where experts is 0: .*Set experts too/);
+      }
+    });
   });
 
   test("keeps a setting whole that is a list by nature", () => {

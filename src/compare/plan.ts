@@ -9,15 +9,17 @@ import { printPart } from "../base/part.ts";
 import { random } from "../base/random.ts";
 import { type Mixer, parseMixer, printMixer } from "../models/mixer.ts";
 import { causal } from "../patterns/index.ts";
+import { chooseSettings, requireUsed } from "../train/chosen-settings.ts";
 import { type RunIdentity, type TrainingDevice } from "../train/run-storage.ts";
 import { type MetricDefinition, type Recipe } from "../train/trainable.ts";
 import { canonicalJson } from "./canonical-json.ts";
-import { type Preset, type PresetColumn, type PresetName, presetNames, presets } from "./presets.ts";
+import { type Preset, type PresetColumn } from "./preset.ts";
+import { type PresetName, presetNames, presets } from "./presets.ts";
 
 /** What planning needs to know of a recipe. */
 export type RecipeFacts = Pick<
   Recipe,
-  "task" | "metric" | "unit" | "settings" | "learningRates" | "comparesPairs"
+  "task" | "metric" | "unit" | "settings" | "idle" | "learningRates" | "comparesPairs"
 >;
 
 /** What somebody wants compared; everything left out comes from the preset. */
@@ -68,6 +70,8 @@ export interface PlannedColumn {
   /** What the rate of progress counts, such as "tokens". */
   readonly unit: string;
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Settings that were given for other columns and have no effect in this one, each with the setting that makes it so. */
+  readonly unused?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A comparison before it runs. */
@@ -138,7 +142,10 @@ export function label({ column, selector, learningRate, seed }: PlannedRun): str
   return `${column} · ${selector} · lr ${learningRate} · seed ${seed}`;
 }
 
-/** Every combination of the settings that were given as lists, resolved by the recipe. */
+/**
+ * Every combination of the settings that were given as lists, resolved by the recipe. Combinations that differ in nothing that has
+ * an effect are one column.
+ */
 function planColumns(
   recipe: RecipeFacts,
   template: PresetColumn,
@@ -156,8 +163,13 @@ function planColumns(
       (values as readonly unknown[]).map((value) => ({ ...chosen, [name]: value })),
     );
   }
-  const columns = combinations.map((chosen): PlannedColumn => {
-    const variant = chosen as PlannedColumn["variant"];
+  const resolved = combinations.map((chosen) => chooseSettings(recipe, { ...wanted, ...chosen }));
+  requireUsed(recipe.task, wanted, resolved);
+  const columns = combinations.map((chosen, index): PlannedColumn => {
+    const { settings: complete, unused } = resolved[index];
+    const variant = Object.fromEntries(
+      Object.entries(chosen).filter(([name]) => !Object.hasOwn(unused, name)),
+    ) as PlannedColumn["variant"];
     const suffix = Object.entries(variant).map(([name, value]) => `${name}=${value}`);
     return {
       id: suffix.length === 0 ? recipe.task : `${recipe.task}@${suffix.join(",")}`,
@@ -165,7 +177,8 @@ function planColumns(
       variant,
       metric: recipe.metric,
       unit: recipe.unit,
-      settings: recipe.settings({ ...wanted, ...chosen }) as Readonly<Record<string, unknown>>,
+      settings: complete,
+      ...(Object.keys(unused).length === 0 ? {} : { unused }),
     };
   });
   return [...new Map(columns.map((column) => [column.id, column])).values()];

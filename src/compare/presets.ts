@@ -1,29 +1,12 @@
 /**
- * @file What `compare` trains when nobody says otherwise: attentions, seeds, learning rates and sizes for every task, in
- * three sizes. This file is data; `plan.ts` turns it into runs.
+ * @file What `compare` trains when nobody says otherwise: attentions and recurrences, seeds, learning rates and sizes for every
+ * task, in three sizes and for two questions. This file is data; `plan.ts` turns it into runs.
  */
+import { full } from "./full-preset.ts";
+import { type Preset } from "./preset.ts";
+import { memoryColumns, sparseColumns } from "./study-presets.ts";
 
-/** One column of the matrix: a task with the attentions that are compared on it. */
-export interface PresetColumn {
-  readonly selectors: readonly string[];
-  /** Settings that differ from the recipe's defaults. A list of values gives one column for each. */
-  readonly settings: Readonly<Record<string, unknown>>;
-  readonly seeds: readonly number[];
-  /**
-   * Learning rates of every cell: these, or so many of the recipe's own (which it may choose for each attention), evenly
-   * spread over its list.
-   */
-  readonly learningRates: readonly number[] | { readonly count: number };
-}
-
-/** A size of comparison. */
-export interface Preset {
-  /** The tasks compared by default; the other columns wait for `--task`. */
-  readonly tasks: readonly string[];
-  readonly columns: Readonly<Record<string, PresetColumn>>;
-}
-
-export type PresetName = "smoke" | "quick" | "full";
+export type PresetName = "smoke" | "quick" | "memory" | "sparse" | "full";
 
 /** A decoder that trains in seconds, for the tasks that read text. */
 const smallDecoder = { width: 32, length: 32 } as const;
@@ -99,7 +82,7 @@ const smoke: Preset = {
       learningRates: [0.005],
     },
     scaling: {
-      selectors: ["dot", "l2"],
+      selectors: ["dot", "l2", "deltanet"],
       settings: { to: 8, rounds: 2 },
       seeds: [0],
       learningRates: { count: 1 },
@@ -179,132 +162,28 @@ const quick: Preset = {
       learningRates: [0.005],
     },
     scaling: {
-      selectors: ["dot", "l2", "cosine", "poincare"],
-      settings: { to: 9, rounds: 3 },
+      selectors: ["dot", "l2", "cosine", "poincare", "linear", "deltanet"],
+      settings: { to: 11, rounds: 3 },
       seeds: [0],
       learningRates: { count: 1 },
     },
   },
 };
 
-/** Hours: default sizes of every task, three seeds, and learning rates enough to tune every attention alike. */
-const full: Preset = {
-  tasks: [
-    "recall",
-    "recall-tokens",
-    "copy",
-    "selective-copy",
-    "induction",
-    "associative-recall",
-    "listops",
-    "facts",
-    "hierarchy",
-    "language",
-    "extrapolation",
-    "scaling",
-  ],
-  columns: {
-    recall: {
-      selectors: [
-        "dot",
-        "l2",
-        "l1",
-        "cosine",
-        "cauchy",
-        "lorentz",
-        "lorentz-distance",
-        "poincare",
-        "complex",
-        "tropical",
-        "mahalanobis",
-        "dot+none",
-      ],
-      settings: { headWidth: [2, 4, 16] },
-      seeds: [0, 1, 2],
-      learningRates: [0.003, 0.01, 0.03],
-    },
-    "recall-tokens": {
-      selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],
-      settings: {},
-      seeds: [0, 1, 2],
-      learningRates: [0.001, 0.003, 0.01],
-    },
-    copy: {
-      selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],
-      settings: { length: 128, headWidth: [4, 16] },
-      seeds: [0, 1, 2],
-      learningRates: [0.003, 0.01],
-    },
-    "selective-copy": {
-      selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],
-      settings: {},
-      seeds: [0, 1, 2],
-      learningRates: [0.001, 0.003, 0.01],
-    },
-    induction: {
-      selectors: ["dot", "dot+rope", "dot+rope:scaling=xpos", "dot+nope", "l2", "cosine", "dot+none"],
-      settings: {},
-      seeds: [0, 1, 2],
-      learningRates: [0.001, 0.003, 0.01],
-    },
-    "associative-recall": {
-      selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare", "dot+none"],
-      settings: {},
-      seeds: [0, 1, 2],
-      learningRates: [0.001, 0.003, 0.01],
-    },
-    listops: {
-      selectors: ["dot", "l2", "cosine", "lorentz", "poincare", "dot+topk:k=8"],
-      settings: { arguments: 10, minimumLength: 50, maximumLength: 200 },
-      seeds: [0, 1, 2],
-      learningRates: [0.0005, 0.001, 0.003],
-    },
-    facts: {
-      selectors: ["dot", "l2"],
-      settings: { width: [8, 16, 32], facts: [4096, 16384], steps: 6000 },
-      seeds: [0, 1, 2],
-      learningRates: [0.003, 0.01],
-    },
-    hierarchy: {
-      selectors: ["l2", "cauchy", "cosine", "poincare", "lorentz-distance", "lorentz"],
-      settings: { width: [2, 3, 5, 10], epochs: 100 },
-      seeds: [0, 1, 2],
-      learningRates: [0.1, 0.3, 1, 3],
-    },
-    language: {
-      selectors: ["dot", "l2", "cosine", "cauchy", "lorentz", "poincare"],
-      settings: { steps: 1000 },
-      seeds: [0, 1, 2],
-      learningRates: [0.001, 0.002, 0.004, 0.008],
-    },
-    extrapolation: {
-      selectors: [
-        "dot+rope",
-        "dot+rope:scaling=pi,factor=16",
-        "dot+rope:scaling=ntk,factor=16",
-        "dot+rope:scaling=yarn,factor=16,original=64",
-        "dot+rope:scaling=xpos",
-        "dot+alibi",
-        "dot+log-cpb",
-        "dot+nope",
-        "l2+alibi",
-        "cosine+alibi",
-      ],
-      settings: { steps: 1000 },
-      seeds: [0, 1, 2],
-      learningRates: [0.001, 0.002, 0.004],
-    },
-    scaling: {
-      selectors: ["dot", "l2", "cosine", "lorentz", "poincare"],
-      settings: {},
-      seeds: [0, 1, 2],
-      learningRates: { count: 1 },
-    },
-  },
+/** Minutes: what every byte of a state buys, and what a token costs, as tasks beside those of quick. */
+const memory: Preset = {
+  tasks: Object.keys(memoryColumns),
+  columns: { ...quick.columns, ...memoryColumns },
+};
+
+/** Minutes: attentions that leave out pairs, on tasks that need some of them. */
+const sparse: Preset = {
+  tasks: Object.keys(sparseColumns),
+  columns: { ...quick.columns, ...sparseColumns },
 };
 
 /** All presets by name. */
-export const presets: Readonly<Record<PresetName, Preset>> = { smoke, quick, full };
+export const presets: Readonly<Record<PresetName, Preset>> = { smoke, quick, memory, sparse, full };
 
 /** The names of the presets, the shortest comparison first. */
-export const presetNames: readonly PresetName[] = ["smoke", "quick", "full"];
+export const presetNames: readonly PresetName[] = ["smoke", "quick", "memory", "sparse", "full"];

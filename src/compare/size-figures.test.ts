@@ -56,6 +56,20 @@ test("a figure has a line for each attention over its bytes, and says its number
   }
 });
 
+test("a size at which a setting has no effect stands in the figure of every value of it", () => {
+  const settings = { facts: { width: 8, experts: [0, 4], router: ["dot", "l2"] } };
+  const facts = madeUpResults({ ...one, tasks: ["facts"], settings }, ({ settings: { experts } }) => ({
+    bits: 1,
+    parameters: 100 + Number(experts),
+    activeParameters: 100,
+  }));
+  expect(
+    groupsOf(facts, "parameters").map(({ title, columns }) => [title.variant, columns.map(({ id }) => id)]),
+  ).toEqual(
+    ["dot", "l2"].map((router) => [{ router }, ["facts@experts=0", `facts@experts=4,router=${router}`]]),
+  );
+});
+
 test("models of one size make no figure", () => {
   const same = madeUpResults({ ...one, tasks: ["recall"] }, () => ({ accuracy: 1, stateBytes: 64 }));
   expect(groupsOf(same, "stateBytes")).toEqual([]);

@@ -68,12 +68,7 @@ export function sizeGroups(
   size: ModelSize,
   styles: Styles,
 ): readonly SizeGroup[] {
-  const groups = new Map<string, PlannedColumn[]>();
-  for (const column of columns) {
-    const key = JSON.stringify(taskOf(column, size));
-    groups.set(key, [...(groups.get(key) ?? []), column]);
-  }
-  return [...groups.values()].flatMap((members) => {
+  return groupsOf(columns, size).flatMap((members) => {
     const measured = members.flatMap((column) =>
       measuredCells(results, column).map((cell) => ({ column, cell })),
     );
@@ -90,10 +85,29 @@ export function sizeGroups(
       })
       .sort((a, b) => a.size - b.size);
     if (new Set(cells.map((cell) => cell.size)).size < 2) return [];
-    return [
-      { size, title: { task: members[0].task, variant: taskOf(members[0], size) }, columns: members, cells },
-    ];
+    const variant = Object.assign(
+      {},
+      ...members.map((column) => taskOf(column, size)),
+    ) as PlannedColumn["variant"];
+    return [{ size, title: { task: members[0].task, variant }, columns: members, cells }];
   });
+}
+
+/**
+ * Columns that agree in all settings but sizes. One in which such a setting has no effect, as a router without experts has none,
+ * agrees with every value of it.
+ */
+function groupsOf(columns: readonly PlannedColumn[], size: ModelSize): readonly (readonly PlannedColumn[])[] {
+  const variants = columns.map((column) => taskOf(column, size));
+  const distinct = [...new Map(variants.map((variant) => [JSON.stringify(variant), variant])).values()];
+  const groups = distinct.map((variant) =>
+    columns.filter((_, index) =>
+      Object.entries(variants[index]).every(([name, value]) => variant[name] === value),
+    ),
+  );
+  const isPartOf = (group: readonly PlannedColumn[], other: readonly PlannedColumn[]): boolean =>
+    other.length > group.length && group.every((column) => other.includes(column));
+  return groups.filter((group) => !groups.some((other) => isPartOf(group, other)));
 }
 
 /** The settings in which a column differs from others beside those that decide a size. */

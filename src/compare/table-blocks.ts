@@ -2,7 +2,7 @@
  * @file The matrix as readable tables: columns that share attentions stand side by side, others get a table of their own,
  * as a matrix of mostly empty cells tells nothing.
  */
-import { type Bilingual, type Language } from "./bilingual.ts";
+import { type Bilingual, type Language, same } from "./bilingual.ts";
 import { decimalsFor, formatSpread } from "./format.ts";
 import { columnTitle } from "./labels.ts";
 import { type PlannedColumn } from "./plan.ts";
@@ -107,39 +107,54 @@ export function failureNotes(results: ComparisonResults): Note[] {
       cell.failures
         // A rate that diverges is an answer of the sweep; it needs a note only where it leaves the cell without one.
         .filter(({ diverged }) => !diverged || cell.status !== "measured")
-        .map(({ message }) => ({ cell, message })),
+        .map(({ message }) => ({ cell, message: same(message) })),
     ),
   );
 }
 
-/** What runs say about themselves beside their numbers, each remark once. */
+/** What plan and runs say beside their numbers, each remark once. */
 export function runNotes(results: ComparisonResults): Note[] {
   return joinNotes(
     results,
-    results.cells.flatMap((cell) =>
-      finishedRuns(results, cell.id, cell.learningRate).flatMap(({ measurements }) =>
-        measurements.notes.map((message) => ({ cell, message })),
+    results.cells.flatMap((cell) => [
+      ...unusedSettings(columnOf(results.plan, cell)).map((message) => ({ cell, message })),
+      ...finishedRuns(results, cell.id, cell.learningRate).flatMap(({ measurements }) =>
+        measurements.notes.map((note) => ({ cell, message: same(note) })),
       ),
-    ),
+    ]),
   );
+}
+
+/** Settings of other columns that have no effect in this one. */
+function unusedSettings({ unused = {}, settings }: PlannedColumn): Bilingual[] {
+  return [...new Set(Object.values(unused))].map((because) => {
+    const names = Object.keys(unused).filter((name) => unused[name] === because);
+    const value = String(settings[because]);
+    return {
+      en: `No effect where ${because} is ${value}: ${names.join(", ")}`,
+      zh: `${because} 为 ${value} 时不起作用：${names.join("、")}`,
+    };
+  });
 }
 
 function joinNotes(
   { plan }: ComparisonResults,
-  remarks: readonly { readonly cell: CellResult; readonly message: string }[],
+  remarks: readonly { readonly cell: CellResult; readonly message: Bilingual }[],
 ): Note[] {
-  const cellsByMessage = new Map<string, Set<CellResult>>();
+  const byMessage = new Map<string, { readonly message: Bilingual; readonly cells: Set<CellResult> }>();
   for (const { cell, message } of remarks) {
-    cellsByMessage.set(message, (cellsByMessage.get(message) ?? new Set()).add(cell));
+    const about = byMessage.get(message.en) ?? { message, cells: new Set() };
+    about.cells.add(cell);
+    byMessage.set(message.en, about);
   }
-  return [...cellsByMessage].map(([message, cells]) => {
+  return [...byMessage.values()].map(({ message, cells }) => {
     const places = (language: Language): string[] =>
       [...cells].map((cell) => `${cell.selector} (${columnTitle(columnOf(plan, cell))[language]})`);
     return {
       places: [...cells].map(({ id }) => id),
       text: {
-        en: `${places("en").join(", ")}: ${message}`,
-        zh: `${places("zh").join("、")}：${message}`,
+        en: `${places("en").join(", ")}: ${message.en}`,
+        zh: `${places("zh").join("、")}：${message.zh}`,
       },
     };
   });

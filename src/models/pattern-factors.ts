@@ -4,43 +4,49 @@
  */
 import { type AnyPartFactory, parseSelector, printSelector } from "../attention/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
-import { block, causal, fixed, type Pattern, strided, window } from "../patterns/index.ts";
+import { printPart } from "../base/part.ts";
+import { causal, fixed, type Pattern, strided, window } from "../patterns/index.ts";
 
 /**
  * A selector with a `strided` or `fixed` pattern as two, with one factor of the pattern each:
  *
  * * strided: the last `local` places (`causal+window`), and every `stride`-th place before (`strided:local=1`);
- * * fixed: the own block, and the last `columns` places of every block before. Their union is the pattern, and no pair is in both;
- *   rows of the first block have no keys in the second.
+ * * fixed: the own block (`columns=0`), and the last `columns` places of every block before (`part=columns`). Their union is the
+ *   pattern, and no pair is in both; rows of the first block have no keys in the second.
  *
  * Child et al. 2019, Generating Long Sequences with Sparse Transformers, section 4.2.
  *
  * @param selector - of an attention
- * @param length - the longest sequence, for which blocks are listed
  * @param similarities - the caller's own, which the selector may name
  * @throws DomainError `pattern-factors` where no pattern of the selector has factors
  */
 export function factorSelectors(
   selector: string,
-  length: number,
   similarities: readonly AnyPartFactory[] = [],
 ): readonly [near: string, far: string] {
   const parts = parseSelector(selector, similarities);
-  const at = parts.patterns.findIndex(({ name }) => name === "strided" || name === "fixed");
+  const at = parts.patterns.findIndex(hasFactors);
   if (at === -1) {
     throw new DomainError(
       "pattern-factors",
       `Cannot split '${selector}' as only strided and fixed patterns have factors: ` +
-        `the pattern is ${parts.patterns.map(({ name }) => name).join("+") || "left out"}. ` +
+        `the pattern is ${parts.patterns.map(printPart).join("+") || "left out"}. ` +
         "Add one of them, or use merged factors",
     );
   }
   const pattern = parts.patterns[at];
-  const factors = pattern.name === "strided" ? stridedFactors(pattern) : fixedFactors(pattern, length);
+  const factors = pattern.name === "strided" ? stridedFactors(pattern) : fixedFactors(pattern);
   const [near, far] = factors.map((factor) =>
     printSelector({ ...parts, patterns: parts.patterns.toSpliced(at, 1, ...factor) }),
   );
   return [near, far];
+}
+
+/** A factor has no factors itself. */
+function hasFactors({ name, options }: Pattern): boolean {
+  return (
+    name === "strided" || (name === "fixed" && options["part"] !== "columns" && options["columns"] !== 0)
+  );
 }
 
 type Factors = readonly [near: readonly Pattern[], far: readonly Pattern[]];
@@ -50,16 +56,9 @@ function stridedFactors({ options }: Pattern): Factors {
   return [[causal(), window({ w: local })], [strided({ stride, local: 1 })]];
 }
 
-function fixedFactors({ options }: Pattern, length: number): Factors {
-  const [size, columns] = [Number(options["block"]), Number(options["columns"])];
-  const rows = Array.from({ length: Math.ceil(length / size) }, (_, row) => row);
-  // A list names one block at least: a sequence of one block has no earlier ones, and no query of the next one.
-  const before = rows.flatMap((row) => rows.slice(0, row).map((key) => `${row}-${key}`));
-  const earlier = before.length === 0 ? ["1-0"] : before;
-  return [
-    [causal(), block({ size, list: rows.map((row) => `${row}-${row}`).join("/") })],
-    [fixed({ block: size, columns }), block({ size, list: earlier.join("/") })],
-  ];
+function fixedFactors({ options }: Pattern): Factors {
+  const [block, columns] = [Number(options["block"]), Number(options["columns"])];
+  return [[fixed({ block, columns: 0 })], [fixed({ block, columns, part: "columns" })]];
 }
 
 /** How factors are spread, and over what. */
@@ -69,7 +68,6 @@ export interface FactorSpread<Attention> {
   readonly patternFactors: "merged" | "interleaved" | "split";
   readonly layers: number;
   readonly heads: number;
-  readonly maximumLength: number;
 }
 
 /** What `split` makes of a layer: half of the heads have the one factor, half the other. */
@@ -81,7 +79,7 @@ type SplitHeads = readonly { readonly selector: string; readonly heads: number }
  * @throws DomainError `decoder-factors` for a list of attentions, ShapeError `decoder-factors` for one head that is to be split
  */
 export function spreadFactors<Attention>(
-  { attention, patternFactors: factors, layers, heads, maximumLength }: FactorSpread<Attention>,
+  { attention, patternFactors: factors, layers, heads }: FactorSpread<Attention>,
   similarities: readonly AnyPartFactory[],
 ): string | readonly (Attention | string | SplitHeads)[] {
   if (factors === "merged") return attention;
@@ -98,7 +96,7 @@ export function spreadFactors<Attention>(
       "Cannot use split factors as each has heads of its own: 1 head. Use two at least, or interleaved factors",
     );
   }
-  const [near, far] = factorSelectors(attention, maximumLength, similarities);
+  const [near, far] = factorSelectors(attention, similarities);
   const half = Math.floor(heads / 2);
   const split = [
     { selector: near, heads: heads - half },

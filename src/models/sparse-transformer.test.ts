@@ -43,7 +43,7 @@ test.each([
   ["fixed:block=8,columns=2", 8],
   ["fixed:block=8,columns=2", 3],
 ])("%s of %i places is the union of its factors", (pattern, length) => {
-  const [near, far] = factorSelectors(`l2:beta=2+rope+${pattern}`, length);
+  const [near, far] = factorSelectors(`l2:beta=2+rope+${pattern}`);
   const whole = [...pairsOf(`l2+${pattern}`, length)].toSorted();
   const apart = [pairsOf(near, length), pairsOf(far, length)];
   expect([...new Set(apart.flatMap((pairs) => [...pairs]))].toSorted()).toEqual(whole);
@@ -115,8 +115,9 @@ describe.each([
 });
 
 test("what has no factors, or is spread already, is refused", () => {
-  expect(() => factorSelectors("dot+causal", 8)).toThrow("the pattern is causal. Add one of them");
-  expect(() => factorSelectors("dot", 8)).toThrow("the pattern is left out");
+  expect(() => factorSelectors("dot+causal")).toThrow("the pattern is causal. Add one of them");
+  expect(() => factorSelectors("dot")).toThrow("the pattern is left out");
+  expect(() => factorSelectors("dot+fixed:block=4,columns=1,part=columns")).toThrow("part=columns. Add one");
   expect(() => sparseTransformer({ ...base, heads: 1, patternFactors: "split" })).toThrow("1 head. Use two");
   const { pattern: _, ...sizes } = base;
   const attention = ["dot+strided:stride=2,local=2", "dot+causal"];

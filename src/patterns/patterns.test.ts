@@ -45,6 +45,11 @@ describe("allowed pairs", () => {
       return [...new Set([...own, ...summaries])].sort((a, b) => a - b);
     });
     expect(allowed(fixed({ block: size, columns }))).toEqual(expected);
+    const own = where((i, j) => j <= i && Math.floor(i / size) === Math.floor(j / size));
+    expect(allowed(fixed({ block: size, columns: 0 }))).toEqual(own);
+    const before = fixed({ block: size, columns, part: "columns" });
+    expect(allowed(before)).toEqual(expected.map((keys, i) => keys.filter((j) => !own[i].includes(j))));
+    expect(allowed(before)[5]).toEqual([2, 3]);
   });
 
   test("block: exactly the listed blocks, none for queries that no block names", () => {
@@ -78,6 +83,8 @@ const anyPattern = fc.oneof(
   fc
     .tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 }))
     .map(([a, b]) => fixed({ block: Math.max(a, b), columns: Math.min(a, b) })),
+  fc.integer({ min: 1, max: 9 }).map((size) => fixed({ block: size, columns: 0 })),
+  fc.integer({ min: 1, max: 9 }).map((size) => fixed({ block: size, columns: 1, part: "columns" })),
   fc
     .tuple(
       fc.integer({ min: 1, max: 5 }),
@@ -123,6 +130,7 @@ describe("errors", () => {
 
   test("columns fit into their block", () => {
     expect(() => fixed({ block: 4, columns: 5 })).toThrow(code("fixed-columns"));
+    expect(() => fixed({ block: 4, columns: 0, part: "columns" })).toThrow(code("fixed-columns"));
   });
 
   test.each(["", "0", "0-", "0-1-2", "a-b", "0-0/", "-1-0", "0-1234567890"])(

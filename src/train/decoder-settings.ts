@@ -1,5 +1,6 @@
 /** @file The settings that all recipes with a decoder share: its sizes and its training. */
 import * as v from "valibot";
+import { DomainError } from "../base/errors.ts";
 import { type DecoderConfig, type RoutingName, routingNames } from "../models/index.ts";
 import { nonNegative, type SettingEntries, whole } from "./setting-schemas.ts";
 import { trainingRouter } from "./training-selector.ts";
@@ -31,6 +32,8 @@ export interface DecoderSettings {
   readonly capacityFactor: number | "none";
   /** The similarity of tokens and experts, as a selector (default `dot`, calibrated as attentions are). */
   readonly router: string;
+  /** The weight of the balance loss, which keeps the loads of experts even (default 0.01, 0 for none). */
+  readonly balance: number;
   /** `reversible`: training keeps the activations of no layer, and computes them again from outputs. */
   readonly residual: "plain" | "reversible";
   /** Whether keys are the queries at unit length. */
@@ -44,6 +47,16 @@ export interface DecoderSettings {
   /** Steps of the warm-up of the learning rate. */
   readonly warmUp: number;
 }
+
+/** The settings that only experts read, with their defaults. */
+const expertDefaults = {
+  routing: "mixtral",
+  choices: 0,
+  capacityFactor: 0,
+  router: "dot",
+  balance: 0.01,
+} as const satisfies Partial<DecoderSettings>;
+const expertSettings = Object.keys(expertDefaults) as readonly (keyof typeof expertDefaults)[];
 
 /** Entries of a settings schema; recipes add their own and may set other defaults. */
 export const decoderEntries: SettingEntries<DecoderSettings> = {
@@ -60,10 +73,17 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
     "swiglu",
   ),
   experts: v.optional(whole(0), 0),
-  routing: v.optional(v.picklist(routingNames, `it must be ${routingNames.join(" or ")}`), "mixtral"),
-  choices: v.optional(whole(0), 0),
-  capacityFactor: v.optional(v.union([nonNegative, v.literal("none")], "it must be a number ≥ 0 or none"), 0),
-  router: v.optional(v.string("it must be a similarity, such as l2"), "dot"),
+  routing: v.optional(
+    v.picklist(routingNames, `it must be ${routingNames.join(" or ")}`),
+    expertDefaults.routing,
+  ),
+  choices: v.optional(whole(0), expertDefaults.choices),
+  capacityFactor: v.optional(
+    v.union([nonNegative, v.literal("none")], "it must be a number ≥ 0 or none"),
+    expertDefaults.capacityFactor,
+  ),
+  router: v.optional(v.string("it must be a similarity, such as l2"), expertDefaults.router),
+  balance: v.optional(nonNegative, expertDefaults.balance),
   residual: v.optional(v.picklist(["plain", "reversible"], "it must be plain or reversible"), "plain"),
   sharedQueryKey: v.optional(v.boolean("it must be true or false"), false),
   patternFactors: v.optional(
@@ -76,13 +96,23 @@ export const decoderEntries: SettingEntries<DecoderSettings> = {
   warmUp: v.optional(whole(0), 20),
 };
 
-/** The part of a decoder's configuration that settings decide. */
+/** The settings of a decoder that have no effect under the others, each with the setting that makes it so. */
+export function idleDecoderSettings({ experts }: DecoderSettings): Readonly<Record<string, string>> {
+  return experts === 0 ? Object.fromEntries(expertSettings.map((name) => [name, "experts"])) : {};
+}
+
+/**
+ * The part of a decoder's configuration that settings decide.
+ *
+ * @throws DomainError `unused-setting` for a setting of experts where there are none
+ */
 export function decoderSizes(
   settings: DecoderSettings,
 ): Omit<DecoderConfig, "vocabulary" | "attention" | "maximumLength"> {
   const { width, layers, heads, keyValueHeads, headWidth, convolution, norm, feedForward, tiedHead } =
     settings;
   const { residual, sharedQueryKey, patternFactors } = settings;
+  requireNoExpertSettings(settings);
   const chosen = {
     ...(keyValueHeads === 0 ? {} : { keyValueHeads }),
     ...(headWidth === 0 ? {} : { headWidth }),
@@ -92,12 +122,24 @@ export function decoderSizes(
   return { width, layers, heads, ...chosen, convolution, norm, feedForward, ...shape, tiedHead };
 }
 
+function requireNoExpertSettings(settings: DecoderSettings): void {
+  if (settings.experts > 0) return;
+  const changed = expertSettings.find((name) => settings[name] !== expertDefaults[name]);
+  if (changed === undefined) return;
+  throw new DomainError(
+    "unused-setting",
+    `Cannot set '${changed}' as it has no effect where experts is 0: ${JSON.stringify(settings[changed])}. ` +
+      "Set experts to 1 or more, or leave it out",
+  );
+}
+
 function expertsOf(settings: DecoderSettings): NonNullable<DecoderConfig["experts"]> {
-  const { experts: count, routing, choices, capacityFactor, router } = settings;
+  const { experts: count, routing, choices, capacityFactor, router, balance } = settings;
   return {
     count,
     routing,
     router: trainingRouter(router),
+    balance,
     ...(choices === 0 ? {} : { choices }),
     ...(capacityFactor === 0 ? {} : { capacityFactor }),
   };

@@ -87,6 +87,8 @@ export interface Recipe<Settings extends object = object> {
   readonly unit: string;
   /** Settings with every default filled in; throws DomainError for unknown or bad ones. */
   readonly settings: (overrides: Readonly<Record<string, unknown>>) => Settings;
+  /** The settings that have no effect under the others, each with the setting that makes it so: `router` with `experts`. */
+  readonly idle?: (settings: Settings) => Readonly<Record<string, string>>;
   /** Learning rates to try when none is given, ascending. */
   readonly learningRates: (settings: Settings, selector: string) => readonly number[];
   readonly create: (request: RunRequest<Settings>) => Promise<Trainable>;

@@ -10,6 +10,8 @@ import {
   type Tensor64,
   tensor64,
 } from "../../src/index.ts";
+import { sayingFileNames } from "../../src/cli/attend/file-names.ts";
+import { attendRecurrence } from "../../src/cli/attend/recurrence.ts";
 import { expectFile, writeInputs } from "./attention-file.ts";
 import { cli, temporaryFolder, useBuiltCli } from "./run-cli.ts";
 
@@ -95,10 +97,11 @@ describe("attend with a recurrence", () => {
       attend("retnet+window:w=3", input),
       attend("retnt", input),
       attend("retnet", input, "--backward"),
+      attend("rwkv4", input, "--device", "jax"),
     ]);
-    expect(refusals.map(({ code }) => code)).toEqual([2, 4, 2, 2, 2, 2, 2, 3]);
+    expect(refusals.map(({ code }) => code)).toEqual([2, 4, 2, 2, 2, 2, 2, 3, 4]);
     const says = [
-      /'decay' or 'logDecay'/,
+      /'decay' or 'log_decay'/,
       /reference and on wasm/,
       /not of channels/,
       /Drop it/,
@@ -106,8 +109,58 @@ describe("attend with a recurrence", () => {
       /forget by decay/,
       /'retnet'/,
       /dout/,
+      /the reference alone/,
     ];
     refusals.forEach(({ stderr }, index) => expect(stderr).toMatch(says[index] ?? "nothing"));
+  });
+});
+
+describe("what does not fit a rule is one error on every device, by the names of the file", () => {
+  const channels = draw([2, 2, 6, 3], part);
+  const with7 = (value: number): Tensor64 => ({
+    ...channels,
+    data: channels.data.map((kept, place) => (place === 7 ? value : kept)),
+  });
+  test.each<[string, string, Record<string, Tensor64>, RegExp]>([
+    ["a decay of 1", "gla", { decay: with7(1) }, /decay must be within \(0, 1\): 1\. .* log_decay/],
+    ["a decay of 0", "gla", { decay: with7(0) }, /decay must be within \(0, 1\): 0\./],
+    ["a decay below 0", "rwkv6", { decay: with7(-0.5), u: rates }, /decay must be within \(0, 1\): -0\.5/],
+    ["a logarithm above 0", "gla", { log_decay: with7(0.1) }, /log_decay must be the logarithm of a decay/],
+    ["both", "gla", { decay: channels, log_decay: with7(-1) }, /'decay' or 'log_decay': both were given/],
+    ["a decay per head", "gla", { decay }, /decay must be \[B, G, N, D\] = \[2, 2, 6, 3\]: \[2, 2, 6\]/],
+    [
+      "a strength above 1",
+      "deltanet",
+      { beta: draw([2, 2, 6], () => 1.5) },
+      /beta must be within \[0, 1\]: 1\.5/,
+    ],
+    [
+      "a state of other widths",
+      "retnet",
+      { state: draw([2, 4, 5, 3]) },
+      /state must be \[B, H, D, E\] = \[2, 4, 3, 5\]/,
+    ],
+    ["its gradient", "retnet", { dout, dstate: draw([2, 4, 5, 3]) }, /dstate must be \[2, 4, 3, 5\]/],
+    [
+      "a parameter of no rule",
+      "retnet",
+      { "param.tau": rates },
+      /no such parameter: it has none\. Leave it out/,
+    ],
+  ])("%s", async (name, spec, tensors, message) => {
+    const path = await writeInputs(folder, `misfit ${name}`, { q, k, v, ...tensors });
+    for (const device of ["reference", "wasm"] as const) {
+      const options = {
+        spec,
+        in: path,
+        out: join(folder, "never"),
+        device,
+        seed: 0,
+        backward: "dout" in tensors,
+      };
+      const failed = sayingFileNames(() => attendRecurrence(parseRecurrence(spec), options));
+      await expect(failed).rejects.toThrow(message);
+    }
   });
 });
 

@@ -2,7 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { join } from "node:path";
 import { writeFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { partFactories } from "../../src/index.ts";
+import { partFactories, recurrences } from "../../src/index.ts";
 import { cli, cliJson, startCli, temporaryFolder, useBuiltCli } from "./run-cli.ts";
 
 useBuiltCli();
@@ -39,9 +39,16 @@ describe("completion", () => {
     expect(complete("qklab", "compare", "--res")).toEqual(["--resume"]);
     expect(complete("qklab", "list", "s")).toEqual(["similarities", "selections"]);
     expect(complete("qklab", "compare", "--similarity", "dot,cos")).toEqual(["dot,cosine"]);
-    expect(complete("qklab", "attend", "--spec", "")).toEqual(
-      partFactories.similarity.map(({ definition }) => definition.selector),
-    );
+    const names = [...partFactories.similarity, ...recurrences].map(({ definition }) => definition.selector);
+    expect(complete("qklab", "attend", "--spec", "")).toEqual(names);
+    for (const command of ["train", "compare"]) {
+      expect(complete("qklab", command, "--similarity", "gated")).toEqual(["gated-deltanet"]);
+    }
+    expect(complete("qklab", "compare", "--preset", "q")).toEqual(["quick"]);
+    expect(complete("qklab", "train", "--task", "induc")).toEqual(["induction"]);
+    expect(complete("qklab", "inspect", "swi")).toEqual(["switch"]);
+    expect(complete("qklab", "inspect", "retn")).toEqual(["retnet"]);
+    expect(complete("qklab", "inspect", "package.j")).toEqual(["package.json"]);
   });
 
   test.each(["zsh", "fish"])(

@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { evaluate, parseSelector, partFactories, recurrences } from "../../src/index.ts";
 import { encodeSafetensors } from "../../src/checkpoints/index.ts";
+import { routings, switchRouting } from "../../src/kernels/reference/routing-rule.ts";
+import { presetNames } from "../../src/compare/presets.ts";
+import { resolveDecoderConfig } from "../../src/models/decoder-config.ts";
 import { cli, cliJson, temporaryFolder, useBuiltCli } from "./run-cli.ts";
 
 useBuiltCli();
@@ -39,7 +42,7 @@ describe("list", () => {
     expect(all["tasks"]?.map(({ name }) => name)).toEqual(
       expect.arrayContaining(["recall", "copy", "induction", "facts", "language", "hierarchy", "scaling"]),
     );
-    expect(all["presets"]?.map(({ name }) => name)).toEqual(["smoke", "quick", "full"]);
+    expect(all["presets"]?.map(({ name }) => name)).toEqual([...presetNames]);
   });
 
   test("tables come as text, Markdown and CSV, and nothing else is on stdout", async () => {
@@ -139,6 +142,50 @@ describe("inspect SELECTOR", () => {
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain("only similarities have a score of pairs");
   });
+});
+
+test("inspect of a routing has its formula, options with defaults, parameters, cost and source", async () => {
+  const [document, mixtral, refused] = await Promise.all([
+    cliJson<Record<string, unknown>>(["inspect", "switch", "--width", "12"]),
+    cli(["inspect", "mixtral", "--lang", "zh"]),
+    cli(["inspect", "switch:choices=2"]),
+  ]);
+  const rule = switchRouting();
+  const { source, formula } = routings.switch;
+  const { hidden } = resolveDecoderConfig({
+    vocabulary: 9,
+    width: 12,
+    layers: 1,
+    heads: 1,
+    attention: "dot+causal",
+    maximumLength: 4,
+    experts: { count: 8, routing: "switch" },
+  });
+  const ofExpert = 3 * 12 * hidden;
+  expect(document).toMatchObject({
+    kind: "routing",
+    name: "switch",
+    formula,
+    source,
+    hidden,
+    weighing: "all",
+    experts: 8,
+    parameterCount: 8 * (12 + ofExpert),
+    activeParameterCount: 8 * 12 + ofExpert,
+    multiplications: { router: 8 * 12, experts: ofExpert },
+  });
+  const defaults = (document["options"] as { name: string; default: unknown }[]).map(
+    (option) => [option.name, option.default] as const,
+  );
+  expect(Object.fromEntries(defaults)).toMatchObject({
+    choices: rule.choices,
+    capacityFactor: rule.capacityFactor,
+    balance: rule.balance,
+  });
+  expect(mixtral.stdout).toContain("选择它的全部词元");
+  expect(mixtral.stderr).toContain("routing=mixtral");
+  expect(refused).toMatchObject({ code: 2 });
+  expect(refused.stderr).toContain("Write inspect switch");
 });
 
 describe("inspect TASK, FILE and what is neither", () => {

@@ -23,6 +23,7 @@ import { type Session } from "../session.ts";
 import { version } from "../version.ts";
 import { attendRecurrence } from "./recurrence.ts";
 import { type Device, type Results, onBackend, onReference, openJax, openWasm } from "./devices.ts";
+import { sayingFileNames } from "./file-names.ts";
 import { type AttendOptions } from "./options.ts";
 import { chooseParameters } from "./parameters.ts";
 import { readInputs } from "./read-inputs.ts";
@@ -32,10 +33,11 @@ export async function attend(options: AttendOptions, session: Session): Promise<
   const selected = parseAnySelector(options.spec);
   if (selected.kind === "recurrence") {
     await requireOtherFile(options.in, options.out);
-    await report(await attendRecurrence(selected.composition, options), options, session);
+    const computed = await sayingFileNames(() => attendRecurrence(selected.composition, options));
+    await report(computed, options, session);
     return;
   }
-  await report(await attendPairs(selected.parts, options), options, session);
+  await report(await sayingFileNames(() => attendPairs(selected.parts, options)), options, session);
 }
 
 /** What was computed, and from what. */

@@ -15,6 +15,7 @@ import {
   type RecurrenceGradients,
   type RecurrenceInputs,
   requireFinite,
+  type RecurrentRule,
   type RuleCall,
   type Tensor,
   type Tensor64,
@@ -22,10 +23,12 @@ import {
 import { openSafetensors } from "../../checkpoints/safetensors-file.node.ts";
 import { gradientName } from "../../recurrence/backend.ts";
 import { checkCall } from "../../recurrence/check-call.ts";
+import { requireOnEngine } from "../../kernels/wasm/recurrence/lifted-recurrence.ts";
 import { narrowState } from "../../recurrence/rule.ts";
 import { CommandError } from "../command-error.ts";
 import { texts } from "../dictionary/attend.ts";
 import { exitCodes } from "../exit-codes.ts";
+import { fileNameOf } from "./file-names.ts";
 import { type AttendOptions } from "./options.ts";
 import { readNumbers } from "./read-inputs.ts";
 import { type Results } from "./devices.ts";
@@ -49,8 +52,9 @@ export async function attendRecurrence(
   options: AttendOptions,
 ): Promise<RecurrenceResults> {
   const selector = printRecurrence(composition);
-  requireOptions(selector, options);
   const { rule } = composition;
+  requireOptions(selector, rule, options);
+  if (options.device === "wasm") requireOnEngine(rule);
   const file = await readFile(composition, options.in, options.backward ?? false);
   const hasDouble = ["q", "k", "v"].some((name) => file.inputs[name as "k"]?.data instanceof Float64Array);
   const isDouble = hasDouble && options.device === "reference";
@@ -132,15 +136,10 @@ function gradientsByName<T>(
   const named: Record<string, T> = {};
   for (const { name } of rule.inputs) {
     const gradient = (gradients as Partial<Record<string, T>>)[gradientName(name)];
-    if (gradient !== undefined) named[`d${fileName(name)}`] = gradient;
+    if (gradient !== undefined) named[`d${fileNameOf(name)}`] = gradient;
   }
   for (const [name, gradient] of Object.entries(dParameters)) named[`dparam.${name}`] = gradient;
   return named;
-}
-
-/** An input's name in a file. */
-function fileName(name: InputName): string {
-  return name === "logDecay" ? "log_decay" : name;
 }
 
 interface FileInputs {
@@ -168,7 +167,7 @@ async function readFile(
     };
     const tensors: Partial<Record<InputName, AnyTensor>> = {};
     for (const { name } of rule.inputs) {
-      if (names.includes(fileName(name))) tensors[name] = await take(fileName(name));
+      if (names.includes(fileNameOf(name))) tensors[name] = await take(fileNameOf(name));
     }
     const parameters: Record<string, AnyTensor> = {};
     for (const name of names.filter((given) => given.startsWith("param."))) {
@@ -189,11 +188,11 @@ async function readFile(
 }
 
 /** Refuses options that mean nothing without pairs. */
-function requireOptions(selector: string, options: AttendOptions): void {
+function requireOptions(selector: string, { lift }: RecurrentRule, options: AttendOptions): void {
   if (options.device === "jax") {
     throw new CommandError(
       "device-recurrence",
-      texts.noDevice(selector, options.device),
+      lift === undefined ? texts.referenceAlone(selector) : texts.noDevice(selector),
       exitCodes.noBackend,
     );
   }

@@ -58,7 +58,7 @@ const nextCommand: Readonly<Record<Kind, string>> = {
   normalisers: "inspect dot+causal+softmax:sink=learned",
   aggregations: "inspect lorentz+causal+centroid",
   recurrences: "inspect gated-deltanet",
-  routings: "train --task facts --similarity dot --set experts=4 --set routing=switch",
+  routings: "inspect switch",
   tasks: "inspect recall",
   presets: "compare --preset quick",
 };

@@ -46,6 +46,8 @@ function reply(values: Values, isList: boolean): string {
   if (values === "file") return 'COMPREPLY=($(compgen -f -- "$current"));';
   if (values === "folder") return 'COMPREPLY=($(compgen -d -- "$current"));';
   if (values === "free") return "COMPREPLY=();";
+  if ("wordsOrFile" in values)
+    return `COMPREPLY=($(compgen -f -W "${values.wordsOrFile.join(" ")}" -- "$current"));`;
   const words = `-W "${values.join(" ")}"`;
   return isList
     ? `COMPREPLY=($(compgen -P "$before" ${words} -- "\${current##*,}"));`

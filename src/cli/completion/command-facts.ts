@@ -1,10 +1,16 @@
 /** @file What completion scripts are made from: the command tree, with the kind of value that each option takes. */
 import { type Argument, type Command, type Option } from "commander";
 import { presets } from "../../compare/presets.ts";
-import { namesOf } from "../list/parts.ts";
+import { routingNames } from "../../kernels/reference/routing-rule.ts";
+import { namesOf, recurrenceNames } from "../list/parts.ts";
 
-/** What may follow: fixed words, a file, a folder, or something that nobody can guess. */
-export type Values = readonly string[] | "file" | "folder" | "free";
+/** What may follow: fixed words, a file, a folder, words or a file, or something that nobody can guess. */
+export type Values =
+  | readonly string[]
+  | "file"
+  | "folder"
+  | "free"
+  | { readonly wordsOrFile: readonly string[] };
 
 export interface OptionFacts {
   /** Such as `-q` and `--quiet`. */
@@ -35,13 +41,13 @@ export function commandFacts(program: Command): readonly CommandFacts[] {
     return {
       name: command.name(),
       description: command.summary(),
-      options: [...own, ...shared].map(optionFacts),
+      options: [...own, ...shared].map((option) => optionFacts(command.name(), option)),
       ...(argument === undefined ? {} : { argument: argumentValues(argument) }),
     };
   });
 }
 
-function optionFacts(option: Option): OptionFacts {
+function optionFacts(command: string, option: Option): OptionFacts {
   const { short, long, description } = option;
   const takesValue = option.required || option.optional;
   return {
@@ -49,7 +55,7 @@ function optionFacts(option: Option): OptionFacts {
     description,
     isList: valueName(option).endsWith("s"),
     isRepeatable: valueName(option) === "setting",
-    ...(takesValue ? { values: valuesOf(option) } : {}),
+    ...(takesValue ? { values: valuesOf(command, option) } : {}),
   };
 }
 
@@ -58,14 +64,25 @@ function valueName({ flags }: Option): string {
   return /[<[]([^>\]]+)[>\]]/.exec(flags)?.[1] ?? "";
 }
 
-function valuesOf(option: Option): Values {
+/** Of all commands that take a selector, the one that knows similarities alone. */
+const knowsPairsAlone = "emit";
+
+const tasks = Object.keys(presets.full.columns);
+
+function valuesOf(command: string, option: Option): Values {
   if (option.argChoices !== undefined) return option.argChoices;
   const name = valueName(option);
   if (name === "file" || name === "folder") return name;
-  if (name === "task" || name === "tasks") return Object.keys(presets.full.columns);
-  return name === "selector" || name === "selectors" ? namesOf("similarities") : "free";
+  if (name === "task" || name === "tasks") return tasks;
+  if (name !== "selector" && name !== "selectors") return "free";
+  return command === knowsPairsAlone ? namesOf("similarities") : selectorNames();
 }
 
 function argumentValues(argument: Argument): Values {
-  return argument.argChoices ?? (argument.name() === "what" ? "file" : "free");
+  if (argument.argChoices !== undefined) return argument.argChoices;
+  if (argument.name() !== "what") return "free";
+  return { wordsOrFile: [...selectorNames(), ...routingNames, ...tasks] };
 }
+
+/** What selectors begin with. */
+const selectorNames = (): readonly string[] => [...namesOf("similarities"), ...recurrenceNames];

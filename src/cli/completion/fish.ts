@@ -34,6 +34,8 @@ function optionWords({ flags, description, values }: OptionFacts): string {
 function offered(values: Values): string {
   if (values === "file") return "-F";
   if (values === "folder") return "-a '(__fish_complete_directories)'";
+  if (typeof values === "object" && "wordsOrFile" in values)
+    return `-F -a ${quoted(values.wordsOrFile.join(" "))}`;
   return values === "free" ? "" : `-a ${quoted(values.join(" "))}`;
 }
 

@@ -47,6 +47,9 @@ function action(values: Values, isList: boolean): string {
   if (values === "file") return "_files";
   if (values === "folder") return "_files -/";
   if (values === "free") return " ";
+  // A colon of an action is escaped, as one that is not begins the next argument.
+  if ("wordsOrFile" in values)
+    return String.raw`{_alternative "words\:name\:(${values.wordsOrFile.join(" ")})" "files\:file\:_files"}`;
   return isList ? `_values -s , value ${values.join(" ")}` : `(${values.join(" ")})`;
 }
 

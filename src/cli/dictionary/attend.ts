@@ -79,9 +79,13 @@ export const texts = {
     en: `Cannot attend as the features of all tokens must fit in memory: they need ${needed}, this machine has ${memory}. Pass fewer tokens, heads or batch entries, or take fewer features`,
     zh: `无法计算注意力，因为所有词元的特征必须放得进内存：需要 ${needed}，本机有 ${memory}。请减少词元、头或批次，或减少特征数`,
   }),
-  noDevice: (selector: string, device: string): Bilingual => ({
-    en: `Cannot attend with '${selector}' on ${device} as recurrences run on the reference and on wasm: --device ${device}. Pass one of them`,
-    zh: `无法在 ${device} 上计算 '${selector}'，因为循环规则只在参考实现和 wasm 上运行。请改用其中之一`,
+  noDevice: (selector: string): Bilingual => ({
+    en: `Cannot attend with '${selector}' on jax as recurrences run on the reference and on wasm, and jax-js has no form of them: --device jax. Pass one of them; training on jax takes the reference, and says so`,
+    zh: `无法在 jax 上计算 '${selector}'，因为循环规则只在参考实现和 wasm 上运行，jax-js 没有它们的形式。请改用其中之一；在 jax 上训练时会使用参考实现并加以说明`,
+  }),
+  referenceAlone: (selector: string): Bilingual => ({
+    en: `Cannot attend with '${selector}' on jax as this rule runs on the reference alone: --device jax. Pass --device reference; training on jax takes it, and says so`,
+    zh: `无法在 jax 上计算 '${selector}'，因为该规则只在参考实现上运行。请使用 --device reference；在 jax 上训练时会使用它并加以说明`,
   }),
   pairOption: (selector: string, flag: string): Bilingual => ({
     en: `Cannot attend with '${selector}' and ${flag} as a recurrence has no scores of pairs: ${flag} was given. Drop it`,

@@ -3,11 +3,17 @@ import { type Bilingual, type Text } from "../language.ts";
 
 export const texts = {
   summary: {
-    en: "take something apart: a selector, a task, a run or comparison folder, a safetensors file",
-    zh: "详细查看：选择器、任务、运行或比较的文件夹、safetensors 文件",
+    en: "take something apart: a selector, a routing of experts, a task, a run or comparison folder, a safetensors file",
+    zh: "详细查看：选择器、专家路由、任务、运行或比较的文件夹、safetensors 文件",
   },
-  what: { en: "selector, task, folder or safetensors file", zh: "选择器、任务、文件夹或 safetensors 文件" },
-  width: { en: "D, width of queries and keys, for a selector", zh: "查询与键的宽度 D（用于选择器）" },
+  what: {
+    en: "selector, routing, task, folder or safetensors file",
+    zh: "选择器、专家路由、任务、文件夹或 safetensors 文件",
+  },
+  width: {
+    en: "D, width of queries and keys, for a selector; of tokens, for a routing",
+    zh: "查询与键的宽度 D（用于选择器），或词元的宽度（用于专家路由）",
+  },
   heads: { en: "H, query heads, for a selector", zh: "查询头数 H（用于选择器）" },
   derivatives: { en: "also the score's derivatives as JavaScript", zh: "同时以 JavaScript 给出分数的导数" },
   attention: (selector: string, width: number, heads: number): Bilingual => ({
@@ -24,7 +30,28 @@ export const texts = {
     en: `Cannot print derivatives of '${selector}' as only similarities have a score of pairs: '${selector}' is a recurrence. Drop --derivatives; attend --backward gives its gradients`,
     zh: `无法给出 '${selector}' 的导数，因为只有相似度才有成对的分数：'${selector}' 是循环规则。请去掉 --derivatives；attend --backward 可给出其梯度`,
   }),
+  routing: (name: string, width: number, experts: number, hidden: number): Bilingual => ({
+    en: `Routing ${name} of tokens of width D = ${width} to E = ${experts} experts of F = ${hidden}`,
+    zh: `路由 ${name}：词元宽度 D = ${width}，专家数 E = ${experts}，专家内部宽度 F = ${hidden}`,
+  }),
+  routingOptions: { en: "What tasks set beside experts", zh: "任务中除 experts 外可设置的内容" },
+  routingParameters: { en: "Parameters of a layer", zh: "一层的参数" },
+  allScores: { en: "the scores of all experts", zh: "所有专家的分数" },
+  chosenScores: { en: "the scores of the chosen experts", zh: "所选专家的分数" },
+  capacity: (formula: string): Bilingual => ({
+    en: `the first ${formula} of M tokens that choose it, in training`,
+    zh: `训练时，选择它的词元中的前 ${formula} 个（共 M 个词元）`,
+  }),
+  noCapacity: { en: "all tokens that choose it", zh: "选择它的全部词元" },
+  routingOptionsGiven: (what: string, name: string): Bilingual => ({
+    en: `Cannot inspect '${what}' as what a routing is told are settings of a task: '${name}' has more behind it. Write inspect ${name}, and train with --set choices=2`,
+    zh: `无法查看 '${what}'，因为路由的选项是任务的设置：'${name}' 之后还有内容。请写 inspect ${name}，并在训练时使用 --set choices=2`,
+  }),
   inputs: { en: "Inputs", zh: "输入" },
+  inFiles: (name: string, file: string): Bilingual => ({
+    en: `${name} (in files ${file})`,
+    zh: `${name}（文件中为 ${file}）`,
+  }),
   properties: { en: "Properties", zh: "性质" },
   fits: { en: "What fits", zh: "可搭配的部分" },
   tensors: (file: string, count: number): Bilingual => ({
@@ -74,6 +101,13 @@ export const texts = {
     formula: { en: "update and reading", zh: "更新与读取" },
     paper: { en: "source", zh: "来源" },
     order: { en: "what a token sees", zh: "一个词元能看到的内容" },
+    weights: { en: "weights of a token's experts", zh: "一个词元的各专家权重" },
+    weighing: { en: "softmax over", zh: "softmax 的范围" },
+    capacity: { en: "what an expert takes", zh: "一个专家接收的词元" },
+    balance: { en: "balance loss", zh: "均衡损失" },
+    allParameters: { en: "parameters", zh: "参数量" },
+    metParameters: { en: "parameters that a token meets", zh: "单个词元用到的参数量" },
+    cost: { en: "multiplications of a token", zh: "每个词元的乘法次数" },
     memory: { en: "state at inference, whatever the length", zh: "推理时的状态（与长度无关）" },
     chunk: { en: "tokens of a chunk", zh: "每块的词元数" },
     state: { en: "state", zh: "状态" },
@@ -114,6 +148,7 @@ export const texts = {
     dtype: { en: "dtype", zh: "数据类型" },
     size: { en: "size", zh: "大小" },
     setting: { en: "setting", zh: "设置" },
+    default: { en: "default", zh: "默认值" },
     validation: { en: "validation", zh: "验证" },
     test: { en: "test", zh: "测试" },
   },

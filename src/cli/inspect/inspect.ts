@@ -1,13 +1,15 @@
-/** @file One `inspect`: finds out whether a selector, a task, a folder or a file is meant, and prints what is known of it. */
+/** @file One `inspect`: finds out whether a selector, a routing, a task, a folder or a file is meant, and prints what is known of it. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CommandError } from "../command-error.ts";
 import { texts } from "../dictionary/inspect.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { firstName, recurrentNames } from "../../attention/selector.ts";
+import { type RoutingName, routingNames } from "../../kernels/reference/routing-rule.ts";
 import { parseAnySelector } from "../../recurrence/index.ts";
 import { describeAttention } from "./attention.ts";
 import { attentionSections } from "./print-attention.ts";
+import { describeRouting, routingSections } from "./routing.ts";
 import { describeRecurrence, recurrenceSections } from "./recurrence.ts";
 import { describeRun, exists, runSections, settingsTable } from "./run-folder.ts";
 import { describeSafetensors, safetensorsSections } from "./safetensors.ts";
@@ -47,6 +49,8 @@ async function findingsOn(what: string, options: InspectOptions, session: Sessio
   const name = firstName(what);
   if (namesOf("similarities").includes(name) || recurrentNames.includes(name))
     return inspectSelector(what, options, session);
+  const routing = routingNames.find((known) => known === name);
+  if (routing !== undefined) return inspectRouting(routing, what, options, session);
   if (/[/\\]|\.safetensors$/.test(what))
     throw new CommandError("file-read", texts.noPath(what), exitCodes.missing);
   return (await inspectTask(what, session)) ?? inspectSelector(what, options, session);
@@ -74,6 +78,31 @@ function inspectSelector(
     document: { ...rest, ...(withDerivatives ? { derivatives: printed } : {}) },
     sections: attentionSections(description, { withDerivatives }, session),
     next: ["compare", "--task", "recall", "--similarity", `dot,${selector}`],
+  };
+}
+
+async function inspectRouting(
+  name: RoutingName,
+  what: string,
+  { width }: InspectOptions,
+  session: Session,
+): Promise<Findings> {
+  if (what.trim() !== name) throw new CommandError("routing-options", texts.routingOptionsGiven(what, name));
+  const description = await describeRouting(name, width);
+  return {
+    document: description,
+    sections: routingSections(description, session),
+    next: [
+      "train",
+      "--task",
+      "facts",
+      "--similarity",
+      "dot",
+      "--set",
+      "experts=4",
+      "--set",
+      `routing=${name}`,
+    ],
   };
 }
 

@@ -9,6 +9,7 @@ import {
   type RuleInput,
   type RuleSizes,
 } from "../../recurrence/index.ts";
+import { fileNameOf } from "../attend/file-names.ts";
 import { texts } from "../dictionary/inspect.ts";
 import { type Section } from "../printing.ts";
 import { type Session } from "../session.ts";
@@ -95,7 +96,7 @@ export function recurrenceSections(description: RecurrenceDescription, { say }: 
       table: {
         columns: columns("name", "shape", "domain", "needed"),
         rows: inputs.map(({ name, extents, domain, need }) => ({
-          name,
+          name: fileNameOf(name) === name ? name : say(texts.inFiles(name, fileNameOf(name))),
           shape: extents,
           domain: domains[domain],
           needed: say(

@@ -28,6 +28,9 @@ export function namesOf(kind: ListedPartKind): readonly string[] {
   return definitionsOf(kind).map(({ selector }) => selector);
 }
 
+/** Rules of the recurrent class, by their names in selectors. */
+export const recurrenceNames: readonly string[] = recurrences.map(({ definition }) => definition.selector);
+
 /** The rules of the recurrent class, with the inputs that each takes. */
 export function listRecurrences(say: Say): Listing {
   const rules = recurrences.map((make) => ({ definition: make.definition, inputs: make().inputs }));

@@ -3,6 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseSelector, printSelector } from "../../attention/index.ts";
 import { parseMixer, printMixer } from "../../models/mixer.ts";
+import { chooseSettings, requireUsed } from "../../train/chosen-settings.ts";
 import { runFolderName } from "../../train/run-folder.node.ts";
 import { type RunIdentity } from "../../train/run-storage.ts";
 import { type Recipe } from "../../train/trainable.ts";
@@ -43,7 +44,10 @@ export async function newRun(wishes: RunWishes, recipeOf: (task: string) => Reci
   if (foreign !== undefined) throw new CommandError("unused-setting", valueTexts.otherTask(foreign, task));
   const selector =
     recipe.comparesPairs === true ? printSelector(parseSelector(written)) : printMixer(parseMixer(written));
-  const chosen = recipe.settings({ ...settings[everyTask], ...settings[task] });
+  const given = { ...settings[everyTask], ...settings[task] };
+  const choice = chooseSettings(recipe, given);
+  requireUsed(task, given, [choice]);
+  const { settings: chosen } = choice;
   const rates = recipe.learningRates(chosen, selector);
   const run: RunIdentity = {
     task,

@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { random } from "../../base/random.ts";
 import { alibi } from "../../positions/index.ts";
 import { type AssociativeRecallBatch, associativeRecallTokens } from "../../tasks/index.ts";
-import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
+import { decoderEntries, type DecoderSettings, idleDecoderSettings } from "../decoder-settings.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
 import { fitting, heldOut, measureLabels, octave, tokenTrainable } from "../token-task.ts";
@@ -40,6 +40,7 @@ export const associativeRecallRecipe: Recipe<AssociativeRecallRecipeSettings> = 
   unit: "questions",
   settings: (overrides) =>
     fitting(readSettings("associative-recall", v.strictObject(entries), overrides), associativeRecallTokens),
+  idle: idleDecoderSettings,
   learningRates: () => [0.001, 0.003, 0.01],
   create(request) {
     const { seed, settings } = request;

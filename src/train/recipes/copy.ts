@@ -6,7 +6,7 @@ import * as v from "valibot";
 import { random } from "../../base/random.ts";
 import { learned } from "../../positions/index.ts";
 import { copyTokens, type LabelledTokens } from "../../tasks/index.ts";
-import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
+import { decoderEntries, type DecoderSettings, idleDecoderSettings } from "../decoder-settings.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
 import { fitting, heldOut, measureLabels, octave, tokenTrainable } from "../token-task.ts";
@@ -37,6 +37,7 @@ export const copyRecipe: Recipe<CopyRecipeSettings> = {
   metric: { name: "accuracy", unit: "share of symbols", better: "higher" },
   unit: "symbols",
   settings: (overrides) => fitting(readSettings("copy", v.strictObject(entries), overrides), copyTokens),
+  idle: idleDecoderSettings,
   learningRates: () => [0.001, 0.003, 0.01],
   create(request) {
     const { seed, settings } = request;

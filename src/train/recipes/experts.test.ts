@@ -70,8 +70,30 @@ test("choices and capacity are settings, where the routing's own are not wanted"
   // A quarter of the choices is what all experts together take.
   expect(await dropped({ choices: 1, capacityFactor: 0.25 })).toBeGreaterThanOrEqual(0.75);
   expect(await dropped({ routing: "switch", capacityFactor: "none" })).toBe(0);
+  expect(languageRecipe.idle?.(languageRecipe.settings({}))).toHaveProperty("balance");
+  await expect(dropped({ experts: 0, balance: 0.1 })).rejects.toThrow(
+    /'balance' .* no effect where experts is 0/,
+  );
   await expect(dropped({ choices: 5 })).rejects.toThrow("5 choices among 4 experts");
   expect(() => languageRecipe.settings({ capacityFactor: "all" })).toThrow("a number ≥ 0 or none");
+});
+
+test("the weight of the balance loss is a setting, and none leaves the loss out", async () => {
+  const balanceLoss = async (balance?: number): Promise<number> => {
+    const run = await create({
+      experts: 4,
+      routing: "switch",
+      ...(balance === undefined ? {} : { balance }),
+    });
+    const metrics = await run.test();
+    run.dispose();
+    return metrics["balanceLoss"];
+  };
+  const usual = await balanceLoss();
+  expect(usual).toBeGreaterThan(0);
+  // One product in float32.
+  expect(Math.abs((await balanceLoss(0.05)) / usual / 5 - 1)).toBeLessThan(1e-6);
+  expect(await balanceLoss(0)).toBe(0);
 });
 
 test("a router that cannot be is refused when the run is made", async () => {

@@ -13,6 +13,7 @@ import {
   extrapolationWindows,
   type Split,
 } from "../../tasks/index.ts";
+import { idleDecoderSettings } from "../decoder-settings.ts";
 import { mean } from "../metrics.ts";
 import { type Evaluate, modelTrainable } from "../model-trainable.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
@@ -59,6 +60,7 @@ export const extrapolationRecipe: Recipe<ExtrapolationSettings> = {
   metric: { name: "bitsPerCharacter", unit: "bits per character at the longest length", better: "lower" },
   unit: "tokens",
   settings: (overrides) => readSettings("extrapolation", v.strictObject(entries), overrides),
+  idle: idleDecoderSettings,
   learningRates: () => [0.003, 0.01, 0.03],
   async create({ selector, seed, learningRate, settings, data, engine }): Promise<Trainable> {
     const { batch, length, steps, warmUp, factors } = settings;

@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { random } from "../../base/random.ts";
 import { sinusoidal } from "../../positions/index.ts";
 import { bitsRecovered, factTable, factTokens, type LabelledTokens } from "../../tasks/index.ts";
-import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
+import { decoderEntries, type DecoderSettings, idleDecoderSettings } from "../decoder-settings.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
 import { fitting, measureLabels, tokenTrainable } from "../token-task.ts";
@@ -47,6 +47,7 @@ export const factsRecipe: Recipe<FactsRecipeSettings> = {
   metric: { name: "bits", unit: "bits", better: "higher" },
   unit: "facts",
   settings: (overrides) => fitting(readSettings("facts", v.strictObject(entries), overrides), factTable),
+  idle: idleDecoderSettings,
   learningRates: () => [0.003, 0.01, 0.03],
   create(request) {
     const { seed, settings } = request;

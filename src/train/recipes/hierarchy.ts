@@ -62,6 +62,7 @@ export const hierarchyRecipe: Recipe<HierarchySettings> = {
   comparesPairs: true,
   unit: "pairs",
   settings: (overrides) => readSettings("hierarchy", schema, overrides),
+  idle: ({ source }) => (source === "tree" ? {} : { branching: "source", depth: "source" }),
   learningRates: () => [0.1, 0.3, 1],
   async create({ selector, seed, learningRate, settings, data }): Promise<Trainable> {
     const parts = parseSelector(selector);

@@ -8,7 +8,7 @@ import { random } from "../../base/random.ts";
 import { parseMixer, positionOf } from "../../models/index.ts";
 import { alibi } from "../../positions/index.ts";
 import { inductionTokens, type LabelledTokens } from "../../tasks/index.ts";
-import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
+import { decoderEntries, type DecoderSettings, idleDecoderSettings } from "../decoder-settings.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
 import { fitting, heldOut, measureLabels, tokenTrainable } from "../token-task.ts";
@@ -48,6 +48,7 @@ export const inductionRecipe: Recipe<InductionRecipeSettings> = {
   unit: "questions",
   settings: (overrides) =>
     fitting(readSettings("induction", v.strictObject(entries), overrides), inductionTokens),
+  idle: idleDecoderSettings,
   learningRates: () => [0.001, 0.003, 0.01],
   create(request) {
     const { seed, settings, selector } = request;

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { type TokenBatch } from "../../models/index.ts";
 import { rope } from "../../positions/index.ts";
 import { bitsPerCharacter, heldOutWindows, type Split } from "../../tasks/index.ts";
+import { idleDecoderSettings } from "../decoder-settings.ts";
 import { mean } from "../metrics.ts";
 import { type Evaluate, modelTrainable } from "../model-trainable.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
@@ -33,6 +34,7 @@ export const languageRecipe: Recipe<LanguageSettings> = {
   metric: { name: "bitsPerCharacter", unit: "bits per character", better: "lower" },
   unit: "tokens",
   settings: (overrides) => readSettings("language", v.strictObject(entries), overrides),
+  idle: idleDecoderSettings,
   learningRates: () => [0.003, 0.01, 0.03],
   async create({ selector, seed, learningRate, settings, data, engine }): Promise<Trainable> {
     const { batch, length, steps, warmUp, testWindows } = settings;

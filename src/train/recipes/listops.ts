@@ -6,7 +6,7 @@ import * as v from "valibot";
 import { random } from "../../base/random.ts";
 import { learned } from "../../positions/index.ts";
 import { type ListopsBatch, listopsTokens, listopsWords } from "../../tasks/index.ts";
-import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
+import { decoderEntries, type DecoderSettings, idleDecoderSettings } from "../decoder-settings.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
 import { fitting, heldOut, measureLabels, tokenTrainable } from "../token-task.ts";
@@ -47,6 +47,7 @@ export const listopsRecipe: Recipe<ListopsRecipeSettings> = {
   unit: "expressions",
   settings: (overrides) =>
     fitting(readSettings("listops", v.strictObject(entries), overrides), listopsTokens),
+  idle: idleDecoderSettings,
   learningRates: () => [0.0005, 0.001, 0.003],
   create(request) {
     const { seed, settings } = request;

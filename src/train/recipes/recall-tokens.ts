@@ -7,7 +7,7 @@ import * as v from "valibot";
 import { random } from "../../base/random.ts";
 import { alibi } from "../../positions/index.ts";
 import { type LabelledTokens, recallTokens } from "../../tasks/index.ts";
-import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
+import { decoderEntries, type DecoderSettings, idleDecoderSettings } from "../decoder-settings.ts";
 import { positive, type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
 import { fitting, heldOut, measureLabels, tokenTrainable } from "../token-task.ts";
@@ -50,6 +50,7 @@ export const recallTokensRecipe: Recipe<RecallTokensSettings> = {
   unit: "queries",
   settings: (overrides) =>
     fitting(readSettings("recall-tokens", v.strictObject(entries), overrides), recallTokens),
+  idle: idleDecoderSettings,
   learningRates: () => [0.001, 0.002, 0.004],
   create(request) {
     const { seed, settings } = request;

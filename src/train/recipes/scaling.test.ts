@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
 import { MissingError } from "../../base/errors.ts";
+import { WasmEngine } from "../../kernels/wasm/index.ts";
+import { type AnnotatedTrainable } from "../loop.ts";
 import { type DataSource } from "../trainable.ts";
 import { scalingRecipe } from "./scaling.ts";
 
+const engine = new WasmEngine();
 let heldBytes = 2 ** 20;
 const data: DataSource = {
   text: () => Promise.reject(new MissingError("no-data", "scaling needs no text")),
@@ -33,6 +36,33 @@ test("a stopped run goes on from its snapshot and keeps what it measured", async
   await resumed.step(2);
   const { state } = await begun.snapshot();
   expect((await resumed.test())["timeMsAt16"]).toBe((state["timesMs"] as readonly number[])[0]);
+});
+
+test.each([
+  ["deltanet", true],
+  ["linear:map=hedgehog", true],
+  ["rwkv4", true],
+  ["gla", false],
+])("measures %s, on an engine: %s; what the reference computes is said", async (selector, isFused) => {
+  const run: AnnotatedTrainable = await scalingRecipe.create({
+    ...request,
+    selector,
+    ...(isFused ? { engine } : {}),
+  });
+  for (let step = 0; step < run.steps; step++) await run.step(step);
+  const metrics = await run.test();
+  expect(metrics["timeMsAt64"]).toBeGreaterThan(0);
+  expect(Number.isFinite(metrics["timeExponent"])).toBe(true);
+  const isReference = selector === "rwkv4" || !isFused;
+  expect(run.notes ?? []).toEqual(isReference ? [expect.stringContaining("the f64 reference")] : []);
+});
+
+test.each([
+  ["linear+learned", /added to embeddings.*'learned'/],
+  ["dot+sinusoidal", /added to embeddings.*'sinusoidal'/],
+  ["retnet:chunk=16", /chunks have 64 tokens: chunk is 16/],
+])("%s is refused before anything is measured", (selector, message) => {
+  expect(() => scalingRecipe.create({ ...request, selector, engine })).toThrow(message);
 });
 
 test("settings out of range are refused", () => {

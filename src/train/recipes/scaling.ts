@@ -1,26 +1,17 @@
 /**
- * @file Scaling: what one forward and backward pass costs in time and memory as the length N doubles, and the exponents p
- * of cost ∝ N^p. Nothing is trained; a step measures one length.
+ * @file Scaling: what one forward and backward pass of an attention or a recurrence costs in time and memory as the length N
+ * doubles, and the exponents p of cost ∝ N^p. Nothing is trained; a step measures one length.
  */
 import * as v from "valibot";
-import {
-  type AttentionInputs,
-  compose,
-  completeSelector,
-  parametersOf,
-  parseSelector,
-  resolveParameters,
-} from "../../attention/index.ts";
 import { NumbersError } from "../../base/errors.ts";
-import { narrow, type Tensor } from "../../base/tensor.ts";
-import { jaxBackend } from "../../kernels/jax/index.ts";
-import { wasmBackend } from "../../kernels/wasm/index.ts";
-import { causal } from "../../patterns/index.ts";
 import { fitExponent, type ScalingCase, scalingCases, type ScalingPoint } from "../../tasks/index.ts";
 import { median } from "../metrics.ts";
 import { whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
-import { type Metrics, type Recipe, type Snapshot, type Trainable } from "../trainable.ts";
+import { type Metrics, type Recipe, type Snapshot } from "../trainable.ts";
+import { type AnnotatedTrainable } from "../loop.ts";
+import { computationNotes } from "../training-selector.ts";
+import { measuredMixer } from "./scaling-pass.ts";
 
 /** Settings of the scaling recipe. */
 export interface ScalingSettings {
@@ -43,36 +34,36 @@ const schema = v.strictObject({
   rounds: v.optional(whole(1), 5),
 });
 
+/** Passes before those that count: JavaScript runs slowly until it is compiled, which would make short lengths look dear. */
+const WARM_UP_MS = 50;
+
 const metric = { name: "timeExponent", unit: "p of time ∝ N^p", better: "lower" } as const;
 
 /** One step measures one length, forward and backward. */
 export const scalingRecipe: Recipe<ScalingSettings> = {
   task: "scaling",
   metric,
-  comparesPairs: true,
   unit: "pairs",
   settings: (overrides) => readSettings("scaling", schema, overrides),
   learningRates: () => [0],
-  create({ selector, seed, settings, data, engine }): Promise<Trainable> {
-    const composition = compose(completeSelector(parseSelector(selector), { patterns: [causal()] }));
+  create({ selector, seed, settings, data, engine }): Promise<AnnotatedTrainable> {
+    const mixer = measuredMixer(selector, engine);
     const cases = [...scalingCases(settings, seed)];
-    const backend = engine === undefined ? jaxBackend : wasmBackend(engine);
+    const notes = computationNotes(selector, engine !== undefined);
     let timesMs: number[] = [];
     let bytes: number[] = [];
     const residentBefore = data.residentBytes?.();
 
-    const measure = async ({ q, k, v: values }: ScalingCase): Promise<number> => {
-      const sizes = { heads: settings.heads, width: settings.headWidth };
-      const parameters = Object.fromEntries(
-        Object.entries(resolveParameters(composition, sizes)).map(([name, value]) => [name, narrow(value)]),
-      );
-      const inputs: AttentionInputs<Tensor> = { q, k, v: values, parameters };
+    const measure = async (inputs: ScalingCase): Promise<number> => {
+      const pass = mixer.prepare(inputs, seed);
+      const begin = performance.now();
+      do await pass();
+      while (performance.now() - begin < WARM_UP_MS);
       const rounds: number[] = [];
-      for (let round = -1; round < settings.rounds; round++) {
+      for (let round = 0; round < settings.rounds; round++) {
         const start = performance.now();
-        const result = await backend.forward(composition, inputs, []);
-        await backend.backward(composition, inputs, result, result.out);
-        if (round >= 0) rounds.push(performance.now() - start);
+        await pass();
+        rounds.push(performance.now() - start);
       }
       return median(rounds);
     };
@@ -95,12 +86,13 @@ export const scalingRecipe: Recipe<ScalingSettings> = {
         ...(memory.length < 3 ? {} : { memoryExponent: fitExponent(memory).exponent }),
         ...Object.fromEntries(timesMs.map((timeMs, index) => [`timeMsAt${cases[index].length}`, timeMs])),
         ...Object.fromEntries(bytes.map((count, index) => [`bytesAt${cases[index].length}`, count])),
-        parameters: parametersOf(composition).length,
+        parameters: mixer.parameters,
       };
     };
 
     return Promise.resolve({
       steps: cases.length,
+      ...(notes.length === 0 ? {} : { notes }),
       async step(step) {
         timesMs[step] = await measure(cases[step]);
         if (residentBefore !== undefined && data.residentBytes !== undefined) {

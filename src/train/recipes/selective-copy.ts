@@ -6,7 +6,7 @@ import * as v from "valibot";
 import { random } from "../../base/random.ts";
 import { learned } from "../../positions/index.ts";
 import { type LabelledTokens, selectiveCopyTokens } from "../../tasks/index.ts";
-import { decoderEntries, type DecoderSettings } from "../decoder-settings.ts";
+import { decoderEntries, type DecoderSettings, idleDecoderSettings } from "../decoder-settings.ts";
 import { type SettingEntries, whole } from "../setting-schemas.ts";
 import { readSettings } from "../settings.ts";
 import { fitting, heldOut, measureLabels, octave, tokenTrainable } from "../token-task.ts";
@@ -41,6 +41,7 @@ export const selectiveCopyRecipe: Recipe<SelectiveCopyRecipeSettings> = {
   unit: "symbols",
   settings: (overrides) =>
     fitting(readSettings("selective-copy", v.strictObject(entries), overrides), selectiveCopyTokens),
+  idle: idleDecoderSettings,
   learningRates: () => [0.001, 0.003, 0.01],
   create(request) {
     const { seed, settings } = request;

@@ -29,6 +29,7 @@ function virtualPairsOf(pattern: Pattern, queries: number, keys: number, offset:
 
 const extent = fc.integer({ min: 1, max: 70 });
 const span = fc.integer({ min: 1, max: 90 });
+const part = fc.constantFrom("whole" as const, "columns" as const);
 const offset = fc.integer({ min: -80, max: 160 });
 
 describe("every allowed pair occurs once, and no other", () => {
@@ -44,10 +45,21 @@ describe("every allowed pair occurs once, and no other", () => {
 
   test("fixed", () => {
     fc.assert(
-      fc.property(extent, extent, offset, span, span, (queries, keys, place, block, some) => {
-        const pattern = fixed({ block, columns: Math.min(some, block) });
-        expect(virtualPairsOf(pattern, queries, keys, place)).toEqual(pairsOf(pattern, queries, keys, place));
-      }),
+      fc.property(
+        extent,
+        extent,
+        offset,
+        span,
+        fc.nat({ max: 90 }),
+        part,
+        (queries, keys, place, block, some, part) => {
+          fc.pre(some > 0 || part === "whole");
+          const pattern = fixed({ block, columns: Math.min(some, block), part });
+          expect(virtualPairsOf(pattern, queries, keys, place)).toEqual(
+            pairsOf(pattern, queries, keys, place),
+          );
+        },
+      ),
       { numRuns: 300 },
     );
   });

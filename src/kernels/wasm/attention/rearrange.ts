@@ -33,7 +33,7 @@ export function rearrange(
   offset: number,
 ): RearrangedPattern | undefined {
   const sizes = { queries, keys, offset };
-  if (name === "fixed") return fixedRows(options["block"] as number, options["columns"] as number, sizes);
+  if (name === "fixed") return fixedRows(options, sizes);
   if (name === "strided") return stridedRows(options["stride"] as number, options["local"] as number, sizes);
   return undefined;
 }
@@ -44,7 +44,9 @@ interface Sizes {
   readonly offset: number;
 }
 
-function fixedRows(block: number, columns: number, { queries, keys, offset }: Sizes): RearrangedPattern {
+function fixedRows(options: Pattern["options"], { queries, keys, offset }: Sizes): RearrangedPattern {
+  const [block, columns] = [options["block"] as number, options["columns"] as number];
+  const hasOwn = options["part"] !== "columns";
   const summaries: number[] = [];
   for (let start = block - columns; start < keys; start += block) {
     for (let key = start; key < Math.min(start + columns, keys); key++) summaries.push(key);
@@ -54,7 +56,7 @@ function fixedRows(block: number, columns: number, { queries, keys, offset }: Si
     const place = row + offset;
     const own = clipped(block * Math.floor(place / block), keys);
     const copies = keys + summariesBefore(own, block, columns);
-    ranges.set([own, clipped(place + 1, keys), keys, copies], 4 * row);
+    ranges.set([own, hasOwn ? clipped(place + 1, keys) : own, keys, copies], 4 * row);
   }
   return { rows: numbers(queries), keys: Int32Array.from([...numbers(keys), ...summaries]), ranges };
 }

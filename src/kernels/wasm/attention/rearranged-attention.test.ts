@@ -63,7 +63,7 @@ const selectors = [
   "poincare:c=learned+strided:stride=24,local=40+softmax:sink=learned",
   "l2:beta=learned+fixed:block=24,columns=3+softmax:sink=learned",
   "mahalanobis+strided:stride=16,local=16+causal+sigmoid:bias=learned",
-  "complex:part=abs+fixed:block=16,columns=1+sigmoid:bias=learned",
+  "complex:part=abs+fixed:block=16,columns=1,part=columns+sigmoid:bias=learned",
   "l1:beta=learned+strided:stride=16,local=4+none:map=exp",
   "complex:part=im+fixed:block=16,columns=2+none",
   "lorentz:c=learned+strided:stride=20,local=24+centroid:c=learned",

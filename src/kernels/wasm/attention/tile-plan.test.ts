@@ -42,7 +42,10 @@ const span = fc.integer({ min: 1, max: 150 });
 const offset = fc.integer({ min: -90, max: 200 });
 const pattern = fc.oneof(
   fc.tuple(span, span).map(([stride, local]) => strided({ stride, local })),
-  fc.tuple(span, span).map(([block, some]) => fixed({ block, columns: Math.min(some, block) })),
+  fc
+    .tuple(span, span, fc.constantFrom("whole" as const, "columns" as const))
+    .map(([block, some, part]) => fixed({ block, columns: Math.min(some, block), part })),
+  span.map((block) => fixed({ block, columns: 0 })),
 );
 
 describe("a pattern as it is", () => {

@@ -51,9 +51,10 @@ const shares: Readonly<Record<string, (tile: Tile, options: Pattern["options"]) 
   },
   fixed({ firstPlace, lastPlace, firstKey, lastKey }, options) {
     const [block, columns] = [options["block"] as number, options["columns"] as number];
-    const last = Math.min(lastKey, lastPlace);
+    const hasOwn = options["part"] !== "columns";
+    const last = Math.min(lastKey, hasOwn ? lastPlace : block * Math.floor(lastPlace / block) - 1);
     if (last < firstKey) return "none";
-    const isOwn = Math.floor(Math.max(firstPlace, last) / block) === Math.floor(last / block);
+    const isOwn = hasOwn && Math.floor(Math.max(firstPlace, last) / block) === Math.floor(last / block);
     const summaries = summariesBefore(last + 1, block, columns) - summariesBefore(firstKey, block, columns);
     return isOwn || summaries > 0 ? "some" : "none";
   },
