@@ -117,9 +117,7 @@ export function recurrenceState(
         },
       );
       const { out, state: next } =
-        engine === undefined || rule.lift === undefined
-          ? rule.forward(call, "recurrent")
-          : liftedForward(engine, rule, call, false);
+        engine === undefined ? rule.forward(call, "recurrent") : liftedForward(engine, rule, call, false);
       state = narrowState(rule, next);
       return narrow(out);
     },

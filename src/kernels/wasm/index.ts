@@ -6,13 +6,8 @@ export {
   type ThreadPool,
   WasmEngine,
 } from "./engine/engine.ts";
-export {
-  describeKernel,
-  type EmitOptions,
-  emitWat,
-  type FunctionDescription,
-  type KernelDescription,
-} from "./attention/emit-wat.ts";
+export { describeKernel, type EmitOptions, emitWat } from "./attention/emit-wat.ts";
+export { type FunctionDescription, type KernelDescription } from "./assembler/describe-module.ts";
 export {
   type BackwardOptions,
   type ForwardState,

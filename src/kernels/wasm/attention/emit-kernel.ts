@@ -2,6 +2,7 @@
 import { variablesOf } from "../../../score/index.ts";
 import { termVariables } from "../../../similarities/index.ts";
 import { type WasmFunction, type WasmModule } from "../assembler/assembler.ts";
+import { hashOfText } from "../assembler/describe-module.ts";
 import { backwardPass } from "./backward-kernel.ts";
 import { slopeProgram } from "./slopes-kernel.ts";
 import { rowTermFunction } from "./finish-rows.ts";
@@ -47,6 +48,8 @@ export const tasks = [
   "chunkStateGradient",
   "chunkGradients",
   "step",
+  "channels",
+  "channelGradients",
   "expertForward",
   "expertBackward",
   "addExpertParts",
@@ -91,12 +94,9 @@ function headerOf(spec: KernelSpec): string[] {
   ];
 }
 
-/** What names a kernel: FNV-1a over all that its code depends on. */
+/** What names a kernel: of all that its code depends on. */
 export function hashOf({ score, rowScore, fullScore, ...rest }: KernelSpec): string {
-  const text = [score, rowScore, fullScore].map(String).join() + JSON.stringify(rest);
-  let hash = 0x811c9dc5;
-  for (const character of text) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193);
-  return (hash >>> 0).toString(16).padStart(8, "0");
+  return hashOfText([score, rowScore, fullScore].map(String).join() + JSON.stringify(rest));
 }
 
 export function emitKernel(spec: KernelSpec): EmittedKernel {

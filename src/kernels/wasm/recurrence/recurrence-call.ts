@@ -12,6 +12,7 @@ import { runTasks } from "../engine/task-records.ts";
 import { padRows } from "../attention/value-rows.ts";
 import { recurrenceModule } from "./recurrence-kernel.ts";
 import {
+  type ChannelSpec,
   chunkTokens,
   type Extents,
   extentsOf,
@@ -320,7 +321,7 @@ export class RecurrenceCall {
 }
 
 /** Copies `count` rows of `width` out of rows of `padded`, to row `first` on. */
-function unpadRows(
+export function unpadRows(
   source: Float32Array,
   padded: number,
   target: Float32Array,
@@ -340,12 +341,18 @@ function unpadRows(
 const codes = new WeakMap<WasmEngine, Map<string, KernelCode>>();
 
 /** Code by what it is for, so that a call need not emit it again. */
-export function recurrenceCode(engine: WasmEngine, spec: RecurrenceSpec): KernelCode {
+export function recurrenceCode(engine: WasmEngine, spec: RecurrenceSpec | ChannelSpec): KernelCode {
   const ofEngine = codes.get(engine) ?? new Map<string, KernelCode>();
   codes.set(engine, ofEngine);
-  const { decay, correction, read, normalised, epsilon } = spec.core;
-  const key = [decay, correction, read, normalised, epsilon, spec.width, spec.valueWidth].join();
+  const key = keyOf(spec);
   const found = ofEngine.get(key) ?? engine.compile(recurrenceModule(spec));
   ofEngine.set(key, found);
   return found;
+}
+
+function keyOf(spec: RecurrenceSpec | ChannelSpec): string {
+  if (spec.core === "channels") return `channels ${spec.width}`;
+  const { core, width, valueWidth } = spec as RecurrenceSpec;
+  const { decay, correction, read, normalised, epsilon } = core;
+  return [decay, correction, read, normalised, epsilon, width, valueWidth].join();
 }

@@ -19,6 +19,18 @@ export interface RecurrenceSpec {
   readonly shared: boolean;
 }
 
+/** What the code of channels depends on, each a mean with a largest logarithm of its own. */
+export interface ChannelSpec {
+  readonly core: "channels";
+  /** D, of keys and values. */
+  readonly width: number;
+  readonly relaxed: boolean;
+  readonly shared: boolean;
+}
+
+/** The channels of a row as the kernels see them. */
+export const channelExtent = ({ width }: ChannelSpec): number => roundUp(width, 8);
+
 /** Widths as the kernels see them, multiples of 8. */
 export interface Extents {
   /** D' */
