@@ -2,7 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { join } from "node:path";
 import { writeFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { partFactories } from "../../src/index.ts";
+import { partFactories, recurrences } from "../../src/index.ts";
 import { cli, cliJson, startCli, temporaryFolder, useBuiltCli } from "./run-cli.ts";
 
 useBuiltCli();
@@ -40,8 +40,9 @@ describe("completion", () => {
     expect(complete("qklab", "list", "s")).toEqual(["similarities", "selections"]);
     expect(complete("qklab", "compare", "--similarity", "dot,cos")).toEqual(["dot,cosine"]);
     expect(complete("qklab", "attend", "--spec", "")).toEqual(
-      partFactories.similarity.map(({ definition }) => definition.selector),
+      [...partFactories.similarity, ...recurrences].map(({ definition }) => definition.selector),
     );
+    expect(complete("qklab", "emit", "--spec", "g")).toEqual(["gla", "gated-deltanet"]);
   });
 
   test.each(["zsh", "fish"])(

@@ -1,6 +1,7 @@
 /** @file What completion scripts are made from: the command tree, with the kind of value that each option takes. */
 import { type Argument, type Command, type Option } from "commander";
 import { presets } from "../../compare/presets.ts";
+import { recurrences } from "../../recurrence/index.ts";
 import { namesOf } from "../list/parts.ts";
 
 /** What may follow: fixed words, a file, a folder, or something that nobody can guess. */
@@ -25,6 +26,12 @@ export interface CommandFacts {
   /** What its argument may be; absent where it takes none. */
   readonly argument?: Values;
 }
+
+/** What a selector of either class begins with. */
+const selectorNames = [
+  ...namesOf("similarities"),
+  ...recurrences.map(({ definition }) => definition.selector),
+];
 
 /** Every command with the options that it shares with the program. */
 export function commandFacts(program: Command): readonly CommandFacts[] {
@@ -63,7 +70,7 @@ function valuesOf(option: Option): Values {
   const name = valueName(option);
   if (name === "file" || name === "folder") return name;
   if (name === "task" || name === "tasks") return Object.keys(presets.full.columns);
-  return name === "selector" || name === "selectors" ? namesOf("similarities") : "free";
+  return name === "selector" || name === "selectors" ? selectorNames : "free";
 }
 
 function argumentValues(argument: Argument): Values {

@@ -72,6 +72,13 @@ export {
   type FusedRecurrenceResult,
   type RecurrenceSaved,
 } from "./recurrence/fused-recurrence.ts";
+export {
+  ChannelState,
+  type ChannelStateSizes,
+  type ChannelTokens,
+  wasmChannels,
+} from "./recurrence/channel-state.ts";
+export { describeRecurrenceKernel, type RecurrenceEmitOptions } from "./recurrence/describe-recurrence.ts";
 export { wasmRecurrenceBackend } from "./recurrence/recurrence-backend.ts";
 export { type FusedRecurrenceGradients } from "./recurrence/read-gradients.ts";
 export {

@@ -20,6 +20,7 @@ import {
   recurrenceFields,
   recurrenceScratch,
   type RecurrenceSpec,
+  specText,
 } from "./spec.ts";
 
 export type RecurrenceRecord = Partial<Record<Exclude<RecurrenceField, "task">, number>>;
@@ -344,15 +345,8 @@ const codes = new WeakMap<WasmEngine, Map<string, KernelCode>>();
 export function recurrenceCode(engine: WasmEngine, spec: RecurrenceSpec | ChannelSpec): KernelCode {
   const ofEngine = codes.get(engine) ?? new Map<string, KernelCode>();
   codes.set(engine, ofEngine);
-  const key = keyOf(spec);
+  const key = specText(spec);
   const found = ofEngine.get(key) ?? engine.compile(recurrenceModule(spec));
   ofEngine.set(key, found);
   return found;
-}
-
-function keyOf(spec: RecurrenceSpec | ChannelSpec): string {
-  if (spec.core === "channels") return `channels ${spec.width}`;
-  const { core, width, valueWidth } = spec as RecurrenceSpec;
-  const { decay, correction, read, normalised, epsilon } = core;
-  return [decay, correction, read, normalised, epsilon, width, valueWidth].join();
 }

@@ -8,7 +8,7 @@ import { backwardTasks } from "./backward-tasks.ts";
 import { forwardTasks } from "./forward-tasks.ts";
 import { channelTasks } from "./channel-tasks.ts";
 import { decaysFunction } from "./scaling.ts";
-import { type ChannelSpec, field, type RecurrenceSpec } from "./spec.ts";
+import { type ChannelSpec, field, type RecurrenceSpec, specText } from "./spec.ts";
 import { stepTask } from "./step-task.ts";
 import { taskCode } from "./task-code.ts";
 
@@ -17,16 +17,24 @@ import { taskCode } from "./task-code.ts";
  * `sumParts`, `step`. Of channels: `channels`, which is their step too, and `channelGradients`.
  */
 export function recurrenceModule(spec: RecurrenceSpec | ChannelSpec): WasmModule {
-  return spec.core === "channels" ? channelModule(spec as ChannelSpec) : matrixModule(spec as RecurrenceSpec);
+  return spec.core === "channels" ? channelModule(spec) : matrixModule(spec);
 }
+
+/** What names the code of a spec. */
+export const recurrenceHash = (spec: RecurrenceSpec | ChannelSpec): string => hashOfText(specText(spec));
 
 function channelModule(spec: ChannelSpec): WasmModule {
   const tasks = channelTasks(spec);
-  return moduleOf(spec, "channels, each a mean with a largest logarithm of its own", tasks, tasks);
+  return moduleOf(
+    spec,
+    `channels, each a mean with a largest logarithm of its own; D = ${spec.width}`,
+    tasks,
+    tasks,
+  );
 }
 
 function matrixModule(spec: RecurrenceSpec): WasmModule {
-  const { core, valueWidth, relaxed } = spec;
+  const { core, width, valueWidth, relaxed } = spec;
   const code = taskCode(spec);
   const sumParts = sumFunction(
     "sumParts",
@@ -53,7 +61,12 @@ function matrixModule(spec: RecurrenceSpec): WasmModule {
     core.read === "bonus" ? "a bonus" : "read after the update",
     ...(core.normalised ? [`divided by its sum + ${core.epsilon}`] : []),
   ];
-  return moduleOf(spec, `${terms.join(", ")}; E = ${valueWidth}`, [...code.functions, ...tasks], tasks);
+  return moduleOf(
+    spec,
+    `${terms.join(", ")}; D = ${width}, E = ${valueWidth}`,
+    [...code.functions, ...tasks],
+    tasks,
+  );
 }
 
 function moduleOf(
@@ -62,10 +75,10 @@ function moduleOf(
   functions: readonly WasmFunction[],
   tasks: readonly WasmFunction[],
 ): WasmModule {
-  const { width, relaxed, shared } = spec;
+  const { relaxed, shared } = spec;
   return {
     header: [
-      `qklab kernel ${hashOfText(JSON.stringify(spec))}: recurrence, ${terms}, D = ${width}; ${relaxed ? "relaxed" : "plain"} SIMD`,
+      `qklab kernel ${recurrenceHash(spec)}: recurrence, ${terms}; ${relaxed ? "relaxed" : "plain"} SIMD`,
     ],
     functions,
     exports: tasks.map(({ name }) => name),

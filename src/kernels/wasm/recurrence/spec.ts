@@ -28,6 +28,15 @@ export interface ChannelSpec {
   readonly shared: boolean;
 }
 
+/** All that a module's code depends on, as one text. */
+export function specText(spec: RecurrenceSpec | ChannelSpec): string {
+  const { width, relaxed, shared } = spec;
+  if (spec.core === "channels") return ["channels", width, relaxed, shared].join();
+  const { core, valueWidth } = spec;
+  const { decay, correction, read, normalised, epsilon } = core;
+  return [decay, correction, read, normalised, epsilon, width, valueWidth, relaxed, shared].join();
+}
+
 /** The channels of a row as the kernels see them. */
 export const channelExtent = ({ width }: ChannelSpec): number => roundUp(width, 8);
 
