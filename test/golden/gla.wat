@@ -228,12 +228,13 @@
   
   ;; w = e^{log w}, and their product over a chunk
   (func $decays (param $record i32) (param $scratch i32)
-    (local $decay i32) (local $total i32) (local $column i32) (local $row i32) (local $sum v128) (local $at i32)
-    (local $x v128) (local $x.1 v128) (local $shifted v128) (local $n v128) (local $r v128) (local $tail v128)
-    (local $log v128) (local $x.2 v128) (local $x.3 v128) (local $shifted.1 v128) (local $n.1 v128)
-    (local $r.1 v128) (local $tail.1 v128)
+    (local $decay i32) (local $total i32) (local $flags v128) (local $column i32) (local $row i32)
+    (local $sum v128) (local $at i32) (local $x v128) (local $x.1 v128) (local $shifted v128) (local $n v128)
+    (local $r v128) (local $tail v128) (local $log v128) (local $x.2 v128) (local $x.3 v128)
+    (local $shifted.1 v128) (local $n.1 v128) (local $r.1 v128) (local $tail.1 v128)
     (local.set $decay (i32.load offset=16 (local.get $record)))
     (local.set $total (i32.load offset=32 (local.get $record)))
+    (local.set $flags (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000))
     (local.set $column (i32.const 0))
     (loop $for.0
       (local.set $sum (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000))
@@ -260,6 +261,7 @@
     (loop $for.2
       (local.set $at (i32.add (local.get $decay) (local.get $column)))
       (local.set $log (v128.load (local.get $at)))
+      (local.set $flags (f32x4.add (local.get $flags) (f32x4.add (f32x4.pmax (local.get $log) (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000)) (f32x4.sub (local.get $log) (local.get $log)))))
       (local.set $x.2 (local.get $log))
       (local.set $x.3 (local.get $x.2))
       (local.set $shifted.1 (f32x4.relaxed_madd (local.get $x.3) (v128.const i32x4 0x3fb8aa3b 0x3fb8aa3b 0x3fb8aa3b 0x3fb8aa3b) (v128.const i32x4 0x4b400000 0x4b400000 0x4b400000 0x4b400000)))
@@ -271,6 +273,7 @@
       (local.set $column (i32.add (local.get $column) (i32.const 16)))
       (br_if $for.2 (i32.lt_u (local.get $column) (i32.const 4096)))
     )
+    (v128.store (i32.load offset=112 (local.get $record)) (local.get $flags))
   )
   
   ;; M' = ǩᵀv of a chunk, and its readers, writers and corrections of an empty state
@@ -300,7 +303,7 @@
     (local $earlierRow.1 i32) (local $earlierDecay.1 i32) (local $pair.1 i32) (local $earlier.2 i32)
     (local $laterRow.2 i32) (local $laterDecay.2 i32) (local $earlierRow.2 i32) (local $earlierDecay.2 i32)
     (local $pair.2 i32) (local $block.1 i32) (local $blockRow i32) (local $blockDecay i32) (local $blockPair i32)
-    (local $pairs i32)
+    (local $pairs i32) (local $to i32)
     (local.set $q (i32.load offset=4 (local.get $record)))
     (local.set $k (i32.load offset=8 (local.get $record)))
     (local.set $v (i32.load offset=12 (local.get $record)))
@@ -372,6 +375,8 @@
     )
     (local.set $pairs (local.get $scratch))
     (call $lowerValues (local.get $pairs) (local.get $v) (local.get $out))
+    (local.set $to (i32.load offset=112 (local.get $record)))
+    (call $noteFinite (local.get $out) (i32.const 4096) (local.get $to))
   )
   
   ;; the gradients of everything that a chunk was given
@@ -395,7 +400,8 @@
     (local $decayGradient i32) (local $sums i32) (local $at.7 i32) (local $row i32) (local $column i32)
     (local $sum.2 v128) (local $xAt i32) (local $yAt i32) (local $target i32) (local $lanes v128)
     (local $row.1 i32) (local $column.1 i32) (local $last i32) (local $target.1 i32) (local $sum.3 v128)
-    (local $place i32)
+    (local $place i32) (local $decayGradient.1 i32) (local $to.1 i32) (local $to.2 i32) (local $to.3 i32)
+    (local $to.4 i32)
     (local.set $q (i32.load offset=4 (local.get $record)))
     (local.set $k (i32.load offset=8 (local.get $record)))
     (local.set $v (i32.load offset=12 (local.get $record)))
@@ -639,6 +645,15 @@
       (br_if $for.19 (i32.lt_u (local.get $row.1) (i32.const 64)))
     )
     (call $ownGradients (local.get $q) (local.get $k) (i32.add (local.get $scratch) (i32.const 16384)) (local.get $qGradient) (local.get $kGradient) (i32.const 0) (i32.const 0))
+    (local.set $decayGradient.1 (i32.load offset=80 (local.get $record)))
+    (local.set $to.1 (i32.load offset=112 (local.get $record)))
+    (call $noteFinite (local.get $decayGradient.1) (i32.const 4096) (local.get $to.1))
+    (local.set $to.2 (i32.load offset=112 (local.get $record)))
+    (call $noteFinite (local.get $qGradient) (i32.const 4096) (local.get $to.2))
+    (local.set $to.3 (i32.load offset=112 (local.get $record)))
+    (call $noteFinite (local.get $kGradient) (i32.const 4096) (local.get $to.3))
+    (local.set $to.4 (i32.load offset=112 (local.get $record)))
+    (call $noteFinite (local.get $vGradient) (i32.const 4096) (local.get $to.4))
   )
   (export "decays" (func $decays))
   (export "writeChunk" (func $writeChunk))

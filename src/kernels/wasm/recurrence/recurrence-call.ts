@@ -231,8 +231,29 @@ export class RecurrenceCall {
     });
   }
 
-  /** Turns logs of decays into decays, once for every head that has its own. */
-  runDecays(): void {
+  /** Places where the chunks of all heads note whether their numbers are as they should be: zeros where so. */
+  takeNotes(): number {
+    const address = this.takeFloats(this.#noteFloats);
+    this.view(address, this.#noteFloats).fill(0);
+    return address;
+  }
+
+  /** Whether all notes are zeros. */
+  areFine(notes: number): boolean {
+    return this.view(notes, this.#noteFloats).every((note) => note === 0);
+  }
+
+  get #noteFloats(): number {
+    return 4 * this.heads.length * this.chunks;
+  }
+
+  /** Where a chunk notes. */
+  noteOf(notes: number, { number }: QueryHead, chunk: number): { readonly to: number } {
+    return { to: notes + 16 * (number * this.chunks + chunk) };
+  }
+
+  /** Turns logs of decays into decays, once for every head that has its own, and notes those that are none. */
+  runDecays(notes: number): void {
     const { decay } = this.rows;
     if (decay === undefined) return;
     const seen = new Map(this.heads.map((head) => [decay.placeOf(head.batch, head.head), head]));
@@ -242,6 +263,7 @@ export class RecurrenceCall {
         Array.from({ length: this.chunks }, (_, chunk) => ({
           decay: this.at(decay, head, chunk),
           total: this.at(this.total!, head, chunk),
+          ...this.noteOf(notes, head, chunk),
         })),
       ),
     );

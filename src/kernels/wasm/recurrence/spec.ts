@@ -94,7 +94,7 @@ export const recurrenceFields = [
   "count",
   /** 1 for a scan forward, −1 for one backward. */
   "direction",
-  /** For sums over parts. */
+  /** For sums over parts; of a chunk, where it notes whether its numbers are finite. */
   "to",
   "stride",
 ] as const;
