@@ -1,11 +1,5 @@
 /** @file Fused attention in WebAssembly: engines, the backend on them, and the text of their kernels. */
-export {
-  type CompiledKernel,
-  type EngineOptions,
-  hasRelaxedSimd,
-  type ThreadPool,
-  WasmEngine,
-} from "./engine/engine.ts";
+export { type EngineOptions, hasRelaxedSimd, type ThreadPool, WasmEngine } from "./engine/engine.ts";
 export { describeKernel, type EmitOptions, emitWat } from "./attention/emit-wat.ts";
 export { type FunctionDescription, type KernelDescription } from "./assembler/describe-module.ts";
 export {

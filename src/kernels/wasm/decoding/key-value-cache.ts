@@ -16,6 +16,7 @@ import {
 import { CacheParameters } from "./cache-parameters.ts";
 import { type StoredKeys } from "../attention/call-options.ts";
 import { type WasmEngine } from "../engine/engine.ts";
+import { kernelOf } from "../attention/compiled-kernel.ts";
 import { inCall, outOf } from "../attention/fused-attention.ts";
 import { KernelCall } from "../attention/kernel-call.ts";
 import { type KernelSpec } from "../attention/kernel-spec.ts";
@@ -76,7 +77,7 @@ export class KeyValueCache {
     this.#parameters = new CacheParameters(composition, this.#sizes, parameters);
     const { ownKeys, ownValues } = this.#parameters;
     const { batch, heads, keyHeads, width, valueWidth, capacity } = this.#sizes;
-    this.#spec = engine.kernelOf(composition, { width, valueWidth, hasBias: false, hasMask: false }).spec;
+    this.#spec = kernelOf(engine, composition, { width, valueWidth, hasBias: false, hasMask: false }).spec;
     const rowHeads = {
       keys: batch * (ownKeys ? heads : keyHeads),
       values: batch * (ownValues ? heads : keyHeads),

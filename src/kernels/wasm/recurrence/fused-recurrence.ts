@@ -118,7 +118,7 @@ export function fusedRecurrenceBackward(
   if (isFine) return ofInputs;
   requireCoreNumbers(inputs);
   requireFinite("the gradient of out", cotangents.out);
-  for (const [name, gradient] of Object.entries(ofInputs) as [string, Tensor][]) {
+  for (const [name, gradient] of Object.entries(ofInputs)) {
     requireFinite(`the gradient of ${name}`, gradient);
   }
   return ofInputs;

@@ -5,7 +5,7 @@
 import { sharedHead } from "../../../recurrence/core.ts";
 import { type Core, type CoreInputs, type CoreSizes } from "../../../recurrence/index.ts";
 import { sizeOf, type Tensor } from "../../../base/tensor.ts";
-import { type Task } from "../attention/emit-kernel.ts";
+import { type Task } from "../engine/tasks.ts";
 import { type KernelCode, type WasmEngine } from "../engine/engine.ts";
 import { roundUp } from "../attention/kernel-spec.ts";
 import { runTasks } from "../engine/task-records.ts";

@@ -1,7 +1,7 @@
 /** @file The module of a recurrence: one family of code for all terms that a core may have. */
 import { type WasmFunction, type WasmModule } from "../assembler/assembler.ts";
 import { hashOfText } from "../assembler/describe-module.ts";
-import { mostPages } from "../attention/emit-kernel.ts";
+import { mostPages } from "../engine/tasks.ts";
 import { sumFunction } from "../attention/preparation-kernel.ts";
 import { i32 } from "../assembler/values.ts";
 import { backwardTasks } from "./backward-tasks.ts";

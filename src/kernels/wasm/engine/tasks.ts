@@ -1,0 +1,53 @@
+/** @file What threads are told to run: the tasks of all modules by number, and how far the memory that they share may grow. */
+
+/** The tasks that kernels can run, those of other modules among them, by the function's name; a record's `task` is the place in this list. */
+export const tasks = [
+  "packKeys",
+  "packValues",
+  "queryNorms",
+  "keyNorms",
+  "select",
+  "forward",
+  "joinParts",
+  "rowTerms",
+  "scores",
+  "delta",
+  "backward",
+  "sumChunks",
+  "rotate",
+  "packWide",
+  "packHidden",
+  "feedForward",
+  "feedForwardBackward",
+  "sumParts",
+  "project",
+  "projectBackward",
+  "merge",
+  "mergeBackward",
+  "loss",
+  "decays",
+  "writeChunk",
+  "scan",
+  "readChunk",
+  "chunkStateGradient",
+  "chunkGradients",
+  "step",
+  "channels",
+  "channelGradients",
+  "expertForward",
+  "expertBackward",
+  "addExpertParts",
+  "transposeExpert",
+  "joinExperts",
+  "pullGates",
+  "products",
+  "nearest",
+  "copyRows",
+  "addCopies",
+  "joinCopies",
+  "foundBits",
+] as const;
+export type Task = (typeof tasks)[number];
+
+/** Most pages of 64 KiB that a memory may grow to: 4 GiB. */
+export const mostPages = 65_536;
