@@ -33,13 +33,13 @@ export function sizeOf(shape: readonly number[]): number {
  */
 export function tensor(data: ArrayLike<number>, shape: readonly number[]): Tensor {
   requireSize(data.length, shape);
-  return { data: data instanceof Float32Array ? data : Float32Array.from(data), shape };
+  return { data: data instanceof Float32Array ? data : new Float32Array(data), shape };
 }
 
 /** A float64 tensor over `data` (copied only when it is not a Float64Array already). */
 export function tensor64(data: ArrayLike<number>, shape: readonly number[]): Tensor64 {
   requireSize(data.length, shape);
-  return { data: data instanceof Float64Array ? data : Float64Array.from(data), shape };
+  return { data: data instanceof Float64Array ? data : new Float64Array(data), shape };
 }
 
 /** A float64 tensor of zeros. */

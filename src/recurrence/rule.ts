@@ -250,8 +250,7 @@ export function stateOf({ inputs: { state } }: RuleCall): { readonly state?: Ten
 /** A tensor of the same shape with each number changed. */
 export function mapped(tensor: Tensor64, change: (value: number, place: number) => number): Tensor64 {
   const result = zeros64(tensor.shape);
-  for (let place = 0; place < tensor.data.length; place++) {
-    result.data[place] = change(tensor.data[place], place);
-  }
+  const [from, to] = [tensor.data, result.data];
+  for (let place = 0; place < from.length; place++) to[place] = change(from[place], place);
   return result;
 }
