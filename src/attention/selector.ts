@@ -182,7 +182,7 @@ function requirePairs(selector: string, own: readonly AnyPartFactory[]): void {
   throw new UnsupportedError(
     "recurrent-class",
     `Cannot use '${selector}' here as this takes similarities, which compare pairs: '${name}' is of the recurrent class, ` +
-      "which keeps a state. Use it in recurrence(), in models and their tasks, or in the commands attend, inspect and list, " +
+      "which keeps a state. Use it in recurrence(), in models and their tasks, or in the commands attend, emit, inspect and list, " +
       "or take a similarity such as dot",
   );
 }

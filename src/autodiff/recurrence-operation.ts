@@ -1,6 +1,6 @@
 /**
- * @file A rule of the recurrent class as an operation of a tape: the fused kernels where there is an engine and the rule is
- * one of the core, else the f64 reference.
+ * @file A rule of the recurrent class as an operation of a tape: the fused kernels where there is an engine, else the f64
+ * reference.
  */
 import { narrow, type Tensor } from "../base/tensor.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
@@ -24,7 +24,7 @@ import { onlyWanted, tensorOperation } from "./tensor-operation.ts";
 
 /** How a recurrence of a tape is computed. */
 export interface RecurrenceOperationOptions {
-  /** Fused kernels that compute it; the f64 reference when absent, and for `rwkv4`, whose channels they do not know. */
+  /** Fused kernels that compute it; the f64 reference when absent. */
   readonly engine?: WasmEngine | undefined;
 }
 
@@ -47,7 +47,7 @@ export function recurrenceOperation(
   options: RecurrenceOperationOptions = {},
 ): Operation<string, "out" | "state"> {
   const { rule } = composition;
-  const engine = rule.lift === undefined || composition.whole ? undefined : options.engine;
+  const engine = composition.whole ? undefined : options.engine;
   if (engine !== undefined) requireOnEngine(rule);
   const form = rule.chunk === undefined ? "recurrent" : { chunk: rule.chunk };
   const callOf = (tensors: Tensors): RuleCall => checkCall(composition, namedInputs(composition, tensors));

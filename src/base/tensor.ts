@@ -33,13 +33,13 @@ export function sizeOf(shape: readonly number[]): number {
  */
 export function tensor(data: ArrayLike<number>, shape: readonly number[]): Tensor {
   requireSize(data.length, shape);
-  return { data: data instanceof Float32Array ? data : Float32Array.from(data), shape };
+  return { data: data instanceof Float32Array ? data : new Float32Array(data), shape };
 }
 
 /** A float64 tensor over `data` (copied only when it is not a Float64Array already). */
 export function tensor64(data: ArrayLike<number>, shape: readonly number[]): Tensor64 {
   requireSize(data.length, shape);
-  return { data: data instanceof Float64Array ? data : Float64Array.from(data), shape };
+  return { data: data instanceof Float64Array ? data : new Float64Array(data), shape };
 }
 
 /** A float64 tensor of zeros. */
@@ -62,8 +62,9 @@ export function narrow(source: Tensor | Tensor64): Tensor {
  *
  * @throws NumbersError `not-finite`, naming the tensor and the first bad place
  */
-export function requireFinite(name: string, { data, shape }: Tensor | Tensor64): void {
-  if (areFinite(data)) return;
+export function requireFinite(name: string, tensor: Tensor | Tensor64): void {
+  if (areFinite(tensor)) return;
+  const { data, shape } = tensor;
   let bad = 0;
   while (Number.isFinite(data[bad])) bad++;
   throw new NumbersError(
@@ -73,8 +74,9 @@ export function requireFinite(name: string, { data, shape }: Tensor | Tensor64):
   );
 }
 
-/** x − x is 0 where x is finite and NaN elsewhere. Four sums, so that none waits for itself. */
-function areFinite(data: Float32Array | Float64Array): boolean {
+/** Whether no number is NaN or infinite. */
+export function areFinite({ data }: Tensor | Tensor64): boolean {
+  // x − x is 0 where x is finite and NaN elsewhere. Four sums, so that none waits for itself.
   let [a, b, c, d] = [0, 0, 0, 0];
   const whole = data.length - (data.length % 4);
   for (let place = 0; place < whole; place += 4) {

@@ -1,9 +1,10 @@
 /**
  * @file What a recurrence keeps while a decoder generates: on an engine the core's state in its memory, where a token changes it in
- * place; without one, and for a rule that is not the core's, the state that the rule's f64 form returns.
+ * place; without one, and for a rule that is not the core's, the state that its whole form returns.
  */
 import { narrow, sizeOf, type Tensor, type Tensor64, zeros64 } from "../base/tensor.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
+import { liftedForward } from "../kernels/wasm/recurrence/lifted-recurrence.ts";
 import { type RecurrentState, wasmRecurrence } from "../kernels/wasm/recurrence/recurrent-state.ts";
 import { checkCall } from "../recurrence/check-call.ts";
 import {
@@ -39,18 +40,22 @@ export function recurrenceState(
   };
   const { lift } = rule;
   return engine === undefined || lift === undefined
-    ? returnedState(rule, callOf)
+    ? returnedState(engine, rule, callOf)
     : coreState(engine, rule, lift, callOf);
 }
 
 function returnedState(
+  engine: WasmEngine | undefined,
   rule: RecurrentRule,
   callOf: (tensors: TokenTensors, state?: Tensor) => RuleCall,
 ): GroupState {
   let state: Tensor | undefined;
   return {
     take(inputs) {
-      const { out, state: next } = rule.forward(callOf(inputs, state), "recurrent");
+      const { out, state: next } =
+        engine === undefined
+          ? rule.forward(callOf(inputs, state), "recurrent")
+          : liftedForward(engine, rule, callOf(inputs, state), false);
       state = narrowState(rule, next);
       return narrow(out);
     },

@@ -65,6 +65,17 @@ export interface CoreSizes {
  *   NumbersError for NaN and infinities
  */
 export function checkCoreInputs(core: Core, inputs: CoreInputs): CoreSizes {
+  const sizes = checkCoreShapes(core, inputs);
+  requireCoreNumbers(inputs);
+  return sizes;
+}
+
+/**
+ * The sizes of a call, after checking every shape.
+ *
+ * @throws ShapeError `recurrence-shape` or `heads`, DomainError `missing-input` or `unused-input`
+ */
+export function checkCoreShapes(core: Core, inputs: CoreInputs): CoreSizes {
   requireTerms(core, inputs);
   const { q, k, v, logDecay, a, b, u, state } = inputs;
   requireRank("q", q.shape);
@@ -81,18 +92,26 @@ export function checkCoreInputs(core: Core, inputs: CoreInputs): CoreSizes {
   if (state !== undefined) requireShape("state", state.shape, [batch, heads, width, stateWidth]);
   if (logDecay !== undefined) requireDecayShape(core, logDecay.shape, sizes);
   for (const [name, tensor] of Object.entries(inputs) as [string, Tensor | Tensor64 | undefined][]) {
-    if (tensor === undefined) continue;
-    requireFilled(name, tensor);
-    requireFinite(name, tensor);
-  }
-  for (const log of logDecay?.data ?? []) {
-    if (log <= 0) continue;
-    throw new DomainError(
-      "decay-domain",
-      `Cannot forget at this rate as the logarithm of a decay must not be above zero: ${log}. Pass log w of w in (0, 1]`,
-    );
+    if (tensor !== undefined) requireFilled(name, tensor);
   }
   return sizes;
+}
+
+/**
+ * Refuses numbers that the core does not take.
+ *
+ * @throws DomainError `decay-domain`, NumbersError for NaN and infinities
+ */
+export function requireCoreNumbers(inputs: CoreInputs): void {
+  for (const [name, tensor] of Object.entries(inputs) as [string, Tensor | Tensor64 | undefined][]) {
+    if (tensor !== undefined) requireFinite(name, tensor);
+  }
+  const above = inputs.logDecay?.data.find((log) => log > 0);
+  if (above === undefined) return;
+  throw new DomainError(
+    "decay-domain",
+    `Cannot forget at this rate as the logarithm of a decay must not be above zero: ${above}. Pass log w of w in (0, 1]`,
+  );
 }
 
 /** The head of a tensor with `count` heads that query head `head` of `heads` reads. */

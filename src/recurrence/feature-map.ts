@@ -82,8 +82,12 @@ export function mapRows(map: FeatureMap, tensor: Tensor64, heads: number, weight
 function elementwise(value: (x: number) => number, slope: (x: number) => number): FeatureMap {
   return {
     features: (width) => width,
-    forward: (x, out) => x.forEach((number, d) => (out[d] = value(number))),
-    backward: (x, dOut, dx) => x.forEach((number, d) => (dx[d] += dOut[d] * slope(number))),
+    forward: (x, out) => {
+      for (let d = 0; d < x.length; d++) out[d] = value(x[d]);
+    },
+    backward: (x, dOut, dx) => {
+      for (let d = 0; d < x.length; d++) dx[d] += dOut[d] * slope(x[d]);
+    },
   };
 }
 

@@ -43,6 +43,7 @@ export {
   type ChunkOption,
   type InputName,
   type Lifted,
+  type LiftedChannels,
   type RecurrentRule,
   type RuleCall,
   type RuleGradients,

@@ -15,6 +15,7 @@ import {
   type Form,
 } from "./core-reference.ts";
 import { type Core, type CoreInputs } from "./core.ts";
+import { type ChannelInputs } from "./rwkv4-channel.ts";
 import { wholeBackward, wholeForward } from "./whole-form.ts";
 
 /** The names of inputs, in the order of listings. */
@@ -102,6 +103,13 @@ export interface Lifted {
   ) => RuleGradients;
 }
 
+/** A call as one of channels that each have a largest logarithm. */
+export interface LiftedChannels {
+  readonly inputs: ChannelInputs;
+  /** Gradients by the rule's inputs, from those of the channels'. */
+  readonly pullBack: (gradients: ChannelInputs) => RuleGradients;
+}
+
 /** A member of the recurrent class. */
 export interface RecurrentRule extends Part {
   readonly kind: "recurrence";
@@ -117,6 +125,8 @@ export interface RecurrentRule extends Part {
   readonly hasLogScales: boolean;
   /** The call in the core's terms; absent for a rule that the core cannot say. */
   readonly lift?: (call: RuleCall) => Lifted;
+  /** The call as one of channels; absent for a rule that the core can say. */
+  readonly liftChannels?: (call: RuleCall) => LiftedChannels;
   readonly forward: (call: RuleCall, form: Form) => CoreResult;
   readonly backward: (call: RuleCall, cotangents: CoreCotangents<Tensor64>) => RuleGradients;
 }
@@ -240,8 +250,7 @@ export function stateOf({ inputs: { state } }: RuleCall): { readonly state?: Ten
 /** A tensor of the same shape with each number changed. */
 export function mapped(tensor: Tensor64, change: (value: number, place: number) => number): Tensor64 {
   const result = zeros64(tensor.shape);
-  for (let place = 0; place < tensor.data.length; place++) {
-    result.data[place] = change(tensor.data[place], place);
-  }
+  const [from, to] = [tensor.data, result.data];
+  for (let place = 0; place < from.length; place++) to[place] = change(from[place], place);
   return result;
 }

@@ -1,5 +1,19 @@
 /** @file One channel of RWKV-4 in its forms, and its gradients. Every exponential is of a number ≤ 0. */
 
+import { type Tensor64 } from "../base/tensor.ts";
+
+/** What all channels of a call read; the state is numerator, denominator and scale, [B, H, D, 3]. */
+export interface ChannelInputs<T = Tensor64> {
+  /** [B, H, N, D] */
+  readonly k: T;
+  readonly v: T;
+  /** −w, [H, D] */
+  readonly logDecay: T;
+  /** [H, D] */
+  readonly u: T;
+  readonly state?: Tensor64;
+}
+
 /** A channel: N keys and values, its decay and bonus, and the state before the first token. */
 export interface Channel {
   readonly k: Float64Array;

@@ -10,6 +10,7 @@ import { backwardChannel, type Channel, pairChunk, recurrentChannel } from "./rw
 import {
   type ChunkOption,
   defineRule,
+  type LiftedChannels,
   type RecurrentRule,
   type RuleCall,
   type RuleGradients,
@@ -51,6 +52,7 @@ export const rwkv4: PartFactory<RecurrentRule, ChunkOption> = defineRule<ChunkOp
     hasWhole: false,
     stateShape,
     hasLogScales: true,
+    liftChannels,
     forward: (call, form) => {
       const out = zeros64(call.inputs.v.shape);
       const state = zeros64(stateShape(call.sizes));
@@ -64,6 +66,18 @@ export const rwkv4: PartFactory<RecurrentRule, ChunkOption> = defineRule<ChunkOp
     backward: (call, { out: dOut, state: dState }) => gradientsOf(call, dOut, dState),
   }),
 );
+
+function liftChannels({ inputs }: RuleCall): LiftedChannels {
+  const { k, v, u, state } = inputs;
+  const { logs, pullBack } = decayLogs(inputs);
+  return {
+    inputs: { k, v, u, logDecay: logs, ...(state === undefined ? {} : { state }) },
+    pullBack: ({ logDecay, ...gradients }) => ({
+      inputs: { ...gradients, ...pullBack(logDecay) },
+      parameters: {},
+    }),
+  };
+}
 
 function inForm(channel: Channel, form: Form): { readonly out: Float64Array; readonly state: Float64Array } {
   if (form === "recurrent") return recurrentChannel(channel);

@@ -53,9 +53,8 @@ export function computationNotes(selector: string, isFused: boolean): readonly s
   const mixer = parseMixer(selector);
   if (mixer.kind === "attention") return [];
   const { rule } = mixer.recurrence;
-  if (isFused && rule.lift !== undefined) return [];
-  const reason = isFused ? "the fused kernels do not know its channels" : "jax-js has no form of it";
-  return [`'${rule.name}' is computed by the f64 reference, as ${reason}`];
+  if (isFused) return [];
+  return [`'${rule.name}' is computed by the f64 reference, as jax-js has no form of it`];
 }
 
 /** The similarity with `auto` for its temperature, unless that was given; one without a temperature stays as it is. */

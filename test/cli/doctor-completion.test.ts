@@ -49,6 +49,7 @@ describe("completion", () => {
     expect(complete("qklab", "inspect", "swi")).toEqual(["switch"]);
     expect(complete("qklab", "inspect", "retn")).toEqual(["retnet"]);
     expect(complete("qklab", "inspect", "package.j")).toEqual(["package.json"]);
+    expect(complete("qklab", "emit", "--spec", "g")).toEqual(["gla", "gated-deltanet"]);
   });
 
   test.each(["zsh", "fish"])(

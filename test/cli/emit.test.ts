@@ -77,6 +77,13 @@ describe("emit", () => {
     });
   });
 
+  test("prints the kernel of a recurrence under its own formula", async () => {
+    const golden = await readFile(new URL("../golden/rwkv4.wat", import.meta.url), "utf8");
+    const { code, stdout, stderr } = await cli(["emit", "--spec", "rwkv4", "--width", "16"]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: golden });
+    expect(stderr).toMatch(/^Kernel [0-9a-f]{8} of rwkv4: .*\nNext: [^\n]+ inspect rwkv4\n$/);
+  });
+
   test("refuses bytes on a terminal, and only there", async () => {
     const printed: (string | Uint8Array)[] = [];
     const session = openSession("en", {});
@@ -109,6 +116,10 @@ describe("what cannot be emitted", () => {
     [["--spec", "dot"], 2, "Write dot+full or dot+causal"],
     [["--spec", "dot+sinusoidal+full"], 2, "Use rope, alibi or log-cpb"],
     [["--spec", "complex+full", "--width", "5"], 2, "Use an even head width"],
+    [["--spec", "gal"], 2, "Did you mean 'gla'"],
+    [["--spec", "gla", "--mask"], 2, "--mask was given. Leave it out"],
+    [["--spec", "rwkv4", "--width", "8", "--value-width", "9"], 2, "v must be [B, H, N, D] = [1, 1, 1, 8]"],
+    [["--spec", "gla:chunk=16"], 2, "chunks have 64 tokens"],
     [[], 2, "needs --spec SELECTOR"],
     [["--spec", "dot+full", "--device", "webgpu"], 4, "not built yet"],
     [["--spec", "dot+full", "--device", "jax"], 4, "no kernels of its own"],

@@ -13,8 +13,8 @@ import {
   type Value,
 } from "../../src/kernels/wasm/assembler/assembler.ts";
 import { encodeWasm } from "../../src/kernels/wasm/assembler/encode-wasm.ts";
-import { type CompiledKernel, type Phase } from "../../src/kernels/wasm/engine/engine.ts";
-import { mostPages } from "../../src/kernels/wasm/attention/emit-kernel.ts";
+import { type KernelCode, type Phase } from "../../src/kernels/wasm/engine/engine.ts";
+import { mostPages } from "../../src/kernels/wasm/engine/tasks.ts";
 import { type PoolWorker, WorkerPool, type WorkerPoolOptions } from "../../src/kernels/wasm/engine/pool.ts";
 import { recordBytes } from "../../src/kernels/wasm/engine/scratch.ts";
 import {
@@ -102,7 +102,7 @@ export async function openWorkshop(
           Atomics.store(numbers, gate / 4, 1);
         }
       };
-      const kernel = { run, number } as unknown as CompiledKernel;
+      const kernel = { run, number } as unknown as KernelCode;
       const phase: Phase = { kernel, records, count, scratch, scratchBytes };
       pool.run(phase, shared);
     },

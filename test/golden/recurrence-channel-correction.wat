@@ -1,4 +1,4 @@
-;; qklab recurrence: a decay of each channel, corrections, read after the update; D = 16, E = 16; relaxed SIMD
+;; qklab kernel 3f4ea533: recurrence, a decay of each channel, corrections, read after the update; D = 16, E = 16; relaxed SIMD
 (module
   (import "qklab" "memory" (memory 1 65536 shared))
   

@@ -41,13 +41,13 @@ export function commandFacts(program: Command): readonly CommandFacts[] {
     return {
       name: command.name(),
       description: command.summary(),
-      options: [...own, ...shared].map((option) => optionFacts(command.name(), option)),
+      options: [...own, ...shared].map((option) => optionFacts(option)),
       ...(argument === undefined ? {} : { argument: argumentValues(argument) }),
     };
   });
 }
 
-function optionFacts(command: string, option: Option): OptionFacts {
+function optionFacts(option: Option): OptionFacts {
   const { short, long, description } = option;
   const takesValue = option.required || option.optional;
   return {
@@ -55,7 +55,7 @@ function optionFacts(command: string, option: Option): OptionFacts {
     description,
     isList: valueName(option).endsWith("s"),
     isRepeatable: valueName(option) === "setting",
-    ...(takesValue ? { values: valuesOf(command, option) } : {}),
+    ...(takesValue ? { values: valuesOf(option) } : {}),
   };
 }
 
@@ -64,18 +64,14 @@ function valueName({ flags }: Option): string {
   return /[<[]([^>\]]+)[>\]]/.exec(flags)?.[1] ?? "";
 }
 
-/** Of all commands that take a selector, the one that knows similarities alone. */
-const knowsPairsAlone = "emit";
-
 const tasks = Object.keys(presets.full.columns);
 
-function valuesOf(command: string, option: Option): Values {
+function valuesOf(option: Option): Values {
   if (option.argChoices !== undefined) return option.argChoices;
   const name = valueName(option);
   if (name === "file" || name === "folder") return name;
   if (name === "task" || name === "tasks") return tasks;
-  if (name !== "selector" && name !== "selectors") return "free";
-  return command === knowsPairsAlone ? namesOf("similarities") : selectorNames();
+  return name === "selector" || name === "selectors" ? selectorNames() : "free";
 }
 
 function argumentValues(argument: Argument): Values {

@@ -3,18 +3,18 @@ import { type Bilingual, type Text } from "../language.ts";
 
 export const texts = {
   summary: {
-    en: "print the code that an attention runs as, the formula above every block",
-    zh: "输出注意力实际运行的代码，每一块上方都有公式",
+    en: "print the code that an attention or a recurrence runs as, the formula above every block",
+    zh: "输出注意力或循环规则实际运行的代码，每一块上方都有公式",
   },
   details: {
     en:
       "Prints WebAssembly's text format; --format wasm writes the bytes, whose name section holds the same names. Lengths, heads and batch are given at " +
-      "the call, so the code depends on the attention and its widths alone; --bias and --mask are for calls that have them.",
+      "the call, so the code depends on what is named and its widths alone; --bias and --mask are for calls of attentions that have them.",
     zh:
-      "输出 WebAssembly 文本格式；--format wasm 写出字节，其名称段含有相同的名称。长度、头数与批次在调用时给出，因此代码只取决于注意力及其宽度；" +
+      "输出 WebAssembly 文本格式；--format wasm 写出字节，其名称段含有相同的名称。长度、头数与批次在调用时给出，因此代码只取决于所选部件及其宽度；" +
       "--bias 与 --mask 用于带有它们的调用。",
   },
-  spec: { en: "the attention, such as l2+causal", zh: "注意力的选择器，例如 l2+causal" },
+  spec: { en: "what to emit, such as l2+causal or gla", zh: "要输出的选择器，例如 l2+causal 或 gla" },
   device: { en: "whose code", zh: "哪种设备的代码" },
   width: { en: "D, width of queries and keys", zh: "查询与键的宽度 D" },
   valueWidth: { en: "E, width of values (default D)", zh: "值的宽度 E（默认 D）" },
@@ -41,6 +41,10 @@ export const texts = {
   positionOutside: (name: string): Bilingual => ({
     en: `Cannot emit '${name}' as it is added to token embeddings, which a kernel never sees. Use rope, alibi or log-cpb`,
     zh: `无法输出 '${name}'，因为它是加在词元嵌入上的，内核看不到。请用 rope、alibi 或 log-cpb`,
+  }),
+  onlyAttention: (flag: string, selector: string): Bilingual => ({
+    en: `Cannot emit '${selector}' with ${flag} as a recurrence compares no pairs that it could be for: ${flag} was given. Leave it out`,
+    zh: `无法以 ${flag} 输出 '${selector}'，因为循环规则没有它所针对的配对：给出了 ${flag}。请去掉它`,
   }),
   noWebgpu: {
     en: "Cannot emit for webgpu as its kernels are not built yet: --device webgpu. Use --device wasm",

@@ -1,17 +1,16 @@
-/** @file One `emit`: the kernel of a selector as text or bytes, to stdout or a file, or a document about it. */
+/** @file One `emit`: the kernel of a selector of either class as text or bytes, to stdout or a file, or a document about it. */
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import {
-  completeSelector,
-  compose,
-  type Composition,
-  parseSelector,
-  printSelector,
-} from "../../attention/index.ts";
+import { completeSelector, compose, printSelector, type SelectedParts } from "../../attention/index.ts";
 import { nearestNames } from "../../base/index.ts";
 import { writeFileAtomically } from "../../checkpoints/write-atomically.node.ts";
 import { formatBytes } from "../../compare/format.ts";
-import { describeKernel, type KernelDescription } from "../../kernels/wasm/index.ts";
+import {
+  describeKernel,
+  describeRecurrenceKernel,
+  type KernelDescription,
+} from "../../kernels/wasm/index.ts";
+import { parseAnySelector, printRecurrence, type RecurrenceComposition } from "../../recurrence/index.ts";
 import { CommandError } from "../command-error.ts";
 import { texts } from "../dictionary/emit.ts";
 import { texts as valueTexts } from "../dictionary/values.ts";
@@ -52,9 +51,8 @@ export async function emit(options: EmitOptions, session: Session): Promise<void
   if (format === "wasm" && out === undefined && !json && isOnTerminal) {
     throw new CommandError("bytes-on-terminal", texts.terminal);
   }
-  const composition = readSpec(options.spec);
-  const selector = printSelector(composition);
-  const kernel = kernelOf(composition, options);
+  const { selector, describe, canDerive } = readSpec(options);
+  const kernel = kernelOf(describe, options.only);
   const { hash, functions, text, bytes } = kernel;
   const code = format === "wasm" ? bytes : new TextEncoder().encode(text);
   if (out !== undefined) await writeFile(out, code);
@@ -62,7 +60,7 @@ export async function emit(options: EmitOptions, session: Session): Promise<void
     await printJson(session, { selector, hash, functions, bytes: bytes.length });
   } else if (out === undefined) await session.print(code);
   session.tell(texts.done(hash, selector, functions.length, formatBytes(bytes.length)));
-  session.next("inspect", selector, "--derivatives");
+  session.next("inspect", selector, ...(canDerive ? ["--derivatives"] : []));
 }
 
 function requireDevice(device: string): void {
@@ -75,22 +73,56 @@ function requireDevice(device: string): void {
   );
 }
 
-function readSpec(selector: string): Composition {
-  const parts = parseSelector(selector);
-  if (parts.patterns.length === 0) throw new CommandError("missing-pattern", texts.missingPattern(selector));
+/** What was named, and how its kernel is made. */
+interface Emitted {
+  readonly selector: string;
+  readonly describe: (only?: RegExp) => KernelDescription;
+  /** Whether `inspect` has derivatives of it. */
+  readonly canDerive: boolean;
+}
+
+function readSpec(options: EmitOptions): Emitted {
+  const selected = parseAnySelector(options.spec);
+  return selected.kind === "recurrence"
+    ? ofRecurrence(selected.composition, options)
+    : ofAttention(selected.parts, options);
+}
+
+function ofAttention(parts: SelectedParts, options: EmitOptions): Emitted {
+  const { spec, width, valueWidth = width, plainSimd = false, bias = false, mask = false } = options;
+  if (parts.patterns.length === 0) throw new CommandError("missing-pattern", texts.missingPattern(spec));
   if (parts.position?.place === "embedding") {
     throw new CommandError("position-outside", texts.positionOutside(parts.position.name));
   }
-  return compose(completeSelector(parts, {}));
+  const composition = compose(completeSelector(parts, {}));
+  const wanted = { width, valueWidth, relaxed: !plainSimd, hasBias: bias, hasMask: mask };
+  return {
+    selector: printSelector(composition),
+    describe: (only) => describeKernel(composition, only === undefined ? wanted : { ...wanted, only }),
+    canDerive: true,
+  };
 }
 
-function kernelOf(composition: Composition, options: EmitOptions): KernelDescription {
-  const { width, valueWidth = width, plainSimd = false, bias = false, mask = false, only } = options;
-  const wanted = { width, valueWidth, relaxed: !plainSimd, hasBias: bias, hasMask: mask };
-  if (only === undefined) return describeKernel(composition, wanted);
-  const kernel = describeKernel(composition, { ...wanted, only: readPattern(only) });
+function ofRecurrence(composition: RecurrenceComposition, options: EmitOptions): Emitted {
+  const { width, valueWidth, plainSimd = false, bias, mask } = options;
+  const selector = printRecurrence(composition);
+  for (const [flag, value] of Object.entries({ "--bias": bias, "--mask": mask })) {
+    if (value === true) throw new CommandError("only-attention", texts.onlyAttention(flag, selector));
+  }
+  const wanted = { width, relaxed: !plainSimd, ...(valueWidth === undefined ? {} : { valueWidth }) };
+  return {
+    selector,
+    describe: (only) =>
+      describeRecurrenceKernel(composition, only === undefined ? wanted : { ...wanted, only }),
+    canDerive: false,
+  };
+}
+
+function kernelOf(describe: Emitted["describe"], only: string | undefined): KernelDescription {
+  if (only === undefined) return describe();
+  const kernel = describe(readPattern(only));
   if (kernel.functions.length > 0) return kernel;
-  const known = describeKernel(composition, wanted).functions.map(({ name }) => name);
+  const known = describe().functions.map(({ name }) => name);
   throw new CommandError("only-none", texts.noFunction(only, known.join(", ")));
 }
 

@@ -1,18 +1,7 @@
 /** @file Fused attention in WebAssembly: engines, the backend on them, and the text of their kernels. */
-export {
-  type CompiledKernel,
-  type EngineOptions,
-  hasRelaxedSimd,
-  type ThreadPool,
-  WasmEngine,
-} from "./engine/engine.ts";
-export {
-  describeKernel,
-  type EmitOptions,
-  emitWat,
-  type FunctionDescription,
-  type KernelDescription,
-} from "./attention/emit-wat.ts";
+export { type EngineOptions, hasRelaxedSimd, type ThreadPool, WasmEngine } from "./engine/engine.ts";
+export { describeKernel, type EmitOptions, emitWat } from "./attention/emit-wat.ts";
+export { type FunctionDescription, type KernelDescription } from "./assembler/describe-module.ts";
 export {
   type BackwardOptions,
   type ForwardState,
@@ -79,6 +68,13 @@ export {
   type FusedRecurrenceResult,
   type RecurrenceSaved,
 } from "./recurrence/fused-recurrence.ts";
+export {
+  ChannelState,
+  type ChannelStateSizes,
+  type ChannelTokens,
+  wasmChannels,
+} from "./recurrence/channel-state.ts";
+export { describeRecurrenceKernel, type RecurrenceEmitOptions } from "./recurrence/describe-recurrence.ts";
 export { wasmRecurrenceBackend } from "./recurrence/recurrence-backend.ts";
 export { type FusedRecurrenceGradients } from "./recurrence/read-gradients.ts";
 export {

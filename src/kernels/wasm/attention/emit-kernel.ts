@@ -2,6 +2,8 @@
 import { variablesOf } from "../../../score/index.ts";
 import { termVariables } from "../../../similarities/index.ts";
 import { type WasmFunction, type WasmModule } from "../assembler/assembler.ts";
+import { mostPages, tasks } from "../engine/tasks.ts";
+import { hashOfText } from "../assembler/describe-module.ts";
 import { backwardPass } from "./backward-kernel.ts";
 import { slopeProgram } from "./slopes-kernel.ts";
 import { rowTermFunction } from "./finish-rows.ts";
@@ -13,57 +15,7 @@ import { preparationFunctions } from "./preparation-kernel.ts";
 import { rotateFunction } from "./rotation-kernel.ts";
 import { type ScoreProgram, scoreProgram } from "../score/score-program.ts";
 import { scoreTile } from "./score-tile.ts";
-import { type ScratchLayout, scratchLayout } from "../engine/scratch.ts";
-
-/** The tasks that kernels can run, those of other modules among them, by the function's name; a record's `task` is the place in this list. */
-export const tasks = [
-  "packKeys",
-  "packValues",
-  "queryNorms",
-  "keyNorms",
-  "select",
-  "forward",
-  "joinParts",
-  "rowTerms",
-  "scores",
-  "delta",
-  "backward",
-  "sumChunks",
-  "rotate",
-  "packWide",
-  "packHidden",
-  "feedForward",
-  "feedForwardBackward",
-  "sumParts",
-  "project",
-  "projectBackward",
-  "merge",
-  "mergeBackward",
-  "loss",
-  "decays",
-  "writeChunk",
-  "scan",
-  "readChunk",
-  "chunkStateGradient",
-  "chunkGradients",
-  "step",
-  "expertForward",
-  "expertBackward",
-  "addExpertParts",
-  "transposeExpert",
-  "joinExperts",
-  "pullGates",
-  "products",
-  "nearest",
-  "copyRows",
-  "addCopies",
-  "joinCopies",
-  "foundBits",
-  "normaliseRows",
-  "linear",
-  "gather",
-] as const;
-export type Task = (typeof tasks)[number];
+import { type ScratchLayout, scratchLayout } from "./scratch-layout.ts";
 
 /** A kernel before it is encoded: its module and the numbers that its records need. */
 export interface EmittedKernel {
@@ -79,9 +31,6 @@ export interface EmittedKernel {
   readonly readsNorms: { readonly queries: boolean; readonly keys: boolean };
 }
 
-/** Most pages of 64 KiB that a memory may grow to: 4 GiB. */
-export const mostPages = 65_536;
-
 /** What a kernel says of itself above its text. */
 function headerOf(spec: KernelSpec): string[] {
   const { segments, score, weighing, valueWidth, relaxed } = spec;
@@ -94,12 +43,9 @@ function headerOf(spec: KernelSpec): string[] {
   ];
 }
 
-/** What names a kernel: FNV-1a over all that its code depends on. */
+/** What names a kernel: of all that its code depends on. */
 export function hashOf({ score, rowScore, fullScore, ...rest }: KernelSpec): string {
-  const text = [score, rowScore, fullScore].map(String).join() + JSON.stringify(rest);
-  let hash = 0x811c9dc5;
-  for (const character of text) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193);
-  return (hash >>> 0).toString(16).padStart(8, "0");
+  return hashOfText([score, rowScore, fullScore].map(String).join() + JSON.stringify(rest));
 }
 
 export function emitKernel(spec: KernelSpec): EmittedKernel {

@@ -10,8 +10,9 @@ import {
 } from "../../../attention/index.ts";
 import { pairPlace } from "../../../attention/inputs.ts";
 import { type Tensor, type Tensor64 } from "../../../base/tensor.ts";
-import { type CompiledKernel, type WasmEngine } from "../engine/engine.ts";
-import { type Task } from "./emit-kernel.ts";
+import { type WasmEngine } from "../engine/engine.ts";
+import { type CompiledKernel, kernelOf } from "./compiled-kernel.ts";
+import { type Task } from "../engine/tasks.ts";
 import { guard, roundUp, sigmoidBias, tileKeys, tileRows } from "./kernel-spec.ts";
 import { type HeadRows, headRows, rowBlocks, sizesOf } from "./head-rows.ts";
 import { repeatedLift, type RowLift, rowLift } from "./lift-rows.ts";
@@ -101,7 +102,7 @@ export class KernelCall {
     const { batch, heads, keyHeads, queries, keys, width, valueWidth } = this.sizes;
     const { similarity, position, aggregation } = composition;
     const { mask, bias, offset = 0 } = inputs;
-    this.kernel = engine.kernelOf(composition, {
+    this.kernel = kernelOf(engine, composition, {
       width,
       valueWidth,
       hasBias: bias !== undefined,

@@ -14,7 +14,8 @@ import {
 } from "../assembler/assembler.ts";
 import { type KernelSpec, tileKeys, tileRows } from "./kernel-spec.ts";
 import { emitProgram, type ScoreProgram } from "../score/score-program.ts";
-import { field, type ScratchLayout } from "../engine/scratch.ts";
+import { field } from "../engine/scratch.ts";
+import { type ScratchLayout } from "./scratch-layout.ts";
 
 /** What pair code is emitted from. */
 export interface Emission {

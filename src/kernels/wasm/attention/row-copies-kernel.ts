@@ -9,7 +9,7 @@ import {
   type WasmFunction,
   type WasmModule,
 } from "../assembler/assembler.ts";
-import { mostPages } from "./emit-kernel.ts";
+import { mostPages } from "../engine/tasks.ts";
 
 /** Fields of a task's record, each an i32: addresses, and numbers of rows. */
 export const copyFields = [

@@ -15,7 +15,7 @@ import {
 } from "../assembler/assembler.ts";
 import { type KernelSpec, type Segment, tileKeys } from "./kernel-spec.ts";
 import { tileProduct } from "../assembler/micro-kernel.ts";
-import { type ScratchLayout } from "../engine/scratch.ts";
+import { type ScratchLayout } from "./scratch-layout.ts";
 
 /** Functions that fill and pull back the tiles of inner reductions. */
 export interface ScoreTile {

@@ -8,7 +8,7 @@ import {
   type Value,
   type WasmModule,
 } from "../assembler/assembler.ts";
-import { mostPages } from "../attention/emit-kernel.ts";
+import { mostPages } from "../engine/tasks.ts";
 import { tileKeys, tileRows } from "../attention/kernel-spec.ts";
 
 /** Fields of a task's record, each an i32: addresses of int32 lists, and numbers. */

@@ -7,7 +7,7 @@ import {
   type Value,
   type WasmModule,
 } from "../assembler/assembler.ts";
-import { mostPages } from "../attention/emit-kernel.ts";
+import { mostPages } from "../engine/tasks.ts";
 
 /** Fields of a task's record, each an i32: addresses of one head's rows, and numbers. */
 export const gatherFields = [

@@ -21,6 +21,7 @@ import { choiceOnEngine } from "../choices/wasm-choice.ts";
 import { type WasmEngine } from "../engine/engine.ts";
 import { fusedForward, inCall, outOf } from "../attention/fused-attention.ts";
 import { headRows } from "../attention/head-rows.ts";
+import { kernelOf } from "../attention/compiled-kernel.ts";
 import { KernelCall } from "../attention/kernel-call.ts";
 import { type KernelSpec, tileRows } from "../attention/kernel-spec.ts";
 import { StoredTable } from "../attention/stored-table.ts";
@@ -92,7 +93,7 @@ export class KeyValueCache {
       ...(isBias ? { position: nope() } : {}),
     };
     this.#biases = isBias && this.#chosen !== undefined ? new PlaceBiases(position, heads) : undefined;
-    this.#spec = engine.kernelOf(composition, { width, valueWidth, hasBias: false, hasMask: false }).spec;
+    this.#spec = kernelOf(engine, composition, { width, valueWidth, hasBias: false, hasMask: false }).spec;
     this.#rows = new LiftedRows({ arena: engine.arena, composition, spec: this.#spec, sizes, parameters });
     this.#table = isBias ? new StoredTable(engine.arena, position, heads) : undefined;
   }

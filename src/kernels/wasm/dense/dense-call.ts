@@ -5,7 +5,7 @@
 import { sizeOf, type Tensor } from "../../../base/tensor.ts";
 import { type WasmModule } from "../assembler/assembler.ts";
 import { type DenseField } from "./dense-code.ts";
-import { type Task } from "../attention/emit-kernel.ts";
+import { type Task } from "../engine/tasks.ts";
 import { type KernelCode, type WasmEngine } from "../engine/engine.ts";
 import { roundUp } from "../attention/kernel-spec.ts";
 import { runTasks } from "../engine/task-records.ts";

@@ -12,7 +12,7 @@ import {
   type WasmFunction,
   type WasmModule,
 } from "../assembler/assembler.ts";
-import { mostPages } from "../attention/emit-kernel.ts";
+import { mostPages } from "../engine/tasks.ts";
 import { type TileProduct, tileProduct } from "../assembler/micro-kernel.ts";
 import { packFunction, sumFunction } from "../attention/preparation-kernel.ts";
 

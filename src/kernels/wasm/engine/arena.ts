@@ -3,7 +3,7 @@
  * memory grows to the largest call and no further. Below the places of calls lie those that are kept between calls.
  */
 import { UnsupportedError } from "../../../base/errors.ts";
-import { mostPages } from "../attention/emit-kernel.ts";
+import { mostPages } from "./tasks.ts";
 import { KeptPlaces } from "./kept-places.ts";
 import { controlBytes } from "./thread-control.ts";
 

@@ -2,12 +2,10 @@
  * @file An engine: one memory, the kernels compiled so far, and the threads that run their tasks. Calls are synchronous;
  * one thread needs nothing, more threads come from a pool that shares the memory.
  */
-import { type Composition } from "../../../attention/index.ts";
 import { Arena } from "./arena.ts";
 import { defineFunction, f32x4, type WasmModule } from "../assembler/assembler.ts";
-import { type EmittedKernel, emitKernel, type Task, tasks } from "../attention/emit-kernel.ts";
+import { type Task, tasks } from "./tasks.ts";
 import { encodeWasm } from "../assembler/encode-wasm.ts";
-import { type CallShape, kernelSpec, type KernelSpec } from "../attention/kernel-spec.ts";
 import { recordBytes } from "./scratch.ts";
 import { makeRunner, type SharedCode, type SharedPhase } from "./thread-control.ts";
 
@@ -17,11 +15,6 @@ export interface KernelCode {
   readonly run: TaskRunner;
   /** Its number within the engine. */
   readonly number: number;
-}
-
-/** A kernel that can run. */
-export interface CompiledKernel extends EmittedKernel, KernelCode {
-  readonly spec: KernelSpec;
 }
 
 /** Runs the task of one record with one thread's scratch memory. */
@@ -76,7 +69,6 @@ export class WasmEngine {
   readonly #pool: ThreadPool | undefined;
   readonly #limitation: string | undefined;
   readonly #codes = new Map<string, KernelCode>();
-  readonly #ofComposition = new WeakMap<Composition, Map<string, CompiledKernel>>();
 
   constructor({ relaxed = hasRelaxedSimd(), pool, limitation }: EngineOptions = {}) {
     this.relaxed = relaxed;
@@ -98,23 +90,6 @@ export class WasmEngine {
   /** Why the engine has fewer threads than it was asked for, or than it once had. */
   get limitation(): string | undefined {
     return this.#pool?.limitation ?? this.#limitation;
-  }
-
-  /** The kernel of a composition at given widths, compiled once. */
-  kernelOf(composition: Composition, shape: CallShape): CompiledKernel {
-    const ofShape = this.#ofComposition.get(composition) ?? new Map<string, CompiledKernel>();
-    this.#ofComposition.set(composition, ofShape);
-    const shapeKey = Object.values(shape).join();
-    const found =
-      ofShape.get(shapeKey) ??
-      this.#compile(kernelSpec(composition, shape, { relaxed: this.relaxed, shared: this.shared }));
-    ofShape.set(shapeKey, found);
-    return found;
-  }
-
-  #compile(spec: KernelSpec): CompiledKernel {
-    const emitted = emitKernel(spec);
-    return { ...emitted, ...this.compile(emitted.module), spec };
   }
 
   /** The code of a module whose exports are tasks. */

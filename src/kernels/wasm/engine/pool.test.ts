@@ -8,6 +8,7 @@ import { endless, honest, openWorkshop, poolContract } from "../../../../test/co
 import { makeProblem } from "../../../../test/contract/problem.ts";
 import { read } from "../../../../test/contract/legal-selectors.ts";
 import { WasmEngine } from "./engine.ts";
+import { kernelOf } from "../attention/compiled-kernel.ts";
 import { fusedForward } from "../attention/fused-attention.ts";
 import { openEngine } from "./open-engine.ts";
 import { WorkerPool } from "./pool.ts";
@@ -98,7 +99,7 @@ describe("an engine", () => {
     const mark = engine.arena.mark;
     engine.arena.take(64 * before);
     const expected = fusedForward(new WasmEngine({ relaxed: engine.relaxed }), composition, inputs).out.data;
-    const { number } = engine.kernelOf(composition, {
+    const { number } = kernelOf(engine, composition, {
       width: sizes.width,
       valueWidth: sizes.valueWidth,
       hasBias: inputs.bias !== undefined,

@@ -1,5 +1,5 @@
 /** @file Records of tasks as threads read them: fields of i32 at fixed places, one record after the other. */
-import { type Task } from "../attention/emit-kernel.ts";
+import { type Task } from "./tasks.ts";
 import { type Phase, taskNumber, type WasmEngine } from "./engine.ts";
 import { recordBytes } from "./scratch.ts";
 

@@ -6,7 +6,7 @@
  * The functions here also travel to workers as text: they refer to nothing but their arguments, and no function inside
  * them has a name, as some bundlers wrap named ones in a helper that a worker does not have.
  */
-import { tasks } from "../attention/emit-kernel.ts";
+import { tasks } from "./tasks.ts";
 import { recordBytes } from "./scratch.ts";
 
 /** Places of the words. */

@@ -1,7 +1,7 @@
 /** @file One call of experts: rows sorted by expert, and where they, the tokens and the weights lie in an engine's memory. */
 import { sizeOf, type Tensor } from "../../../base/tensor.ts";
 import { type ExpertPlaces, sortByExpert, type SortedRows } from "../../javascript/expert-routing.ts";
-import { type Task } from "../attention/emit-kernel.ts";
+import { type Task } from "../engine/tasks.ts";
 import { type KernelCode, type WasmEngine } from "../engine/engine.ts";
 import { expertModule, expertScratchBytes } from "./expert-kernel.ts";
 import { type ExpertField, expertFields } from "./expert-rows.ts";

@@ -13,7 +13,7 @@ import {
   type WasmFunction,
   type WasmModule,
 } from "../assembler/assembler.ts";
-import { mostPages } from "../attention/emit-kernel.ts";
+import { mostPages } from "../engine/tasks.ts";
 import {
   addPartsTask,
   expertField,

@@ -18,7 +18,7 @@ import {
 } from "../assembler/assembler.ts";
 import { tileProduct } from "../assembler/micro-kernel.ts";
 import { vectorOperations } from "../assembler/vector-math.ts";
-import { mostPages } from "../attention/emit-kernel.ts";
+import { mostPages } from "../engine/tasks.ts";
 import { geluGate } from "../dense/feed-forward-kernel.ts";
 
 /** How weights are stored: float32, or 8-bit numbers with and without a sign. */

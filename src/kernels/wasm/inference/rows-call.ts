@@ -4,7 +4,7 @@
  */
 import { ShapeError } from "../../../base/errors.ts";
 import { defineFunction, i32, type Local, type WasmModule } from "../assembler/assembler.ts";
-import { mostPages, type Task } from "../attention/emit-kernel.ts";
+import { mostPages, type Task } from "../engine/tasks.ts";
 import { roundUp } from "../attention/kernel-spec.ts";
 import { padRows } from "../attention/value-rows.ts";
 import { codeOf } from "../dense/dense-call.ts";

@@ -16,7 +16,7 @@ import {
 import { decayGradients } from "./decay-gradient.ts";
 import { fieldsOf, scaledRows } from "./forward-tasks.ts";
 import { pullPairs, type Reader, weighPairs, type Writer } from "./pairs.ts";
-import { clear, copy, type Sight } from "./scaling.ts";
+import { clear, copy, decayRowBytes, type Sight } from "./scaling.ts";
 import { blockTokens, chunkTokens, extentsOf, type PairName } from "./spec.ts";
 import { type TaskCode } from "./task-code.ts";
 
@@ -176,7 +176,16 @@ function chunkGradients(code: TaskCode): WasmFunction {
     };
     if (!hasDecay && core.read === "bonus") ownPairs();
     pullPairs(b, code, { readers, writers, decay }, scratch);
-    if (!hasDecay) return;
+    const note = (): void => {
+      for (const { gradient } of [...readers, ...writers]) {
+        b.call(code.noteFinite, gradient!, 4 * chunkTokens * width, get("to"));
+      }
+      b.call(code.noteFinite, vGradient, 4 * chunkTokens * columns, get("to"));
+    };
+    if (!hasDecay) {
+      note();
+      return;
+    }
     const next = b.let("nextState", i32.add(state0, 4 * state));
     decayGradients(b, code, {
       readers,
@@ -187,5 +196,7 @@ function chunkGradients(code: TaskCode): WasmFunction {
       scratch,
     });
     ownPairs();
+    b.call(code.noteFinite, get("decayGradient"), chunkTokens * decayRowBytes(spec), get("to"));
+    note();
   });
 }

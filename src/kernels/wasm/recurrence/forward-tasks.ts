@@ -165,6 +165,7 @@ function readChunk(code: TaskCode): WasmFunction {
       b.call(products.values.lower, i32.add(scratch, layout.pairs.qa), get("corrections"), out);
     }
     if (core.normalised) divideRows(b, code, out, get("rows"));
+    b.call(code.noteFinite, out, 4 * chunkTokens * columns, get("to"));
   });
 }
 

@@ -200,6 +200,33 @@ test("a call that is refused leaves nothing taken", () => {
   expect(one.arena.mark).toBe(mark);
 });
 
+test.each(["channel correction bonus normalised", "head sum after raw", "none correction after raw"])(
+  "a number that is none is told by the name of its input: %s",
+  (name) => {
+    const core = cores[name];
+    const call = narrowed(randomCall(core, "numbers", { tokens: 70, width: 3, valueWidth: 2 }));
+    const { out, saved } = fusedRecurrence(one, core, call, { saves: true });
+    const spoilt = ({ data, shape }: Tensor, place: number, number: number): Tensor => ({
+      data: data.map((value, at) => (at === place ? number : value)),
+      shape,
+    });
+    for (const [input, tensor] of Object.entries(call) as [keyof Call, Tensor][]) {
+      for (const number of [Number.NaN, Infinity, -Infinity]) {
+        for (const place of [0, tensor.data.length - 1]) {
+          const bad = { ...call, [input]: spoilt(tensor, place, number) };
+          expect(() => fusedRecurrence(one, core, bad)).toThrow(`Cannot use ${input} as`);
+          expect(() => fusedRecurrenceBackward(one, core, bad, { out })).toThrow(`Cannot use ${input} as`);
+        }
+      }
+    }
+    const last = { out: spoilt(out, out.data.length - 1, Number.NaN) };
+    expect(() => fusedRecurrenceBackward(one, core, call, last, saved)).toThrow("the gradient of out");
+    if (call.logDecay === undefined) return;
+    const growing = { ...call, logDecay: spoilt(call.logDecay, call.logDecay.data.length - 1, 1e-30) };
+    expect(() => fusedRecurrence(two, core, growing)).toThrow("must not be above zero: 1");
+  },
+);
+
 test("sums that vanish are told, not divided by", () => {
   const core = { ...cores["none sum after normalised"], epsilon: 0 };
   const { state: _, ...call } = narrowed(randomCall(core, "vanish", { tokens: 3 }));

@@ -1,13 +1,12 @@
 /** @file The core of the recurrent class on an engine: forward and backward over chunks. */
-import { requireShape } from "../../../recurrence/core.ts";
+import { checkCoreShapes, requireCoreNumbers, requireShape } from "../../../recurrence/core.ts";
 import {
-  checkCoreInputs,
   type CoreSizes,
   type Core,
   type CoreCotangents,
   type CoreInputs,
 } from "../../../recurrence/index.ts";
-import { requireFinite, type Tensor } from "../../../base/tensor.ts";
+import { areFinite, requireFinite, type Tensor } from "../../../base/tensor.ts";
 import { type WasmEngine } from "../engine/engine.ts";
 import { type HeadRows, RecurrenceCall } from "./recurrence-call.ts";
 import { type FusedRecurrenceGradients, readGradients } from "./read-gradients.ts";
@@ -64,21 +63,27 @@ export function fusedRecurrence(
   inputs: CoreInputs<Tensor>,
   { saves = false }: FusedRecurrenceOptions = {},
 ): FusedRecurrenceResult {
-  const sizes = checkCoreInputs(core, inputs);
+  const sizes = checkCoreShapes(core, inputs);
   const result = inCall(engine, core, inputs, sizes, (call) => {
     const places = takeForward(call);
     call.writeStates(places.states, 0, inputs.state);
-    runForward(call, places);
+    const isFine = runForward(call, places);
     const { batch, heads, tokens, valueWidth } = call.sizes;
     return {
       out: call.readRows(places.out!, [batch, heads, tokens, valueWidth]),
       state: call.readStates(places.states, call.chunks),
       ...(saves ? { saved: { inputs, sizes, ...saveForward(call, places) } } : {}),
+      isFine,
     };
   });
-  requireFinite("the output of the recurrence", result.out);
-  requireFinite("the last state of the recurrence", result.state);
-  return result;
+  const { isFine, ...rest } = result;
+  // What is not finite in the inputs reaches the outputs or the last state, so that those alone are looked at.
+  if (!isFine || !areFinite(rest.state)) {
+    requireCoreNumbers(inputs);
+    requireFinite("the output of the recurrence", rest.out);
+    requireFinite("the last state of the recurrence", rest.state);
+  }
+  return rest;
 }
 
 /**
@@ -95,29 +100,33 @@ export function fusedRecurrenceBackward(
   cotangents: CoreCotangents<Tensor>,
   saved?: RecurrenceSaved,
 ): FusedRecurrenceGradients {
-  const sizes = saved?.inputs === inputs ? saved.sizes : checkCoreInputs(core, inputs);
+  const isSaved = saved?.inputs === inputs;
+  const sizes = isSaved ? saved.sizes : checkCoreShapes(core, inputs);
   checkCotangents(sizes, cotangents);
   const gradients = inCall(engine, core, inputs, sizes, (call) => {
     const places = takeForward(call, core.normalised);
-    if (saved?.inputs !== inputs) {
-      call.writeStates(places.states, 0, inputs.state);
-      runForward(call, places);
-    } else {
-      call.runDecays();
+    if (isSaved) {
+      call.runDecays(call.takeNotes());
       restoreForward(call, places, saved);
+    } else {
+      call.writeStates(places.states, 0, inputs.state);
+      if (!runForward(call, places)) requireCoreNumbers(inputs);
     }
     return runBackward(call, inputs, cotangents, places);
   });
-  for (const [name, gradient] of Object.entries(gradients) as [string, Tensor][]) {
+  const { isFine, ...ofInputs } = gradients;
+  if (isFine) return ofInputs;
+  requireCoreNumbers(inputs);
+  requireFinite("the gradient of out", cotangents.out);
+  for (const [name, gradient] of Object.entries(ofInputs)) {
     requireFinite(`the gradient of ${name}`, gradient);
   }
-  return gradients;
+  return ofInputs;
 }
 
 function checkCotangents(sizes: CoreSizes, { out, state }: CoreCotangents<Tensor>): void {
   const { batch, heads, tokens, width, valueWidth, stateWidth } = sizes;
   requireShape("the gradient of out", out.shape, [batch, heads, tokens, valueWidth]);
-  requireFinite("the gradient of out", out);
   if (state === undefined) return;
   requireShape("the gradient of the state", state.shape, [batch, heads, width, stateWidth]);
   requireFinite("the gradient of the state", state);
@@ -147,14 +156,23 @@ function takeForward(call: RecurrenceCall, hasOut = true): ForwardPlaces {
   };
 }
 
-function runForward(call: RecurrenceCall, { states, out, ...correcting }: ForwardPlaces): void {
-  call.runDecays();
+/** Whether the decays are such, and what was read is finite, as far as it was asked for. */
+function runForward(call: RecurrenceCall, { states, out, ...correcting }: ForwardPlaces): boolean {
+  const [ofDecays, ofOut] = [call.takeNotes(), call.takeNotes()];
+  call.runDecays(ofDecays);
   call.run(
     "writeChunk",
     call.chunkRecords(correcting, (head, chunk) => ({ state: call.at(states, head, chunk + 1) })),
   );
   call.runScan(1, states, correcting);
-  if (out !== undefined) call.run("readChunk", call.chunkRecords({ ...correcting, state: states, out }));
+  if (out !== undefined) {
+    const places = { ...correcting, state: states, out };
+    call.run(
+      "readChunk",
+      call.chunkRecords(places, (head, chunk) => call.noteOf(ofOut, head, chunk)),
+    );
+  }
+  return call.areFine(ofDecays) && call.areFine(ofOut);
 }
 
 const floatsOf = (call: RecurrenceCall, { headFloats }: HeadRows): number => call.heads.length * headFloats;
@@ -185,7 +203,7 @@ function runBackward(
   inputs: CoreInputs<Tensor>,
   cotangents: CoreCotangents<Tensor>,
   { states, out, reader, writer, corrections }: ForwardPlaces,
-): FusedRecurrenceGradients {
+): FusedRecurrenceGradients & { readonly isFine: boolean } {
   const { core, extents, chunks } = call;
   const { width, columns } = extents;
   const outGradient = call.copyRows(cotangents.out, columns);
@@ -205,18 +223,29 @@ function runBackward(
     ...(core.correction ? { aGradient: call.takeRows(width), bGradient: call.takeRows(width) } : {}),
     ...(core.decay === "none" ? {} : { decayGradient: call.takeRows(core.decay === "head" ? 1 : width) }),
   };
+  const notes = call.takeNotes();
   const uGradient = core.read === "bonus" ? call.takeFloats(call.heads.length * chunks * width) : 0;
   call.run(
     "chunkGradients",
     call.chunkRecords(
       { ...rows, state: states, outGradient, corrections, correctionGradient },
-      ({ number }, chunk) => ({
-        stateGradient: call.at(stateGradients, call.heads[number], chunk + 1),
-        uGradient: uGradient + 4 * (number * chunks + chunk) * width,
+      (head, chunk) => ({
+        stateGradient: call.at(stateGradients, head, chunk + 1),
+        uGradient: uGradient + 4 * (head.number * chunks + chunk) * width,
+        ...call.noteOf(notes, head, chunk),
       }),
     ),
   );
-  return readGradients(call, inputs, { ...rows, stateGradients, uGradient });
+  const gradients = readGradients(call, inputs, { ...rows, stateGradients, uGradient });
+  return { ...gradients, isFine: call.areFine(notes) && areSumsFinite(call, gradients) };
+}
+
+/** Whether what was summed on the way out is finite: few numbers, but where heads share their inputs. */
+function areSumsFinite({ sizes }: RecurrenceCall, gradients: FusedRecurrenceGradients): boolean {
+  const isShared = ({ shape }: Tensor): boolean => shape.length < 3 || shape[1] !== sizes.heads;
+  return (Object.entries(gradients) as [string, Tensor][]).every(
+    ([name, gradient]) => (name !== "state" && !isShared(gradient)) || areFinite(gradient),
+  );
 }
 
 function inCall<T>(

@@ -8,22 +8,34 @@ import {
   type CoreGradients,
   type CoreInputs,
   type Lifted,
+  type LiftedChannels,
   type RecurrentRule,
   type RuleCall,
   type RuleGradients,
 } from "../../../recurrence/index.ts";
 import { type CoreForms, wholeBackward, wholeForward } from "../../../recurrence/whole-form.ts";
 import { type WasmEngine } from "../engine/engine.ts";
+import { type ChannelsSaved, fusedChannels, fusedChannelsBackward } from "./fused-channels.ts";
 import { chunkTokens } from "./spec.ts";
 import { fusedRecurrence, fusedRecurrenceBackward, type RecurrenceSaved } from "./fused-recurrence.ts";
 
 /** What a forward call knows that its backward call would compute again. */
-export interface LiftedSaved {
+export type LiftedSaved = MatrixSaved | ChannelRuleSaved;
+
+interface MatrixSaved {
+  readonly kind: "matrix";
   readonly lifted: Lifted;
   readonly inputs: CoreInputs<Tensor>;
   readonly saved: RecurrenceSaved;
   /** The core's last state, which is not always the one that callers see. */
   readonly last: Tensor64;
+  readonly outShape: readonly number[];
+}
+
+interface ChannelRuleSaved {
+  readonly kind: "channels";
+  readonly lifted: LiftedChannels;
+  readonly saved: ChannelsSaved;
   readonly outShape: readonly number[];
 }
 
@@ -41,7 +53,7 @@ export interface LiftedResult {
  * A rule in order of time on the fused kernels.
  *
  * @param saves - whether backward will be called
- * @throws UnsupportedError `recurrence-engine` for rules that are not the core's
+ * @throws UnsupportedError `recurrence-engine` for rules that are neither the core's nor of channels
  */
 export function liftedForward(
   engine: WasmEngine,
@@ -49,14 +61,18 @@ export function liftedForward(
   call: RuleCall,
   saves: boolean,
 ): LiftedResult {
-  const lifted = liftOf(rule, call);
+  requireOnEngine(rule);
+  if (rule.liftChannels !== undefined) return channelsForward(engine, rule.liftChannels(call), saves);
+  const lifted = rule.lift!(call);
   const inputs = mapInputs(lifted.inputs, narrow);
   const { out, state, saved } = fusedRecurrence(engine, lifted.core, inputs, { saves });
   const last = widen(state);
   return {
     out,
     state: lifted.close?.(last) ?? last,
-    ...(saved === undefined ? {} : { saved: { lifted, inputs, saved, last, outShape: out.shape } }),
+    ...(saved === undefined
+      ? {}
+      : { saved: { kind: "matrix", lifted, inputs, saved, last, outShape: out.shape } }),
   };
 }
 
@@ -67,9 +83,11 @@ export function liftedForward(
  */
 export function liftedBackward(
   engine: WasmEngine,
-  { lifted, inputs, saved, last, outShape }: LiftedSaved,
+  known: LiftedSaved,
   cotangents: { readonly out?: Tensor; readonly state?: Tensor },
 ): RuleGradients {
+  if (known.kind === "channels") return channelsBackward(engine, known, cotangents);
+  const { lifted, inputs, saved, last, outShape } = known;
   const { core, open, pullBack } = lifted;
   const dState = cotangents.state === undefined ? undefined : widen(cotangents.state);
   const out = cotangents.out ?? narrow(zeros64(outShape));
@@ -83,6 +101,42 @@ export function liftedBackward(
   const gradients = mapInputs(ofCore, widen) as CoreGradients;
   return pullBack(gradients, dState === undefined ? undefined : { last, dState });
 }
+
+function channelsForward(engine: WasmEngine, lifted: LiftedChannels, saves: boolean): LiftedResult {
+  const { k, v, logDecay, u, state: first } = lifted.inputs;
+  const { out, state, saved } = fusedChannels(
+    engine,
+    {
+      k: narrow(k),
+      v: narrow(v),
+      logDecay: narrow(logDecay),
+      u: narrow(u),
+      ...(first === undefined ? {} : { state: first }),
+    },
+    { saves },
+  );
+  return {
+    out,
+    state,
+    ...(saved === undefined ? {} : { saved: { kind: "channels", lifted, saved, outShape: out.shape } }),
+  };
+}
+
+function channelsBackward(
+  engine: WasmEngine,
+  { lifted, saved, outShape }: ChannelRuleSaved,
+  { out, state }: { readonly out?: Tensor; readonly state?: Tensor },
+): RuleGradients {
+  const cotangents = {
+    out: out ?? narrow(zeros64(outShape)),
+    ...(state === undefined ? {} : { state: widen(state) }),
+  };
+  return lifted.pullBack(fusedChannelsBackward(engine, saved, cotangents));
+}
+
+/** Whether the kernels compute a rule in order of time. */
+export const isOnEngine = ({ lift, liftChannels }: RecurrentRule): boolean =>
+  lift !== undefined || liftChannels !== undefined;
 
 /**
  * Refuses what the kernels do not compute.
@@ -98,15 +152,15 @@ export function requireOnEngine(rule: RecurrentRule): void {
         "Leave chunk out, or use the reference",
     );
   }
-  if (rule.lift !== undefined) return;
+  if (isOnEngine(rule)) return;
   throw new UnsupportedError(
     "recurrence-engine",
-    `Cannot compute '${name}' on the fused kernels as they know states of matrices, and not of channels: the rule is '${name}'. ` +
+    `Cannot compute '${name}' on the fused kernels as they know states of matrices and of channels: '${name}' lifts to neither. ` +
       "Use the reference",
   );
 }
 
-/** The call in the core's terms. */
+/** A call that sees all tokens in the core's terms, which every rule with such a form has. */
 function liftOf(rule: RecurrentRule, call: RuleCall): Lifted {
   requireOnEngine(rule);
   return rule.lift!(call);

@@ -7,8 +7,7 @@ import { WasmEngine } from "../engine/engine.ts";
 import { liftedBackward, liftedForward, wholeBackwardOnEngine, wholeOnEngine } from "./lifted-recurrence.ts";
 
 /**
- * A backend that runs rules of the recurrent class on fused float32 kernels, in chunks of 64 tokens: all but `rwkv4`, whose states
- * are of channels.
+ * A backend that runs all rules of the recurrent class on fused float32 kernels, in chunks of 64 tokens.
  *
  * @param engine - by default one thread of its own; `openEngine()` has more
  * @returns calls throw UnsupportedError `recurrence-engine` for what the kernels do not compute

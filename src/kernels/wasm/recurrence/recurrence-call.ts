@@ -5,13 +5,14 @@
 import { sharedHead } from "../../../recurrence/core.ts";
 import { type Core, type CoreInputs, type CoreSizes } from "../../../recurrence/index.ts";
 import { sizeOf, type Tensor } from "../../../base/tensor.ts";
-import { type Task } from "../attention/emit-kernel.ts";
+import { type Task } from "../engine/tasks.ts";
 import { type KernelCode, type WasmEngine } from "../engine/engine.ts";
 import { roundUp } from "../attention/kernel-spec.ts";
 import { runTasks } from "../engine/task-records.ts";
 import { padRows } from "../attention/value-rows.ts";
 import { recurrenceModule } from "./recurrence-kernel.ts";
 import {
+  type ChannelSpec,
   chunkTokens,
   type Extents,
   extentsOf,
@@ -19,6 +20,7 @@ import {
   recurrenceFields,
   recurrenceScratch,
   type RecurrenceSpec,
+  specText,
 } from "./spec.ts";
 
 export type RecurrenceRecord = Partial<Record<Exclude<RecurrenceField, "task">, number>>;
@@ -229,8 +231,29 @@ export class RecurrenceCall {
     });
   }
 
-  /** Turns logs of decays into decays, once for every head that has its own. */
-  runDecays(): void {
+  /** Places where the chunks of all heads note whether their numbers are as they should be: zeros where so. */
+  takeNotes(): number {
+    const address = this.takeFloats(this.#noteFloats);
+    this.view(address, this.#noteFloats).fill(0);
+    return address;
+  }
+
+  /** Whether all notes are zeros. */
+  areFine(notes: number): boolean {
+    return this.view(notes, this.#noteFloats).every((note) => note === 0);
+  }
+
+  get #noteFloats(): number {
+    return 4 * this.heads.length * this.chunks;
+  }
+
+  /** Where a chunk notes. */
+  noteOf(notes: number, { number }: QueryHead, chunk: number): { readonly to: number } {
+    return { to: notes + 16 * (number * this.chunks + chunk) };
+  }
+
+  /** Turns logs of decays into decays, once for every head that has its own, and notes those that are none. */
+  runDecays(notes: number): void {
     const { decay } = this.rows;
     if (decay === undefined) return;
     const seen = new Map(this.heads.map((head) => [decay.placeOf(head.batch, head.head), head]));
@@ -240,6 +263,7 @@ export class RecurrenceCall {
         Array.from({ length: this.chunks }, (_, chunk) => ({
           decay: this.at(decay, head, chunk),
           total: this.at(this.total!, head, chunk),
+          ...this.noteOf(notes, head, chunk),
         })),
       ),
     );
@@ -320,7 +344,7 @@ export class RecurrenceCall {
 }
 
 /** Copies `count` rows of `width` out of rows of `padded`, to row `first` on. */
-function unpadRows(
+export function unpadRows(
   source: Float32Array,
   padded: number,
   target: Float32Array,
@@ -340,11 +364,10 @@ function unpadRows(
 const codes = new WeakMap<WasmEngine, Map<string, KernelCode>>();
 
 /** Code by what it is for, so that a call need not emit it again. */
-export function recurrenceCode(engine: WasmEngine, spec: RecurrenceSpec): KernelCode {
+export function recurrenceCode(engine: WasmEngine, spec: RecurrenceSpec | ChannelSpec): KernelCode {
   const ofEngine = codes.get(engine) ?? new Map<string, KernelCode>();
   codes.set(engine, ofEngine);
-  const { decay, correction, read, normalised, epsilon } = spec.core;
-  const key = [decay, correction, read, normalised, epsilon, spec.width, spec.valueWidth].join();
+  const key = specText(spec);
   const found = ofEngine.get(key) ?? engine.compile(recurrenceModule(spec));
   ofEngine.set(key, found);
   return found;

@@ -1,18 +1,40 @@
 /** @file The module of a recurrence: one family of code for all terms that a core may have. */
-import { type WasmModule } from "../assembler/assembler.ts";
-import { mostPages } from "../attention/emit-kernel.ts";
+import { type WasmFunction, type WasmModule } from "../assembler/assembler.ts";
+import { hashOfText } from "../assembler/describe-module.ts";
+import { mostPages } from "../engine/tasks.ts";
 import { sumFunction } from "../attention/preparation-kernel.ts";
 import { i32 } from "../assembler/values.ts";
 import { backwardTasks } from "./backward-tasks.ts";
 import { forwardTasks } from "./forward-tasks.ts";
+import { channelTasks } from "./channel-tasks.ts";
 import { decaysFunction } from "./scaling.ts";
-import { field, type RecurrenceSpec } from "./spec.ts";
+import { type ChannelSpec, field, type RecurrenceSpec, specText } from "./spec.ts";
 import { stepTask } from "./step-task.ts";
 import { taskCode } from "./task-code.ts";
 
-/** The module: tasks `decays`, `writeChunk`, `scan`, `readChunk`, `chunkStateGradient`, `chunkGradients`, `sumParts`, `step`. */
-export function recurrenceModule(spec: RecurrenceSpec): WasmModule {
-  const { core, width, valueWidth, relaxed, shared } = spec;
+/**
+ * The module. Of a matrix state: tasks `decays`, `writeChunk`, `scan`, `readChunk`, `chunkStateGradient`, `chunkGradients`,
+ * `sumParts`, `step`. Of channels: `channels`, which is their step too, and `channelGradients`.
+ */
+export function recurrenceModule(spec: RecurrenceSpec | ChannelSpec): WasmModule {
+  return spec.core === "channels" ? channelModule(spec) : matrixModule(spec);
+}
+
+/** What names the code of a spec. */
+export const recurrenceHash = (spec: RecurrenceSpec | ChannelSpec): string => hashOfText(specText(spec));
+
+function channelModule(spec: ChannelSpec): WasmModule {
+  const tasks = channelTasks(spec);
+  return moduleOf(
+    spec,
+    `channels, each a mean with a largest logarithm of its own; D = ${spec.width}`,
+    tasks,
+    tasks,
+  );
+}
+
+function matrixModule(spec: RecurrenceSpec): WasmModule {
+  const { core, width, valueWidth, relaxed } = spec;
   const code = taskCode(spec);
   const sumParts = sumFunction(
     "sumParts",
@@ -39,11 +61,26 @@ export function recurrenceModule(spec: RecurrenceSpec): WasmModule {
     core.read === "bonus" ? "a bonus" : "read after the update",
     ...(core.normalised ? [`divided by its sum + ${core.epsilon}`] : []),
   ];
+  return moduleOf(
+    spec,
+    `${terms.join(", ")}; D = ${width}, E = ${valueWidth}`,
+    [...code.functions, ...tasks],
+    tasks,
+  );
+}
+
+function moduleOf(
+  spec: RecurrenceSpec | ChannelSpec,
+  terms: string,
+  functions: readonly WasmFunction[],
+  tasks: readonly WasmFunction[],
+): WasmModule {
+  const { relaxed, shared } = spec;
   return {
     header: [
-      `qklab recurrence: ${terms.join(", ")}; D = ${width}, E = ${valueWidth}; ${relaxed ? "relaxed" : "plain"} SIMD`,
+      `qklab kernel ${recurrenceHash(spec)}: recurrence, ${terms}; ${relaxed ? "relaxed" : "plain"} SIMD`,
     ],
-    functions: [...code.functions, ...tasks],
+    functions,
     exports: tasks.map(({ name }) => name),
     memory: { minimum: 1, maximum: mostPages, shared },
   };

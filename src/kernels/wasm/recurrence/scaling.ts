@@ -106,7 +106,8 @@ function scaling(spec: RecurrenceSpec, sight: Sight, adds: boolean): WasmFunctio
 
 /**
  * `decays(record, scratch)`: w = e^{log w} of a chunk in the place of the logs, and their product over the chunk as the
- * exponential of a sum, so that products over many chunks keep their digits.
+ * exponential of a sum, so that products over many chunks keep their digits. At `to` it leaves zeros where all logs are
+ * numbers that are not above 0.
  */
 export function decaysFunction(spec: RecurrenceSpec): WasmFunction {
   const rowBytes = 4 * extentsOf(spec).width;
@@ -118,6 +119,8 @@ export function decaysFunction(spec: RecurrenceSpec): WasmFunction {
     spec.relaxed,
     (b, record) => {
       const [decay, total] = [b.let("decay", field(record, "decay")), b.let("total", field(record, "total"))];
+      const flags = b.local("v128", "flags");
+      b.set(flags, f32x4.constant(0));
       const [column, row] = [b.local("i32", "column"), b.local("i32", "row")];
       const sum = b.local("v128", "sum");
       const at = b.local("i32", "at");
@@ -133,10 +136,32 @@ export function decaysFunction(spec: RecurrenceSpec): WasmFunction {
       b.for(column, 0, chunkTokens * decayBytes, 16, () => {
         b.set(at, i32.add(decay, column));
         const log = b.let("log", f32x4.load(at));
+        // NaN where a logarithm is no number, and above 0 where one is.
+        const beyond = f32x4.add(f32x4.max(log, f32x4.constant(0)), f32x4.sub(log, log));
+        b.set(flags, f32x4.add(flags, beyond));
         b.store(at, vectorOperations.exp(b, log, log));
       });
+      b.store(field(record, "to"), flags);
     },
   );
+}
+
+/** `noteFinite(rows, bytes, to)`: adds x − x of all numbers to what is at `to`: NaN unless all are finite. */
+export function noteFinite(relaxed: boolean): WasmFunction {
+  const comment = "Σ x − x, which is NaN unless all are finite";
+  return defineFunction("noteFinite", comment, ["rows", "bytes", "to"], relaxed, (b, rows, bytes, to) => {
+    const at = b.local("i32", "at");
+    const sums = [0, 1].map((index) => b.local("v128", `sum${index}`));
+    b.set(sums[0], f32x4.load(to));
+    b.set(sums[1], f32x4.constant(0));
+    b.for(at, 0, bytes, 32, () =>
+      sums.forEach((sum, index) => {
+        const x = b.let("x", f32x4.load(i32.add(rows, at), 16 * index));
+        b.set(sum, f32x4.add(sum, f32x4.sub(x, x)));
+      }),
+    );
+    b.store(to, f32x4.add(sums[0], sums[1]));
+  });
 }
 
 /** Fills `bytes` bytes at a place with zeros. */

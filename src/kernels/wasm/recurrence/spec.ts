@@ -19,6 +19,27 @@ export interface RecurrenceSpec {
   readonly shared: boolean;
 }
 
+/** What the code of channels depends on, each a mean with a largest logarithm of its own. */
+export interface ChannelSpec {
+  readonly core: "channels";
+  /** D, of keys and values. */
+  readonly width: number;
+  readonly relaxed: boolean;
+  readonly shared: boolean;
+}
+
+/** All that a module's code depends on, as one text. */
+export function specText(spec: RecurrenceSpec | ChannelSpec): string {
+  const { width, relaxed, shared } = spec;
+  if (spec.core === "channels") return ["channels", width, relaxed, shared].join();
+  const { core, valueWidth } = spec;
+  const { decay, correction, read, normalised, epsilon } = core;
+  return [decay, correction, read, normalised, epsilon, width, valueWidth, relaxed, shared].join();
+}
+
+/** The channels of a row as the kernels see them. */
+export const channelExtent = ({ width }: ChannelSpec): number => roundUp(width, 8);
+
 /** Widths as the kernels see them, multiples of 8. */
 export interface Extents {
   /** D' */
@@ -73,7 +94,7 @@ export const recurrenceFields = [
   "count",
   /** 1 for a scan forward, −1 for one backward. */
   "direction",
-  /** For sums over parts. */
+  /** For sums over parts; of a chunk, where it notes whether its numbers are finite. */
   "to",
   "stride",
 ] as const;

@@ -2,13 +2,14 @@
 import { type WasmFunction } from "../assembler/assembler.ts";
 import { blockCode, ownGradients, ownWeights, packing, type PairCode } from "./pairs.ts";
 import { recurrenceProducts } from "./products.ts";
-import { scalings } from "./scaling.ts";
+import { noteFinite, scalings } from "./scaling.ts";
 import { solveFunction } from "./solve.ts";
 import { extentsOf, recurrenceScratch, type RecurrenceSpec } from "./spec.ts";
 
 /** What tasks are emitted with. */
 export interface TaskCode extends PairCode {
   readonly solve: Readonly<Record<"keys" | "values" | "keysBack" | "valuesBack", WasmFunction>>;
+  readonly noteFinite: WasmFunction;
   /** All of these functions that a module with these flags needs. */
   readonly functions: readonly WasmFunction[];
 }
@@ -31,6 +32,7 @@ export function taskCode(spec: RecurrenceSpec): TaskCode {
     keysBack: solveFunction(spec, "Keys", width, keys, true),
     valuesBack: solveFunction(spec, "Values", columns, values, true),
   };
+  const finite = noteFinite(relaxed);
   const hasDecay = core.decay !== "none";
   const hasBonus = core.read === "bonus";
   const sights = [
@@ -46,7 +48,9 @@ export function taskCode(spec: RecurrenceSpec): TaskCode {
     blocks,
     own,
     solve,
+    noteFinite: finite,
     functions: [
+      finite,
       ...products.functions,
       pack.keys,
       pack.values,
