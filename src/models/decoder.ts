@@ -118,6 +118,9 @@ export function decoder(
       headWidth: resolved.headWidth,
       convolution: resolved.convolution,
       sharedQueryKey: resolved.sharedQueryKey,
+      projectionBias: resolved.projectionBias,
+      outputBias: resolved.outputBias,
+      ...(resolved.headNorm === "rms" ? { headNorm: resolved.normEpsilon } : {}),
       engine,
       deviations: {
         into: weightDeviation(resolved.width),

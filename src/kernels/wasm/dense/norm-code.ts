@@ -2,7 +2,6 @@
  * @file The code of RMSNorm, n = x·r⊙gain with r = 1/√(mean x² + ε), and LayerNorm, n = (x − mean x)·r⊙gain + shift with
  * r = 1/√(variance x + ε), of rows in the cache. Their gradients compute r again: it costs less than to keep it.
  */
-import { normEpsilon } from "../../reference/norm.ts";
 import {
   defineFunction,
   f32x4,
@@ -18,6 +17,8 @@ export type NormKind = "rms" | "layer";
 export interface NormSpec {
   readonly norm: NormKind;
   readonly width: number;
+  /** ε */
+  readonly epsilon: number;
   readonly relaxed: boolean;
 }
 
@@ -33,7 +34,7 @@ const lastLanes = (width: number) =>
 function statistics(
   b: FunctionBuilder,
   row: Local,
-  { norm, width }: NormSpec,
+  { norm, width, epsilon }: NormSpec,
 ): { readonly mean: Local | undefined; readonly scale: Local } {
   const at = b.local("i32", "at");
   const sum = b.let("sum", f32x4.constant(0));
@@ -57,7 +58,7 @@ function statistics(
     b.set(x, f32x4.and(x, lastLanes(width)));
     b.set(sum, b.madd(x, x, sum));
   }
-  const square = b.madd(b.sumLanes(sum), share, f32x4.constant(normEpsilon));
+  const square = b.madd(b.sumLanes(sum), share, f32x4.constant(epsilon));
   return { mean, scale: b.let("scale", f32x4.div(f32x4.constant(1), f32x4.sqrt(square))) };
 }
 
