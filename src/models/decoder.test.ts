@@ -46,12 +46,20 @@ const variants: Readonly<Record<string, Partial<DecoderConfig>>> = {
   },
   "Qwen2's biases and an ε of its own": { projectionBias: true, normEpsilon: 0.25, keyValueHeads: 2 },
   "GPT-2's blocks": {
-    ...{ norm: "layer", feedForward: "gelu", projectionBias: true, outputBias: true, feedForwardBias: true },
+    norm: "layer",
+    feedForward: "gelu",
+    projectionBias: true,
+    outputBias: true,
+    feedForwardBias: true,
     attention: "l2:beta=learned+learned+causal+window:w=4",
     embeddingScale: 1.5,
   },
   "Qwen3's norms of heads, of any width": {
-    ...{ headNorm: "rms", headWidth: 6, keyValueHeads: 2, normEpsilon: 0.125, feedForwardBias: true },
+    headNorm: "rms",
+    headWidth: 6,
+    keyValueHeads: 2,
+    normEpsilon: 0.125,
+    feedForwardBias: true,
     attention: [
       [
         { selector: "dot+rope:theta=500,layout=interleaved+causal", heads: 2 },

@@ -64,11 +64,7 @@ describe.each([
         fusedFeedForward(engine, withEpsilon(given) as unknown as FeedForwardInputs),
       ],
       backward: (engine, given, [dOut]) =>
-        fusedFeedForwardBackward(
-          engine,
-          withEpsilon(given) as unknown as FeedForwardInputs,
-          dOut,
-        ) as unknown as Tensors,
+        fusedFeedForwardBackward(engine, withEpsilon(given) as unknown as FeedForwardInputs, dOut),
     });
   });
 });

@@ -120,7 +120,7 @@ describe.each([
           groups,
           grouped(dOut, groups),
           dOut[3 * groups.length],
-        ) as unknown as Tensors,
+        ),
     });
   });
 });
