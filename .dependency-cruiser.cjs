@@ -16,6 +16,8 @@ const layers = [
   ["models"],
   // Before train, as runs are saved as safetensors; after models, as weights of other projects are read into them.
   ["checkpoints"],
+  // Trained models: what checkpoints hold, as models.
+  ["language"],
   ["tasks"],
   ["train"],
   ["compare"],

@@ -6,4 +6,5 @@ export { parseSafetensorsHeader, safetensorsHeaderLength } from "./header.ts";
 export type { SafetensorsEntry, SafetensorsHeader } from "./header.ts";
 export { decodeSafetensors, decodeTensor, toFloat32 } from "./safetensors.ts";
 export type { SafetensorsContents, StoredTensor } from "./safetensors.ts";
+export { memoryWeights } from "./memory-weights.ts";
 export type { QuantisedMatrix, WeightDescription, WeightSource } from "./weight-source.ts";

@@ -28,7 +28,8 @@ export interface NormBlock extends Block {
   readonly epsilon: number;
 }
 
-function matrix(name: string, shape: readonly [number, number], deviation: number): ModelParameter {
+/** A matrix whose entries begin as draws of N(0, deviation²). */
+export function matrix(name: string, shape: readonly [number, number], deviation: number): ModelParameter {
   return { name, shape, decays: true, initial: (seed) => normalWeights(seed, name, shape, deviation) };
 }
 
@@ -160,7 +161,12 @@ export interface EmbeddingBlock {
 
 /** Token embeddings, and what places add to them. */
 export function embeddingBlock(
-  { vocabulary, width, maximumLength, embeddingScale }: ResolvedDecoderConfig,
+  {
+    vocabulary,
+    width,
+    maximumLength,
+    embeddingScale,
+  }: Pick<ResolvedDecoderConfig, "vocabulary" | "width" | "maximumLength" | "embeddingScale">,
   places: "learned" | "table" | "none",
 ): EmbeddingBlock {
   const tokenTable = matrix(embeddingName, [vocabulary, width], weightDeviation(width));

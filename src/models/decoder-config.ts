@@ -2,7 +2,6 @@
 import * as v from "valibot";
 import { type AnyPartFactory } from "../attention/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
-import { didYouMean } from "../base/options.ts";
 import { spreadFactors } from "./pattern-factors.ts";
 import { normEpsilon } from "../kernels/reference/norm.ts";
 import { type ExpertConfig, expertSchema, type ResolvedExperts, resolveExperts } from "./expert-config.ts";
@@ -13,6 +12,7 @@ import {
   layersOf,
   requireDivides,
 } from "./head-groups.ts";
+import { extent, layerAttentions, positive, readSettings } from "./read-settings.ts";
 
 export type { ComposedAttention, ComposedGroup, ComposedRecurrence, HeadGroup } from "./head-groups.ts";
 
@@ -97,19 +97,7 @@ export interface ResolvedDecoderConfig extends Required<
   readonly groups: readonly (readonly ComposedGroup[])[];
 }
 
-const extent = v.pipe(
-  v.number(),
-  v.integer("a whole number is needed"),
-  v.minValue(1, "a number ≥ 1 is needed"),
-);
-const positive = v.pipe(
-  v.number("a number is needed"),
-  v.finite("a finite number is needed"),
-  v.gtValue(0, "a number > 0 is needed"),
-);
 const optionalFlag = v.optional(v.boolean("true or false is needed"), false);
-const selector = v.pipe(v.string(), v.minLength(1, "a selector is needed, such as dot+rope+causal"));
-const group = v.strictObject({ selector, heads: extent });
 
 const schema = v.strictObject({
   vocabulary: v.pipe(extent, v.minValue(2, "a number ≥ 2 is needed")),
@@ -142,10 +130,7 @@ const schema = v.strictObject({
     v.picklist(["merged", "interleaved", "split"], "merged, interleaved or split is needed"),
     "merged",
   ),
-  attention: v.union(
-    [selector, v.array(v.union([selector, v.pipe(v.array(group), v.minLength(1))]))],
-    "a selector, or a list with a selector or a list of { selector, heads } for each layer is needed",
-  ),
+  attention: layerAttentions,
   maximumLength: extent,
 });
 
@@ -161,7 +146,7 @@ export function resolveDecoderConfig(
   config: DecoderConfig,
   similarities: readonly AnyPartFactory[] = [],
 ): ResolvedDecoderConfig {
-  const read = readConfig(config);
+  const read = readSettings("a decoder", "decoder-config", schema, config);
   const { width, heads, layers, feedForward } = read;
   const { keyValueHeads = heads } = read;
   requireDivides(
@@ -190,25 +175,6 @@ export function resolveDecoderConfig(
     attention: config.attention,
     groups: composeLayers(perLayer, sizes, similarities),
   };
-}
-
-function readConfig(config: DecoderConfig): v.InferOutput<typeof schema> {
-  const known = Object.keys(schema.entries);
-  const unknown = Object.keys(config).find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    throw new DomainError(
-      "decoder-config",
-      `Cannot make a decoder as it has no setting '${unknown}': it has ${known.join(", ")}. ${didYouMean(unknown, known)}`,
-    );
-  }
-  const result = v.safeParse(schema, config);
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  const name = v.getDotPath(issue) ?? "?";
-  throw new DomainError(
-    "decoder-config",
-    `Cannot make a decoder as '${name}' does not fit: ${JSON.stringify(issue.input)}. Pass another, as ${issue.message}`,
-  );
 }
 
 function hiddenOf(

@@ -25,6 +25,7 @@ import { type DecoderLayer, type LayersResult, namesOf } from "./decoder-layers.
 import { kindOf, numbersOf, placesOf, placeTable } from "./decoder-places.ts";
 import { type Decoding, decodingStages } from "./decoding.ts";
 import { fusedLayers, fusedLoss } from "./fused-layers.ts";
+import { type Activations, activationStages } from "./layer-activations.ts";
 import { type Model, type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
 import { reversibleLayers } from "./reversible-layers.ts";
@@ -55,6 +56,14 @@ export interface Decoder extends Model<TokenBatch> {
    * @returns [B, N, V]
    */
   logits(arrays: ModelArrays, tokens: Int32Array, batch: number): Promise<Tensor>;
+  /**
+   * What tokens become, layer by layer: the residual stream, and the queries, keys, values and outputs of all heads.
+   *
+   * @param tokens - [B, N]
+   * @param batch - B
+   * @throws UnsupportedError `activations-residual` with reversible residuals
+   */
+  activations(arrays: ModelArrays, tokens: Int32Array, batch: number): Promise<Activations>;
   /**
    * Begins to decode token by token, from an empty past: the logits are those of {@link Decoder.logits}, and the memory is that of the
    * keys and values of attentions and of the states of recurrences.
@@ -164,6 +173,16 @@ export function decoder(
   const logitsOperation = stage("head", (arrays: ModelArrays) => ({ logits: logitsOf(arrays, undefined) }));
   const lastReads = [...computed.reads, ...namesOf(head)];
 
+  const givenOf = (tape: Tape, tokens: Int32Array, batch: number): Values => {
+    const length = lengthOf(tokens, batch, resolved);
+    return {
+      tokens: tape.constant(np.array(tokens, { shape: [batch, length] })),
+      ...(places?.table === undefined
+        ? {}
+        : { places: tape.constant(placeTable(places.table(length, resolved.width), resolved.width)) }),
+    };
+  };
+
   /** Runs everything before the last stage; what it returns is that stage's input. */
   async function runLayers(
     tape: Tape,
@@ -171,14 +190,7 @@ export function decoder(
     { tokens, batch }: Pick<TokenBatch, "tokens" | "batch">,
     observe?: LayerObserver,
   ): Promise<LayersResult> {
-    const length = lengthOf(tokens, batch, resolved);
-    const given: Values = {
-      tokens: tape.constant(np.array(tokens, { shape: [batch, length] })),
-      ...(places?.table === undefined
-        ? {}
-        : { places: tape.constant(placeTable(places.table(length, resolved.width), resolved.width)) }),
-    };
-    const { inputs, balances } = await computed.run(tape, given, values, observe);
+    const { inputs, balances } = await computed.run(tape, givenOf(tape, tokens, batch), values, observe);
     return { inputs: { ...inputs, ...pick(values, lastReads) }, balances };
   }
 
@@ -206,6 +218,7 @@ export function decoder(
     engine,
     requireTokens: (tokens) => requireTokens(tokens, resolved.vocabulary),
   });
+  const activations = activationStages(resolved.residual, embedding, layers);
   const bytesOf =
     (length: number) =>
     (sum: number, group: ComposedGroup): number =>
@@ -224,6 +237,7 @@ export function decoder(
         loss,
         computed,
         decoding,
+        activations,
         ...layers.flatMap(({ attention, routed }) =>
           routed === undefined ? [attention] : [attention, routed],
         ),
@@ -234,6 +248,7 @@ export function decoder(
       layers.map(({ routed }) => routed),
     ),
     config: resolved,
+    activations: (arrays, tokens, batch) => activations.read(arrays, (tape) => givenOf(tape, tokens, batch)),
     decode: (arrays, { batch = 1 } = {}) => decoding.start(arrays, batch),
     logits: (arrays, tokens, batch) =>
       withoutGradient(arrays, async (tape, values) => {
