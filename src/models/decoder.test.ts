@@ -1,14 +1,12 @@
-import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { describeWithSharedData } from "../../test/shared-data.ts";
 import { rowSpread } from "../attention/index.ts";
 import { Tape } from "../autodiff/index.ts";
 import { startJax } from "../kernels/jax/start.ts";
 import { WasmEngine } from "../kernels/wasm/index.ts";
 import { type DecoderConfig } from "./decoder-config.ts";
-import { decoder, type Decoder } from "./decoder.ts";
+import { decoder } from "./decoder.ts";
 import { differencesFromF64, withArrays } from "./decoder-fixtures.ts";
-import { livelyTensors, randomBatch, type Tensors } from "./model-fixtures.ts";
+import { livelyTensors, randomBatch } from "./model-fixtures.ts";
 
 /** Scores in f32 spread by 1 to a few 2⁻²⁴; the reference's f64 statistics add nothing. */
 const spreadTolerance = 1e-4;
@@ -211,70 +209,3 @@ describe("decoder", () => {
     model.dispose();
   });
 });
-
-describeWithSharedData("a trained Llama of llama2.c", "stories260K/stories260K.bin", (place) => {
-  test("says the 200 tokens that it says elsewhere", async () => {
-    const { ids } = (
-      JSON.parse(readFileSync(new URL("../published.json", `file://${place}`), "utf8")) as {
-        readonly stories260K: { readonly ids: readonly number[] };
-      }
-    ).stories260K;
-    const { model, tensors } = readLlama2c(readFileSync(place));
-    const tokens = Int32Array.from([1, ...ids]);
-    const { data } = await withArrays(tensors, (arrays) => model.logits(arrays, tokens, 1));
-    const { vocabulary } = model.config;
-    model.dispose();
-    const likeliest = ids.map((_, at) => {
-      const row = data.subarray(at * vocabulary, (at + 1) * vocabulary);
-      return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
-    });
-    expect(likeliest).toEqual(ids);
-  });
-});
-
-/** llama2.c's file: seven int32, then all tensors, those of the layers one kind after the other. */
-function readLlama2c(file: Buffer): { readonly model: Decoder; readonly tensors: Tensors } {
-  const [width, hidden, layers, heads, keyValueHeads, vocabulary, maximumLength] = Array.from(
-    { length: 7 },
-    (_, at) => file.readInt32LE(4 * at),
-  );
-  const model = decoder({
-    vocabulary,
-    width,
-    layers,
-    heads,
-    keyValueHeads,
-    hidden,
-    attention: "dot+rope:layout=interleaved+causal",
-    maximumLength,
-  });
-  const kinds = [
-    "input_layernorm",
-    "self_attn.q_proj",
-    "self_attn.k_proj",
-    "self_attn.v_proj",
-    "self_attn.o_proj",
-    "post_attention_layernorm",
-    "mlp.gate_proj",
-    "mlp.down_proj",
-    "mlp.up_proj",
-  ];
-  const names = [
-    "model.embed_tokens.weight",
-    ...kinds.flatMap((kind) =>
-      Array.from({ length: layers }, (_, layer) => `model.layers.${layer}.${kind}.weight`),
-    ),
-    "model.norm.weight",
-  ];
-  const numbers = new Float32Array(file.buffer.slice(file.byteOffset + 28, file.byteOffset + file.length));
-  let start = 0;
-  const tensors = Object.fromEntries(
-    names.map((name) => {
-      const { shape } = model.parameters.find((parameter) => parameter.name === name)!;
-      const size = shape.reduce((product, extent) => product * extent, 1);
-      start += size;
-      return [name, { data: numbers.slice(start - size, start), shape }];
-    }),
-  );
-  return { model, tensors };
-}
