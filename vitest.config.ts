@@ -3,6 +3,9 @@ import { defineConfig, type ViteUserConfigFnObject } from "vitest/config";
 
 const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, import.meta.url));
 
+/** Tests of a whole process, its memory or its threads: each has a process of its own, as others share two. */
+const wholeProcess = ["src/{autodiff,train}/memory.test.ts", "src/kernels/jax/threads.node.test.ts"];
+
 /**
  * `vitest run` is everything quick, `--mode random` the same with other random cases every time, `--mode long` the
  * `*.long.test.ts` files alone.
@@ -17,8 +20,22 @@ const config: ViteUserConfigFnObject = defineConfig(({ mode }) => ({
     ],
   },
   test: {
-    include: mode === "long" ? ["{src,test}/**/*.long.test.ts"] : ["{src,test}/**/*.test.ts"],
-    exclude: mode === "long" ? [] : ["**/*.long.test.ts"],
+    ...(mode === "long"
+      ? { include: ["{src,test}/**/*.long.test.ts"] }
+      : {
+          projects: [
+            {
+              extends: true,
+              test: {
+                name: "shared",
+                isolate: false,
+                include: ["{src,test}/**/*.test.ts"],
+                exclude: ["**/*.long.test.ts", ...wholeProcess],
+              },
+            },
+            { extends: true, test: { name: "whole process", include: wholeProcess } },
+          ],
+        }),
     setupFiles: mode === "test" ? ["test/property-seed.ts"] : [],
     pool: "forks",
     maxWorkers: 2,

@@ -1,9 +1,10 @@
 /**
  * @file The element types of safetensors: their widths, and their little-endian bytes as typed arrays. Half floats
- * widen to float32 without loss: F16 is IEEE 754 binary16, BF16 is the upper half of a float32.
+ * widen to float32 without loss.
  * Bytes are viewed in the host's order: hosts are taken to be little-endian, as WebAssembly memory is.
  */
 import { DomainError } from "../base/errors.ts";
+import { type HalfDtype, widenInto } from "./half-floats.ts";
 
 /** An array that holds the elements of one tensor. */
 export type SafetensorsArray =
@@ -36,14 +37,14 @@ export type SafetensorsDtype =
 
 interface ElementType {
   readonly width: number;
-  decode(bytes: Uint8Array<ArrayBuffer>): SafetensorsArray;
+  decode(bytes: Uint8Array<ArrayBuffer>, first: number): SafetensorsArray;
 }
 
 const elementTypes: Readonly<Record<SafetensorsDtype, ElementType>> = {
   F64: { width: 8, decode: ({ buffer }) => new Float64Array(buffer) },
   F32: { width: 4, decode: ({ buffer }) => new Float32Array(buffer) },
-  F16: { width: 2, decode: ({ buffer }) => widenHalves(new Uint16Array(buffer), binary16ToFloat32Bits) },
-  BF16: { width: 2, decode: ({ buffer }) => widenHalves(new Uint16Array(buffer), bfloat16ToFloat32Bits) },
+  F16: { width: 2, decode: ({ buffer }) => widened("F16", new Uint16Array(buffer)) },
+  BF16: { width: 2, decode: ({ buffer }) => widened("BF16", new Uint16Array(buffer)) },
   I64: { width: 8, decode: ({ buffer }) => new BigInt64Array(buffer) },
   U64: { width: 8, decode: ({ buffer }) => new BigUint64Array(buffer) },
   I32: { width: 4, decode: ({ buffer }) => new Int32Array(buffer) },
@@ -71,41 +72,29 @@ export function widthOf(dtype: SafetensorsDtype): number {
 /**
  * The elements in `bytes`, which must be whole elements that own their buffer: the result may be a view of it.
  *
+ * @param first - the place in its tensor of the first of them, for messages
  * @throws DomainError `safetensors-bool` where a BOOL is neither 0 nor 1
  */
-export function decodeElements(dtype: SafetensorsDtype, bytes: Uint8Array<ArrayBuffer>): SafetensorsArray {
-  return elementTypes[dtype].decode(bytes);
+export function decodeElements(
+  dtype: SafetensorsDtype,
+  bytes: Uint8Array<ArrayBuffer>,
+  first = 0,
+): SafetensorsArray {
+  return elementTypes[dtype].decode(bytes, first);
 }
 
-/** Built from bit patterns, as a float passed by value may lose the payload of a NaN. */
-function widenHalves(halves: Uint16Array, toFloat32Bits: (half: number) => number): Float32Array {
-  const bits = new Uint32Array(halves.length);
-  for (let place = 0; place < halves.length; place++) bits[place] = toFloat32Bits(halves[place]);
-  return new Float32Array(bits.buffer);
+function widened(dtype: HalfDtype, halves: Uint16Array): Float32Array {
+  const floats = new Float32Array(halves.length);
+  widenInto(floats, 0, dtype, halves);
+  return floats;
 }
 
-function bfloat16ToFloat32Bits(half: number): number {
-  return half << 16;
-}
-
-function binary16ToFloat32Bits(half: number): number {
-  const sign = (half & 0x8000) << 16;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13);
-  if (exponent > 0) return sign | ((exponent + 127 - 15) << 23) | (fraction << 13);
-  if (fraction === 0) return sign;
-  // A subnormal half is an ordinary float32: its leading one becomes the implicit bit.
-  const shift = Math.clz32(fraction) - 21;
-  return sign | ((127 - 14 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
-}
-
-function requireBooleans(bytes: Uint8Array): Uint8Array {
+function requireBooleans(bytes: Uint8Array, first: number): Uint8Array {
   const bad = bytes.findIndex((byte) => byte > 1);
   if (bad === -1) return bytes;
   throw new DomainError(
     "safetensors-bool",
-    `Cannot decode a BOOL tensor as its bytes must be 0 or 1: ${bytes[bad]} at element ${bad}. ` +
+    `Cannot decode a BOOL tensor as its bytes must be 0 or 1: ${bytes[bad]} at element ${first + bad}. ` +
       "Store these numbers as U8",
   );
 }

@@ -3,35 +3,47 @@
  * writer of huggingface/safetensors does, wide elements come first and then names in order, so that every tensor is
  * aligned to its own width; the header is padded by spaces to a multiple of 8 bytes.
  */
-import { DomainError, ShapeError } from "../base/errors.ts";
+import { DomainError, NumbersError, ShapeError } from "../base/errors.ts";
 import type { SafetensorsArray } from "./dtypes.ts";
+import { float32ToBfloat16Bits, float32ToBinary16Bits, type HalfDtype } from "./half-floats.ts";
 import { isWellFormed, metadataKey, quoted } from "./header-json.ts";
 import { elementCount, lengthPrefixBytes, longestHeaderBytes } from "./header.ts";
 
 /** A tensor that can be written. */
 export interface WritableTensor {
-  readonly data: Float64Array | Float32Array | Int32Array | Uint8Array;
+  readonly data: Float64Array | Float32Array | Int32Array | Int8Array | Uint8Array;
   readonly shape: readonly number[];
+  /** Stores a Float32Array in half the bytes, each number rounded to the nearest, ties to even. */
+  readonly dtype?: HalfDtype;
 }
 
 /** Named values, as an object or as a map. */
 export type Named<Value> = Readonly<Record<string, Value>> | ReadonlyMap<string, Value>;
 
-type WritableDtype = "F64" | "F32" | "I32" | "U8";
+type WritableDtype = "F64" | "F32" | "I32" | HalfDtype | "I8" | "U8";
 
-const widthsInFileOrder: Readonly<Record<WritableDtype, number>> = { F64: 8, F32: 4, I32: 4, U8: 1 };
+const widthsInFileOrder: Readonly<Record<WritableDtype, number>> = {
+  F64: 8,
+  F32: 4,
+  I32: 4,
+  BF16: 2,
+  F16: 2,
+  I8: 1,
+  U8: 1,
+};
 const fileOrder = Object.keys(widthsInFileOrder);
 
 /**
- * The bytes of a safetensors file: Float64Array is stored as F64, Float32Array as F32, Int32Array as I32 and
- * Uint8Array as U8, bit for bit.
+ * The bytes of a safetensors file: Float64Array is stored as F64, Float32Array as F32, Int32Array as I32,
+ * Int8Array as I8 and Uint8Array as U8, bit for bit; a Float32Array may be rounded to F16 or BF16.
  *
  * @param tensors - by name; a shape of `[]` is a scalar, an extent of 0 is allowed
  * @param metadata - words to store with them
  * @returns the whole file; the data are copied
- * @throws DomainError `safetensors-name` for a name that cannot be stored, `safetensors-dtype` for another array,
- * `safetensors-metadata` for a value that is no string, `safetensors-length` for a header beyond 100 MB
+ * @throws DomainError `safetensors-name` for a name that cannot be stored, `safetensors-dtype` for another array
+ * or a half float of one that is no Float32Array, `safetensors-metadata` for a value that is no string, `safetensors-length` for a header beyond 100 MB
  * @throws ShapeError `safetensors-shape` where a shape does not hold exactly its data
+ * @throws NumbersError `half-overflow` where a finite number would become infinite
  * @example
  * ```ts
  * import { encodeSafetensors } from "qklab/checkpoints";
@@ -64,9 +76,11 @@ export function encodeSafetensors(
   return bytes;
 }
 
-interface PlacedTensor extends WritableTensor {
+interface PlacedTensor {
   readonly name: string;
   readonly dtype: WritableDtype;
+  readonly shape: readonly number[];
+  readonly data: ArrayBufferView;
   /** Counted from the start of the data. */
   readonly begin: number;
   readonly end: number;
@@ -85,7 +99,10 @@ function placeTensors(tensors: Named<WritableTensor>): PlacedTensor[] {
   });
 }
 
-function describe(name: string, { data, shape }: WritableTensor): Omit<PlacedTensor, "begin" | "end"> {
+function describe(
+  name: string,
+  { data, shape, dtype: half }: WritableTensor,
+): Omit<PlacedTensor, "begin" | "end"> {
   if (name === metadataKey || !isWellFormed(name)) {
     throw new DomainError(
       "safetensors-name",
@@ -93,7 +110,7 @@ function describe(name: string, { data, shape }: WritableTensor): Omit<PlacedTen
         `${quoted(name)}. Rename it`,
     );
   }
-  const dtype = dtypeOf(name, data);
+  const dtype = half === undefined ? dtypeOf(name, data) : requireHalf(name, data, half);
   if (elementCount(shape, widthsInFileOrder[dtype]) !== data.length) {
     throw new ShapeError(
       "safetensors-shape",
@@ -101,19 +118,56 @@ function describe(name: string, { data, shape }: WritableTensor): Omit<PlacedTen
         `${data.length} numbers. Pass a shape whose product is the length`,
     );
   }
-  return { name, dtype, data, shape };
+  return { name, dtype, shape, data: half === undefined ? data : narrowToHalf(name, data, half) };
+}
+
+function requireHalf(name: string, data: SafetensorsArray, half: HalfDtype): HalfDtype {
+  if (data instanceof Float32Array && Object.hasOwn(toHalfBits, half)) return half;
+  throw new DomainError(
+    "safetensors-dtype",
+    `Cannot write tensor ${quoted(name)} as only a Float32Array can be rounded, and to F16 or BF16: ` +
+      `${kindOf(data)} as ${JSON.stringify(half)}. Convert it first, or leave dtype out`,
+  );
+}
+
+const toHalfBits: Readonly<Record<HalfDtype, (bits: number) => number>> = {
+  F16: float32ToBinary16Bits,
+  BF16: float32ToBfloat16Bits,
+};
+const halfInfinities: Readonly<Record<HalfDtype, number>> = { F16: 0x7c00, BF16: 0x7f80 };
+
+function narrowToHalf(name: string, data: WritableTensor["data"], half: HalfDtype): Uint16Array {
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  const toBits = toHalfBits[half];
+  const infinity = halfInfinities[half];
+  const rounded = new Uint16Array(bits.length);
+  for (let place = 0; place < bits.length; place++) {
+    rounded[place] = toBits(bits[place]);
+    if ((rounded[place] & 0x7fff) !== infinity || !Number.isFinite(data[place])) continue;
+    throw new NumbersError(
+      "half-overflow",
+      `Cannot write tensor ${quoted(name)} as its numbers must stay finite in ${half}: ${data[place]} at element ${place}. ` +
+        "Leave dtype out, which stores F32",
+    );
+  }
+  return rounded;
 }
 
 function dtypeOf(name: string, data: SafetensorsArray): WritableDtype {
   if (data instanceof Float32Array) return "F32";
   if (data instanceof Float64Array) return "F64";
   if (data instanceof Int32Array) return "I32";
+  if (data instanceof Int8Array) return "I8";
   if (data instanceof Uint8Array) return "U8";
   throw new DomainError(
     "safetensors-dtype",
-    `Cannot write tensor ${quoted(name)} as its data must be a Float32Array, Float64Array, Int32Array or Uint8Array: ` +
-      `${Object.prototype.toString.call(data).slice("[object ".length, -1)}. Convert it first`,
+    `Cannot write tensor ${quoted(name)} as its data must be a Float32Array, Float64Array, Int32Array, Int8Array or ` +
+      `Uint8Array: ${kindOf(data)}. Convert it first`,
   );
+}
+
+function kindOf(data: unknown): string {
+  return Object.prototype.toString.call(data).slice("[object ".length, -1);
 }
 
 /** Written by hand, as an object would put names that look like integers first. */

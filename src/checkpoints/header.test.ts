@@ -4,14 +4,12 @@ import { describe, expect, test } from "vitest";
 import { DomainError, ShapeError } from "../base/errors.ts";
 import { encodeSafetensors } from "./encode.ts";
 import { findEntry, parseSafetensorsHeader, safetensorsHeaderLength } from "./header.ts";
-import { caught, layFile } from "./hostile-file.ts";
+import { caught, layFile, wordingRule } from "./hostile-file.ts";
 import { decodeSafetensors } from "./safetensors.ts";
 
 const u8 = (name: string, begin: number, end: number): string =>
   `${JSON.stringify(name)}:{"dtype":"U8","shape":[${end - begin}],"data_offsets":[${begin},${end}]}`;
 const one = (fields: string): string => `{"a":{${fields}}}`;
-
-const wordingRule = /^Cannot .+ as .+ must .+: .+\. .+[^.]$/s;
 
 function isFormatError(error: unknown): boolean {
   return (

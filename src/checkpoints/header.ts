@@ -5,11 +5,11 @@
  * Source: the format section of huggingface/safetensors; the limit of 100 MB for the header is its reader's.
  */
 import { DomainError, MissingError, ShapeError } from "../base/errors.ts";
-import { nearestNames } from "../base/nearest-names.ts";
 import { isSafetensorsDtype, safetensorsDtypes, widthOf } from "./dtypes.ts";
 import type { SafetensorsDtype } from "./dtypes.ts";
 import { quoted, readHeaderText } from "./header-json.ts";
 import type { HeaderRecord } from "./header-json.ts";
+import { nearestQuoted } from "./weight-names.ts";
 
 /** Where one tensor lies in a file. */
 export interface SafetensorsEntry {
@@ -121,17 +121,13 @@ export function findEntry(
 ): SafetensorsEntry {
   const entry = entries.get(name);
   if (entry !== undefined) return entry;
-  // Edit distance is quadratic, so names of hostile length are no candidates.
-  const candidates = [...entries.keys()].filter((candidate) => candidate.length <= longestComparedName);
-  const nearest = nearestNames(name.slice(0, longestComparedName), candidates).map(quoted).join(", ");
+  const nearest = nearestQuoted(name, entries.keys());
   throw new MissingError(
     "safetensors-name",
     `Cannot read tensor ${quoted(name)} as ${source} must hold it: ${entries.size} tensors, none of that name. ` +
       (nearest === "" ? "Pass a file that holds it" : `Ask for one of its names; the nearest are ${nearest}`),
   );
 }
-
-const longestComparedName = 200;
 
 /** Number of elements; nothing where an extent is no size, or the product of those that are not 0 is out of reach. */
 export function elementCount(shape: readonly number[], width: number): number | undefined {

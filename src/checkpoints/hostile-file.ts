@@ -19,6 +19,9 @@ export function layFile(header: string, dataBytes: number, claimedLength?: bigin
   return bytes;
 }
 
+/** The grammar of errors: Cannot ‹act› as ‹rule›: ‹value seen›. ‹Next step›. */
+export const wordingRule: RegExp = /^Cannot .+ as .+ must .+: .+\. .+[^.]$/s;
+
 /** What `act` throws, or nothing. */
 export function caught(act: () => unknown): unknown {
   try {

@@ -1,7 +1,6 @@
 /** @file Weights that lie in memory already, such as those that a program made or a test draws. */
-import { DomainError } from "../base/errors.ts";
-import { didYouMean } from "../base/options.ts";
 import { type Tensor } from "../base/tensor.ts";
+import { findWeight } from "./weight-names.ts";
 import { type WeightSource } from "./weight-source.ts";
 
 /**
@@ -19,22 +18,13 @@ import { type WeightSource } from "./weight-source.ts";
  */
 export function memoryWeights(tensors: Readonly<Record<string, Tensor>>, source = "memory"): WeightSource {
   const byName = new Map(Object.entries(tensors));
-  const find = (name: string): Tensor => {
-    const found = byName.get(name);
-    if (found !== undefined) return found;
-    throw new DomainError(
-      "weight-unknown",
-      `Cannot read a weight of ${source} as it must be one of its ${byName.size} tensors: '${name}'. ` +
-        didYouMean(name, [...byName.keys()]),
-    );
-  };
   return {
     source,
     tensors: new Map([...byName].map(([name, { shape }]) => [name, { shape, dtype: "F32" }])),
-    read: (name) => Promise.resolve().then(() => find(name)),
+    read: (name) => Promise.resolve().then(() => findWeight(byName, name, source)),
     readQuantised: (name) =>
       Promise.resolve().then(() => {
-        find(name);
+        findWeight(byName, name, source);
         return undefined;
       }),
     close: () => Promise.resolve(),

@@ -2,14 +2,13 @@
  * @file Safetensors on disk: the header is read and checked first, then only the ranges of the tensors that are asked
  * for; files are written whole or not at all.
  */
-import { open, stat } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
-import { DomainError, MissingError, UnsupportedError } from "../base/errors.ts";
+import { decodeElements } from "./dtypes.ts";
 import { encodeSafetensors } from "./encode.ts";
 import type { Named, WritableTensor } from "./encode.ts";
+import { withRanges } from "./file-ranges.node.ts";
+import type { FileRanges } from "./file-ranges.node.ts";
 import { findEntry, lengthPrefixBytes, parseSafetensorsHeader, safetensorsHeaderLength } from "./header.ts";
 import type { SafetensorsHeader } from "./header.ts";
-import { decodeTensor } from "./safetensors.ts";
 import type { SafetensorsContents, StoredTensor } from "./safetensors.ts";
 import { writeFileAtomically } from "./write-atomically.node.ts";
 
@@ -33,26 +32,30 @@ export interface SafetensorsFile extends SafetensorsHeader {
  * @throws DomainError, ShapeError with a code of `safetensors-…` where it is malformed
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  // Before it is opened, as opening a pipe waits for its writer.
-  const { size } = await requireFile(path);
-  const handle = await naming(path, () => open(path, "r"));
-  try {
-    const prefix = await readRange(handle, path, 0, Math.min(size, lengthPrefixBytes));
-    const headerLength = safetensorsHeaderLength(prefix, size, path);
-    const start = await readRange(handle, path, 0, lengthPrefixBytes + headerLength);
-    const header = parseSafetensorsHeader(start, size, path);
+  return withRanges(path, "safetensors", async (ranges) => {
+    const header = await readHeader(ranges);
     return {
       ...header,
       read: async (name) => {
-        const entry = findEntry(header, name, path);
-        return decodeTensor(entry, await readRange(handle, path, entry.begin, entry.end));
+        const { dtype, shape, begin, end } = findEntry(header, name, path);
+        return { dtype, shape, data: decodeElements(dtype, await ranges.read(begin, end)) };
       },
-      close: () => handle.close(),
+      close: () => ranges.close(),
     };
-  } catch (error) {
-    await handle.close();
-    throw error;
-  }
+  });
+}
+
+/**
+ * Reads and checks the header of an open file.
+ *
+ * @throws DomainError, ShapeError as `parseSafetensorsHeader`
+ */
+export async function readHeader(ranges: FileRanges): Promise<SafetensorsHeader> {
+  const { path, sizeBytes } = ranges;
+  const prefix = await ranges.read(0, Math.min(sizeBytes, lengthPrefixBytes));
+  const headerLength = safetensorsHeaderLength(prefix, sizeBytes, path);
+  const start = await ranges.read(0, lengthPrefixBytes + headerLength);
+  return parseSafetensorsHeader(start, sizeBytes, path);
 }
 
 /**
@@ -86,59 +89,4 @@ export async function writeSafetensors(
   metadata: Named<string> = {},
 ): Promise<void> {
   await writeFileAtomically(path, encodeSafetensors(tensors, metadata));
-}
-
-async function requireFile(path: string): Promise<{ size: number }> {
-  const found = await naming(path, () => stat(path));
-  if (found.isFile()) return found;
-  throw new MissingError(
-    "file-read",
-    `Cannot read ${path} as it must be a regular file: ${found.isDirectory() ? "a folder" : "a device or a pipe"}. ` +
-      "Pass the safetensors file itself",
-  );
-}
-
-async function readRange(handle: FileHandle, path: string, begin: number, end: number): Promise<Uint8Array> {
-  const bytes = allocate(path, end - begin);
-  for (let filled = 0; filled < bytes.length;) {
-    const { bytesRead } = await naming(path, () =>
-      handle.read(bytes, filled, Math.min(bytes.length - filled, longestRead), begin + filled),
-    );
-    if (bytesRead === 0) {
-      throw new DomainError(
-        "safetensors-length",
-        `Cannot read ${path} as it must keep its size while it is read: it ends at byte ${begin + filled}, and ` +
-          `${end} are needed. Read it again when its writer is done`,
-      );
-    }
-    filled += bytesRead;
-  }
-  return bytes;
-}
-
-/** Node refuses to read 2³¹ bytes or more in one call. */
-const longestRead = 2 ** 30;
-
-function allocate(path: string, sizeBytes: number): Uint8Array {
-  try {
-    return new Uint8Array(sizeBytes);
-  } catch {
-    throw new UnsupportedError(
-      "safetensors-memory",
-      `Cannot read ${path} as each tensor must fit in memory: ${sizeBytes} bytes. ` +
-        "Split the tensor, or use a machine with more memory",
-    );
-  }
-}
-
-async function naming<Value>(path: string, act: () => Promise<Value>): Promise<Value> {
-  try {
-    return await act();
-  } catch (error) {
-    throw new MissingError(
-      "file-read",
-      `Cannot read ${path} as the file must be there and readable: ${(error as Error).message}. Check the path`,
-      { cause: error },
-    );
-  }
 }

@@ -14,12 +14,13 @@ const makers = {
   F64: (bytes: Uint8Array<ArrayBuffer>) => new Float64Array(bytes.buffer),
   F32: (bytes: Uint8Array<ArrayBuffer>) => new Float32Array(bytes.buffer),
   I32: (bytes: Uint8Array<ArrayBuffer>) => new Int32Array(bytes.buffer),
+  I8: (bytes: Uint8Array<ArrayBuffer>) => new Int8Array(bytes.buffer),
   U8: (bytes: Uint8Array<ArrayBuffer>) => bytes,
 };
-const widths = { F64: 8, F32: 4, I32: 4, U8: 1 };
+const widths = { F64: 8, F32: 4, I32: 4, I8: 1, U8: 1 };
 
 /** Random bytes rather than random numbers, so that every NaN and both zeros occur. */
-const tensors = fc.tuple(shapes, fc.constantFrom("F64", "F32", "I32", "U8")).chain(([shape, dtype]) => {
+const tensors = fc.tuple(shapes, fc.constantFrom("F64", "F32", "I32", "I8", "U8")).chain(([shape, dtype]) => {
   const byteCount = shape.reduce((product, extent) => product * extent, widths[dtype]);
   return fc
     .uint8Array({ minLength: byteCount, maxLength: byteCount })

@@ -86,18 +86,32 @@ export function decodeSafetensors(bytes: Uint8Array, source: string = anonymous)
  * toFloat32({ dtype: "I64", shape: [2], data: BigInt64Array.of(1n, -2n) }).data; // Float32Array [1, -2]
  * ```
  */
-export function toFloat32({ dtype, shape, data }: StoredTensor): Tensor {
+export function toFloat32({ shape, data }: StoredTensor): Tensor {
   if (data instanceof Float32Array) return { data, shape };
-  const narrowed = Float32Array.from<number | bigint>(data, Number);
-  if (dtype === "F64") {
-    const bad = narrowed.findIndex((value, place) => !Number.isFinite(value) && Number.isFinite(data[place]));
-    if (bad !== -1) {
+  const narrowed = new Float32Array(data.length);
+  narrowInto(narrowed, 0, data);
+  return { data: narrowed, shape };
+}
+
+/**
+ * Writes numbers rounded to float32 from place `first` of `target` on.
+ *
+ * @throws NumbersError `float32-overflow` where a finite number would become infinite
+ */
+export function narrowInto(target: Float32Array, first: number, data: SafetensorsArray): void {
+  if (data instanceof Float32Array) {
+    target.set(data, first);
+    return;
+  }
+  for (let place = 0; place < data.length; place++) {
+    const value = Number(data[place]);
+    target[first + place] = value;
+    if (Number.isFinite(value) && !Number.isFinite(target[first + place])) {
       throw new NumbersError(
         "float32-overflow",
-        `Cannot narrow a tensor to float32 as its numbers must stay finite: ${data[bad]} at element ${bad}. ` +
+        `Cannot narrow a tensor to float32 as its numbers must stay finite: ${value} at element ${first + place}. ` +
           "Keep it in float64",
       );
     }
   }
-  return { data: narrowed, shape };
 }

@@ -2,6 +2,7 @@
  * @file The weights of a model by name, wherever they lie: what every format of files gives, so that a model is made from any of
  * them alike. Names are those of Hugging Face's layout of the model, matrices are [out, in].
  */
+import type { QuantisedMatrix } from "../base/quantised-matrix.ts";
 import type { Tensor } from "../base/tensor.ts";
 
 /** What is known of a tensor without reading it. */
@@ -9,15 +10,6 @@ export interface WeightDescription {
   readonly shape: readonly number[];
   /** How its elements are stored, as the file names it. */
   readonly dtype: string;
-}
-
-/** A matrix of 8-bit numbers: w = scale·(data − zeroPoint), one scale and one zero point for all of it. */
-export interface QuantisedMatrix {
-  /** [out, in] */
-  readonly data: Int8Array | Uint8Array;
-  readonly shape: readonly [number, number];
-  readonly scale: number;
-  readonly zeroPoint: number;
 }
 
 /** Weights that can be read one by one. */

@@ -1,63 +1,7 @@
-/** @file Trained models of other projects as configs and weights: llama2.c's file, and minGPT's tensors as JSON. */
-import { sizeOf, type Tensor } from "../base/tensor.ts";
-import { memoryWeights, type WeightSource } from "../checkpoints/index.ts";
+/** @file Trained models of other projects for tests: what they are made of, and what they say. */
+import { type Tensor } from "../base/tensor.ts";
+import { type WeightSource } from "../checkpoints/index.ts";
 import { type Decoder, type ModelArrays } from "../models/index.ts";
-
-/** A config and weights, as files of a model hold them. */
-export interface TrainedModel {
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly weights: WeightSource;
-}
-
-/** llama2.c's first format: seven int32, then f32 tensors, those of the layers one kind after the other. */
-export function readLlama2c(file: Buffer): TrainedModel {
-  const [width, hidden, layers, heads, keyValueHeads, vocabulary, length] = Array.from(
-    { length: 7 },
-    (_, at) => file.readInt32LE(4 * at),
-  );
-  const keyWidth = (width / heads) * keyValueHeads;
-  const ofLayers: readonly (readonly [string, readonly number[]])[] = [
-    ["input_layernorm", [width]],
-    ["self_attn.q_proj", [width, width]],
-    ["self_attn.k_proj", [keyWidth, width]],
-    ["self_attn.v_proj", [keyWidth, width]],
-    ["self_attn.o_proj", [width, width]],
-    ["post_attention_layernorm", [width]],
-    ["mlp.gate_proj", [hidden, width]],
-    ["mlp.down_proj", [width, hidden]],
-    ["mlp.up_proj", [hidden, width]],
-  ];
-  const listed: readonly (readonly [string, readonly number[]])[] = [
-    ["model.embed_tokens.weight", [vocabulary, width]],
-    ...ofLayers.flatMap(([kind, shape]) =>
-      Array.from({ length: layers }, (_, layer) => [`model.layers.${layer}.${kind}.weight`, shape] as const),
-    ),
-    ["model.norm.weight", [width]],
-  ];
-  const numbers = new Float32Array(file.buffer.slice(file.byteOffset + 28, file.byteOffset + file.length));
-  let start = 0;
-  const tensors = listed.map(([name, shape]): [string, Tensor] => {
-    const size = sizeOf(shape);
-    start += size;
-    return [name, { data: numbers.slice(start - size, start), shape }];
-  });
-  return {
-    config: {
-      model_type: "llama",
-      vocab_size: vocabulary,
-      hidden_size: width,
-      intermediate_size: hidden,
-      num_hidden_layers: layers,
-      num_attention_heads: heads,
-      num_key_value_heads: keyValueHeads,
-      max_position_embeddings: length,
-      rms_norm_eps: 1e-5,
-      rope_interleaved: true,
-      tie_word_embeddings: true,
-    },
-    weights: memoryWeights(Object.fromEntries(tensors), "stories260K.bin"),
-  };
-}
 
 /** A tensor of PyTorch in JSON. */
 export interface StoredTensor {
@@ -70,27 +14,40 @@ export function readTensor({ shape, data }: StoredTensor): Tensor {
   return { data: new Float32Array(new Uint8Array(Buffer.from(data, "base64")).buffer), shape };
 }
 
-/** minGPT's tensors: names of GPT-2's layout, but for matrices as [out, in]. */
-export function readMinGpt(json: unknown): TrainedModel {
-  const { config, ...stored } = json as { readonly config: Readonly<Record<string, number>> } & Readonly<
-    Record<string, StoredTensor>
-  >;
-  const tensors = Object.entries(stored).map(([name, tensor]): [string, Tensor] => {
-    const isConvolution = /\.(c_attn|c_proj|c_fc)\.weight$/.test(name);
-    return [name, isConvolution ? transposed(readTensor(tensor)) : readTensor(tensor)];
-  });
+/** What minGPT says of a model. */
+interface MinGptConfig {
+  readonly n_layer: number;
+  readonly n_head: number;
+  readonly n_embd: number;
+  readonly vocab_size: number;
+  readonly block_size: number;
+}
+
+/** A model of minGPT as one of GPT-2's layout, whose matrices are stored as [in, out]. */
+export function asGpt2({ config, ...weights }: WeightSource & { readonly config: MinGptConfig }): {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly weights: WeightSource;
+} {
+  const isTurned = (name: string): boolean => /\.(c_attn|c_proj|c_fc)\.weight$/.test(name);
+  const { block_size: length, vocab_size, n_embd, n_layer, n_head } = config;
   return {
     config: {
-      model_type: "gpt2",
-      vocab_size: config["vocab_size"],
-      n_positions: config["block_size"],
-      n_embd: config["n_embd"],
-      n_layer: config["n_layer"],
-      n_head: config["n_head"],
-      attn_pdrop: config["attn_pdrop"],
+      ...{ model_type: "gpt2", vocab_size, n_positions: length, n_embd, n_layer, n_head },
       tie_word_embeddings: false,
     },
-    weights: memoryWeights(Object.fromEntries(tensors), "gpt-nano-sort-model.json"),
+    weights: {
+      ...weights,
+      tensors: new Map(
+        [...weights.tensors].map(([name, { shape, dtype }]) => [
+          name,
+          { shape: isTurned(name) ? shape.toReversed() : shape, dtype },
+        ]),
+      ),
+      read: async (name) => {
+        const tensor = await weights.read(name);
+        return isTurned(name) ? transposed(tensor) : tensor;
+      },
+    },
   };
 }
 

@@ -1,9 +1,11 @@
 /** @file Trained models of other projects: what they say elsewhere, what swaps leave as it is, and decoding against the whole pass. */
 import { readFileSync } from "node:fs";
 import { beforeAll, expect, test } from "vitest";
+import { readNanoSort } from "../../test/nano-sort.ts";
 import { describeWithSharedData } from "../../test/shared-data.ts";
 import { positive } from "../base/parameter.ts";
 import { type Tensor } from "../base/tensor.ts";
+import { openLlama2cWeights } from "../checkpoints/llama2c-weights.node.ts";
 import { startJax } from "../kernels/jax/start.ts";
 import { WasmEngine } from "../kernels/wasm/index.ts";
 import { withArrays } from "../models/decoder-fixtures.ts";
@@ -16,8 +18,7 @@ import {
   largestDifference,
   likeliestOf,
   publishedIds,
-  readLlama2c,
-  readMinGpt,
+  asGpt2,
   readTensor,
   sortWords,
   type StoredTensor,
@@ -36,20 +37,25 @@ const engine = new WasmEngine();
 
 describeWithSharedData("stories260K, a Llama of llama2.c", "stories260K/stories260K.bin", (place) => {
   const ids = publishedIds(JSON.parse(readFileSync(new URL("../published.json", `file://${place}`), "utf8")));
-  const { config, weights } = readLlama2c(readFileSync(place));
-  const layout = readDecoderLayout(config);
   const dot = "dot+rope:theta=10000,layout=interleaved+causal";
   const tokens = Int32Array.from([1, ...ids.slice(0, -1)]);
-  const logitsWith = async (options: LoadOptions, given = tokens): Promise<Tensor> => {
-    const { model, tensors } = await loadDecoder(weights, layout, { engine, ...options });
+  const load = async (options: LoadOptions): ReturnType<typeof loadDecoder> => {
+    const weights = await openLlama2cWeights(place);
+    const layout = readDecoderLayout({ ...weights.config, rope_interleaved: true });
+    expect(layout.config.attention).toBe(dot);
+    const loaded = await loadDecoder(weights, layout, { engine, ...options });
+    await weights.close();
+    return loaded;
+  };
+  const logitsWith = async (options: LoadOptions, given: Int32Array): Promise<Tensor> => {
+    const { model, tensors } = await load(options);
     const logits = await withArrays(tensors, (arrays) => model.logits(arrays, given, 1));
     model.dispose();
     return logits;
   };
 
   test("says its 200 published tokens, and decoding has the logits of the whole pass", async () => {
-    expect(layout.config.attention).toBe(dot);
-    const { model, tensors } = await loadDecoder(weights, layout, { engine });
+    const { model, tensors } = await load({});
     await withArrays(tensors, async (arrays) => {
       const whole = await model.logits(arrays, tokens, 1);
       expect(likeliestOf(whole)).toEqual(ids);
@@ -86,13 +92,13 @@ describeWithSharedData("stories260K, a Llama of llama2.c", "stories260K/stories2
 });
 
 describeWithSharedData("nano-sort, a GPT of minGPT", "nano-sort/gpt-nano-sort-model.json", (place) => {
-  const { config, weights } = readMinGpt(JSON.parse(readFileSync(place, "utf8")));
   const stored = JSON.parse(
     readFileSync(new URL("gpt-nano-sort-t0-partials.json", `file://${place}`), "utf8"),
   ) as Readonly<Record<string, StoredTensor>>;
   const expected = (name: string): Float32Array => readTensor(stored[name]).data;
 
   test("has its stored activations, and sorts", async () => {
+    const { config, weights } = asGpt2(await readNanoSort(place));
     const { model, tensors } = await loadDecoder(weights, readDecoderLayout(config), { engine });
     await withArrays(tensors, async (arrays) => {
       const tokens = Int32Array.from(expected("idx"));
@@ -117,7 +123,7 @@ describeWithSharedData("nano-sort, a GPT of minGPT", "nano-sort/gpt-nano-sort-mo
         expect([name, isClose]).toEqual([name, true]);
       }
       const { words, sorted } = await sortWords(model, arrays, 7);
-      expect(sorted).toEqual(words.map((word) => word.toSorted()));
+      expect(sorted).toEqual(words.map((word) => word.toSorted((a, b) => a - b)));
     });
     model.dispose();
   });

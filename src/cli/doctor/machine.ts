@@ -4,7 +4,7 @@ import { access } from "node:fs/promises";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { formatBytes } from "../../compare/format.ts";
 import { readText } from "../../tasks/gutenberg.node.ts";
-import { readPackageFile } from "../../tasks/package-file.node.ts";
+import { readPackageFile } from "../../base/package-file.node.ts";
 import { texts } from "../dictionary/doctor.ts";
 import { type Bilingual } from "../language.ts";
 import { type Check, plain } from "./check.ts";

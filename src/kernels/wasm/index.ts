@@ -52,6 +52,8 @@ export {
   fusedExpertsBackward,
   type ExpertState,
 } from "./experts/fused-experts.ts";
+export { keepLinear, keepNorm, type KeptLinear, type KeptNorm } from "./inference/kept-weights.ts";
+export { inRowsCall, type Rows, type RowsCall } from "./inference/rows-call.ts";
 export { openEngine, type OpenEngineOptions } from "./engine/open-engine.ts";
 export {
   type FeedForwardInputs,

@@ -149,6 +149,17 @@ export const i32x4 = {
   widenBytes: (a: Value): Value => operation("i16x8.extend_low_i8x16_u", [a]),
 };
 
+/** Eight int16 lanes, as 8-bit weights are widened to them. */
+export const i16x8 = {
+  splat: (a: Integer): Value => operation("i16x8.splat", [integer(a)]),
+  /** Eight bytes, with or without a sign. */
+  bytes: (address: Value, isSigned: boolean, offset = 0): Value =>
+    operation(isSigned ? "v128.load8x8_s" : "v128.load8x8_u", [address], offset),
+  sub: (a: Value, b: Value): Value => operation("i16x8.sub", [a, b]),
+  widenLow: (a: Value): Value => operation("i32x4.extend_low_i16x8_s", [a]),
+  widenHigh: (a: Value): Value => operation("i32x4.extend_high_i16x8_s", [a]),
+};
+
 const floats = new Float32Array(1);
 const bits = new Int32Array(floats.buffer);
 

@@ -59,6 +59,8 @@ export const tasks = [
   "addCopies",
   "joinCopies",
   "foundBits",
+  "normaliseRows",
+  "linear",
 ] as const;
 export type Task = (typeof tasks)[number];
 

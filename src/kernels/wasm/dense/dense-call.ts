@@ -197,7 +197,7 @@ export function inDenseCall<T>({ arena }: WasmEngine, run: () => T): T {
 const codes = new WeakMap<WasmEngine, Map<string, KernelCode>>();
 
 /** Code by what it is for, so that a call need not emit it again. */
-function codeOf(engine: WasmEngine, key: string, make: () => KernelCode): KernelCode {
+export function codeOf(engine: WasmEngine, key: string, make: () => KernelCode): KernelCode {
   const ofEngine = codes.get(engine) ?? new Map<string, KernelCode>();
   codes.set(engine, ofEngine);
   const found = ofEngine.get(key) ?? make();

@@ -232,7 +232,7 @@ export function feedForwardModule(spec: FeedForwardSpec): WasmModule {
 const gelu = { linear: 2 * Math.sqrt(2 / Math.PI), cubic: 2 * Math.sqrt(2 / Math.PI) * 0.044715 };
 
 /** σ(2√(2/π)·(u + 0.044715u³)), and u². */
-function geluGate(b: FunctionBuilder, u: Local): { readonly gate: Local; readonly square: Local } {
+export function geluGate(b: FunctionBuilder, u: Local): { readonly gate: Local; readonly square: Local } {
   const square = b.let("square", f32x4.mul(u, u));
   const factor = b.madd(square, f32x4.constant(gelu.cubic), f32x4.constant(gelu.linear));
   const argument = b.let("argument", f32x4.mul(u, factor));

@@ -2,6 +2,7 @@
  * @file The code of RMSNorm, n = x·r⊙gain with r = 1/√(mean x² + ε), and LayerNorm, n = (x − mean x)·r⊙gain + shift with
  * r = 1/√(variance x + ε), of rows in the cache. Their gradients compute r again: it costs less than to keep it.
  */
+import { normEpsilon } from "../../reference/norm.ts";
 import {
   defineFunction,
   f32x4,
@@ -17,8 +18,8 @@ export type NormKind = "rms" | "layer";
 export interface NormSpec {
   readonly norm: NormKind;
   readonly width: number;
-  /** ε */
-  readonly epsilon: number;
+  /** ε (default 1e-5). */
+  readonly epsilon?: number;
   readonly relaxed: boolean;
 }
 
@@ -34,7 +35,7 @@ const lastLanes = (width: number) =>
 function statistics(
   b: FunctionBuilder,
   row: Local,
-  { norm, width, epsilon }: NormSpec,
+  { norm, width, epsilon = normEpsilon }: NormSpec,
 ): { readonly mean: Local | undefined; readonly scale: Local } {
   const at = b.local("i32", "at");
   const sum = b.let("sum", f32x4.constant(0));
