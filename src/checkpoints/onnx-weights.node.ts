@@ -7,12 +7,13 @@ import { DomainError } from "../base/errors.ts";
 import { withRanges } from "./file-ranges.node.ts";
 import type { FileRanges } from "./file-ranges.node.ts";
 import { quoted } from "./header-json.ts";
+import type { QuantisedMatrix } from "../base/quantised-matrix.ts";
 import { readOnnxGraph } from "./onnx-graph.node.ts";
 import type { Initialiser, OnnxGraph } from "./onnx-graph.node.ts";
 import { formError } from "./protobuf.node.ts";
 import { chunkBytes, eachChunk, readFloats } from "./read-floats.node.ts";
 import { findWeight } from "./weight-names.ts";
-import type { QuantisedMatrix, WeightDescription, WeightSource } from "./weight-source.ts";
+import type { WeightDescription, WeightSource } from "./weight-source.ts";
 
 interface OnnxWeight extends WeightDescription {
   readonly stored: Initialiser;
