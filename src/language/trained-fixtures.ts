@@ -32,7 +32,12 @@ export function asGpt2({ config, ...weights }: WeightSource & { readonly config:
   const { block_size: length, vocab_size, n_embd, n_layer, n_head } = config;
   return {
     config: {
-      ...{ model_type: "gpt2", vocab_size, n_positions: length, n_embd, n_layer, n_head },
+      model_type: "gpt2",
+      vocab_size,
+      n_positions: length,
+      n_embd,
+      n_layer,
+      n_head,
       tie_word_embeddings: false,
     },
     weights: {

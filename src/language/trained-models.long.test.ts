@@ -29,7 +29,7 @@ describe.each([
       const weights = await openLlama2cWeights(place);
       const layout = readDecoderLayout({ ...weights.config, rope_interleaved: true });
       const { model, tensors } = await loadDecoder(weights, layout, { engine });
-      const dot = String(layout.config.attention);
+      const dot = "dot+rope:theta=10000,layout=interleaved+causal";
       const apart = [2, 6].map((heads) => ({ selector: dot, heads }));
       const { model: split } = await loadDecoder(weights, layout, {
         engine,
