@@ -20,7 +20,7 @@ import { recurrenceInF64 } from "./recurrence-fixtures.ts";
 export type Tensors = Record<string, Tensor | Tensor64>;
 
 /** Initial tensors of a model, widened so that every part of it matters. */
-export function livelyTensors(model: Model<never>, seed: number, factor = 3): Tensors {
+export function livelyTensors(model: Pick<Model<never>, "parameters">, seed: number, factor = 3): Tensors {
   return Object.fromEntries(
     model.parameters.map(({ name, initial, decays }) => {
       const { data, shape } = initial(seed);
