@@ -10,12 +10,16 @@ const layers = [
   ["spaces", "similarities", "positions", "patterns", "selections", "normalisers", "aggregations"],
   ["attention"],
   ["recurrence"],
+  // Beside the algebra: token numbers go in, logits come out, whatever the model is.
+  ["text"],
+  ["generation"],
   ["kernels"],
   ["autodiff"],
   ["nn"],
   ["models"],
   // Before train, as runs are saved as safetensors; after models, as weights of other projects are read into them.
   ["checkpoints"],
+  ["hub"],
   // Trained models: what checkpoints hold, as models.
   ["language"],
   ["tasks"],
@@ -84,6 +88,13 @@ module.exports = {
       severity: "error",
       from: { path: folders(layers.slice(0, 5).flat()), pathNot: test },
       to: { dependencyTypes: ["npm", "npm-optional", "npm-dev"] },
+    },
+    {
+      name: "text-stands-alone",
+      comment: "text and generation know no attention and no model: they import src/base and each other",
+      severity: "error",
+      from: { path: folders(["text", "generation"]), pathNot: test },
+      to: { path: "^src/", pathNot: folders(["base", "text", "generation"]) },
     },
     {
       name: "ships-without-tools",

@@ -11,6 +11,8 @@ const config: UserConfig = defineConfig({
     train: "src/train/index.ts",
     checkpoints: "src/checkpoints/index.ts",
     language: "src/language/index.ts",
+    text: "src/text/index.ts",
+    generation: "src/generation/index.ts",
     cli: "src/cli/main.ts",
     "run-process": "src/train/run-process.node.ts",
   },

@@ -16,7 +16,10 @@ const config: ViteUserConfigFnObject = defineConfig(({ mode }) => ({
       { find: /^qklab$/, replacement: source("index.ts") },
       { find: /^qklab\/jax$/, replacement: source("jax.ts") },
       { find: /^qklab\/wasm$/, replacement: source("wasm.ts") },
-      { find: /^qklab\/(models|tasks|train|checkpoints)$/, replacement: source("$1/index.ts") },
+      {
+        find: /^qklab\/(models|tasks|train|checkpoints|language|text|generation)$/,
+        replacement: source("$1/index.ts"),
+      },
     ],
   },
   test: {
