@@ -187,6 +187,61 @@ describe("decoder", () => {
     expect(raw).not.toHaveProperty("entropy");
   });
 
+  test("tells what its layers make, on both of what computes them, with experts and without a feed-forward", async () => {
+    const experts: DecoderConfig = {
+      ...base,
+      keyValueHeads: 2,
+      experts: { count: 4, routing: "mixtral" },
+      attention: [
+        [
+          { selector: "l2+causal", heads: 2 },
+          { selector: "dot+rope+causal", heads: 2 },
+        ],
+        "gla",
+      ],
+    };
+    const { tokens } = randomBatch(11, 2, 5);
+    for (const config of [experts, { ...base, feedForward: "none" } as const]) {
+      const [one, other] = [decoder(config), decoder(config, { engine: new WasmEngine() })];
+      await withArrays(livelyTensors(one, 2), async (arrays) => {
+        const [found, fused] = [
+          await one.activations(arrays, tokens, 2),
+          await other.activations(arrays, tokens, 2),
+        ];
+        expect(found.layers.map(({ groups }) => groups.map(({ k }) => k.shape))).toEqual(
+          config === experts
+            ? [
+                [
+                  [2, 1, 5, 4],
+                  [2, 1, 5, 4],
+                ],
+                [[2, 2, 5, 4]],
+              ]
+            : [[[2, 4, 5, 4]], [[2, 4, 5, 4]]],
+        );
+        const apart = found.layers.flatMap(({ fed, groups }, layer) =>
+          [...fed.data]
+            .map((value, at) => Math.abs(value - fused.layers[layer].fed.data[at]))
+            .concat(
+              [...groups[0].out.data].map((value, at) =>
+                Math.abs(value - fused.layers[layer].groups[0].out.data[at]),
+              ),
+            ),
+        );
+        expect(Math.max(...apart)).toBeLessThan(spreadTolerance);
+        // Without a feed-forward, a layer adds what its heads give by the output projection, and that is all.
+        if (config !== experts) expect(found.layers[1].fed).toEqual(found.layers[1].attended);
+      });
+      one.dispose();
+      other.dispose();
+    }
+    const reversible = decoder({ ...base, residual: "reversible" });
+    expect(() => reversible.activations({}, tokens, 2)).toThrow(
+      expect.objectContaining({ code: "activations-residual" }),
+    );
+    reversible.dispose();
+  });
+
   test("refuses what it cannot read", async () => {
     const model = decoder(base);
     const tensors = livelyTensors(model, 1);

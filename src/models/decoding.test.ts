@@ -51,6 +51,18 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
       { convolution: 3, attention: ["deltanet", "dot+rope+causal"] },
     ],
     ["keys that are the queries at unit length", { sharedQueryKey: true }],
+    [
+      "biases, norms of heads and scaled embeddings",
+      {
+        headNorm: "rms",
+        projectionBias: true,
+        outputBias: true,
+        feedForwardBias: true,
+        embeddingScale: 2,
+        normEpsilon: 0.125,
+        attention: "dot+rope+causal",
+      },
+    ],
     ["bonuses", { attention: ["rwkv4", "rwkv6"], feedForward: "none" }],
     [
       "heads of both classes",

@@ -26,7 +26,8 @@ export const encoderLayouts: readonly LayoutDefinition<BertConfig>[] = [bert];
 /**
  * Reads the `config.json` of a decoder: Llama, Mistral, Qwen2, Qwen3 or GPT-2.
  *
- * @param config - parsed JSON, of any origin
+ * @param config - parsed JSON, of any origin; a member `rope_interleaved: true` says that places turn adjacent pairs of numbers, as in
+ *   the weights of llama2.c
  * @throws UnsupportedError `config-model` for another family, `config-feature` and `config-rope` for a feature that is not here;
  *   DomainError `config-invalid` for a member that is missing or does not fit
  * @example
