@@ -117,7 +117,7 @@ export interface Bert {
  * const model = bert({
  *   vocabulary: 99, width: 32, layers: 2, heads: 4, attention: "cosine:beta=10+learned+full", maximumLength: 64,
  * });
- * model.parameterCount; // 30784
+ * model.parameterCount; // 30752
  * model.dispose();
  * ```
  */

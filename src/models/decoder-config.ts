@@ -14,7 +14,7 @@ import {
 } from "./head-groups.ts";
 import { extent, layerAttentions, positive, readSettings } from "./read-settings.ts";
 
-export type { ComposedAttention, ComposedGroup, ComposedRecurrence, HeadGroup } from "./head-groups.ts";
+export type { ComposedAttention, ComposedGroup, HeadGroup } from "./head-groups.ts";
 
 /** What somebody writes; sizes left out take their default. */
 export interface DecoderConfig {
