@@ -65,12 +65,12 @@ export interface Decoder extends Model<TokenBatch> {
    */
   activations(arrays: ModelArrays, tokens: Int32Array, batch: number): Promise<Activations>;
   /**
-   * Begins to decode token by token, from an empty past: the logits are those of {@link Decoder.logits}, and the memory is that of the
-   * keys and values of attentions and of the states of recurrences.
+   * Begins to decode token by token, or a prompt at once, from an empty past: the logits are those of {@link Decoder.logits}, and the
+   * memory is that of the keys and values of attentions, as far back as they see, and of the states of recurrences.
    *
    * @param arrays - they stay the caller's, and must outlive the decoding
    * @param options - `batch`: B (default 1)
-   * @throws UnsupportedError `decoding-residual` with reversible residuals
+   * @throws UnsupportedError `decoding-normaliser` for a sigmoid whose bias counts the keys of a whole sequence
    * @example
    * ```ts
    * import { numpy as np } from "@jax-js/jax";
@@ -82,6 +82,7 @@ export interface Decoder extends Model<TokenBatch> {
    *   model.parameters.map(({ name, shape, initial }) => [name, np.array(initial(1).data, { shape: [...shape] })]),
    * );
    * const decoding = model.decode(arrays);
+   * await decoding.take(Int32Array.of(2, 7, 1)); // a prompt
    * const logits = await decoding.step(Int32Array.of(3)); // [1, 8]
    * decoding.stateBytes; // 128, at the first token and at every other
    * decoding.dispose();

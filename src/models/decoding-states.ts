@@ -1,30 +1,18 @@
 /**
- * @file What a group of heads keeps while a decoder generates: the keys and values of an attention, or the state of a recurrence. On an
- * engine the keys and values lie in its memory and the kernels compute; without one, the f64 reference does.
+ * @file What an attention keeps while a decoder generates: keys and values. On an engine they lie in its memory and the kernels
+ * compute; without one, the f64 reference does.
  */
-import { type Composition, referenceForward } from "../attention/index.ts";
-import { type Tape, type Value } from "../autodiff/index.ts";
-import { narrow, type Tensor } from "../base/tensor.ts";
-import { arrayOf } from "../kernels/jax/tensors.ts";
+import { openComposition } from "../attention/chosen-pairs.ts";
+import { type Composition, type MaskTensor, referenceForward } from "../attention/index.ts";
+import { isLinearInKeys, reachOf } from "../attention/reach.ts";
+import { narrow, sizeOf, type Tensor } from "../base/tensor.ts";
 import { type KeyValueCache, type WasmEngine, wasmCache } from "../kernels/wasm/index.ts";
-import { liftedForward } from "../kernels/wasm/recurrence/lifted-recurrence.ts";
-import { checkCall } from "../recurrence/check-call.ts";
-import { type RecurrenceComposition, type RecurrenceInputs } from "../recurrence/index.ts";
-import { narrowState } from "../recurrence/rule.ts";
+import { CacheParameters } from "../kernels/wasm/decoding/cache-parameters.ts";
+import { ChosenKeys } from "../kernels/wasm/decoding/chosen-keys.ts";
+import { rowsBetween } from "../kernels/wasm/decoding/rows-between.ts";
+import { type GroupState, type TokenTensors } from "./decoding-group.ts";
+import { sumsState } from "./decoding-sums.ts";
 import { guards } from "../similarities/index.ts";
-import { type ConvolvedHeads } from "./convolved-heads.ts";
-
-/** Tensors of one token, by the names of the attention or the rule. */
-export type TokenTensors = Readonly<Record<string, Tensor>>;
-
-/** What a group keeps, token by token. */
-export interface GroupState {
-  /** Takes one token and returns what its queries read, [B, H, 1, E]. */
-  step(inputs: TokenTensors): Tensor;
-  /** Numbers that are kept now. */
-  readonly size: number;
-  dispose(): void;
-}
 
 /** Keys and values of an attention. */
 export function attentionState(
@@ -34,32 +22,69 @@ export function attentionState(
 ): GroupState {
   const parametersOf = (inputs: TokenTensors): TokenTensors =>
     Object.fromEntries(parameterNames.map((name) => [name, inputs[name]]));
-  if (engine !== undefined) return cachedState(composition, parametersOf, engine);
-  const kept = { k: new RowsOfTokens(), v: new RowsOfTokens() };
+  if (isLinearInKeys(composition)) return sumsState(composition, parametersOf, engine);
+  return engine === undefined
+    ? referenceState(composition, parametersOf)
+    : cachedState(composition, parametersOf, engine);
+}
+
+function referenceState(
+  composition: Composition,
+  parametersOf: (inputs: TokenTensors) => TokenTensors,
+): GroupState {
+  const reach = reachOf(composition) ?? Infinity;
+  const isChosen = composition.selection.choose !== undefined;
+  let kept: Readonly<Record<"k" | "v", Tensor>> | undefined;
+  let chosen: ChosenKeys | undefined;
   return {
-    step(inputs) {
-      kept.k.append(inputs["k"]);
-      kept.v.append(inputs["v"]);
-      const { out } = referenceForward(
-        composition,
-        {
-          q: inputs["q"],
-          k: kept.k.tensor,
-          v: kept.v.tensor,
-          offset: kept.k.length - 1,
-          parameters: parametersOf(inputs),
-        },
-        { guard: guards.f32 },
-      );
+    take(inputs) {
+      const parameters = parametersOf(inputs);
+      const { q } = inputs;
+      const [k, v] = [joined(kept?.k, inputs["k"]), joined(kept?.v, inputs["v"])];
+      const call = { q, k, v, offset: k.shape[2] - q.shape[2], parameters };
+      if (isChosen) chosen ??= chosenKeys(composition, call);
+      const { out } =
+        chosen === undefined
+          ? referenceForward(composition, call, { guard: guards.f32 })
+          : referenceForward(
+              openComposition(composition),
+              { ...call, mask: keptMask(chosen, q, inputs["k"], call.offset) },
+              { guard: guards.f32 },
+            );
+      kept = { k: lastRows(k, reach), v: lastRows(v, reach) };
       return narrow(out);
     },
     get size() {
-      return kept.k.size + kept.v.size;
+      return (kept?.k.data.length ?? 0) + (kept?.v.data.length ?? 0) + (chosen?.size ?? 0);
     },
     dispose() {
-      // Everything lies in JavaScript.
+      kept = undefined;
+      chosen = undefined;
     },
   };
+}
+
+function chosenKeys(
+  composition: Composition,
+  { q, k, v, parameters }: Readonly<Record<"q" | "k" | "v", Tensor>> & { readonly parameters: TokenTensors },
+): ChosenKeys {
+  const [batch, heads, , width] = q.shape;
+  const sizes = { batch, heads, keyHeads: k.shape[1], width, valueWidth: v.shape[3], capacity: 1 };
+  return new ChosenKeys(composition, sizes, new CacheParameters(composition, sizes, parameters));
+}
+
+/** What queries keep, one after the other, as a mask of [B, H, N, places]. */
+function keptMask(chosen: ChosenKeys, q: Tensor, k: Tensor, offset: number): MaskTensor {
+  const [batch, heads, count] = q.shape;
+  const shape = [batch, heads, count, offset + count];
+  const data = new Uint8Array(sizeOf(shape));
+  for (let index = 0; index < count; index++) {
+    chosen.append(rowsBetween(k, index, index + 1));
+    chosen.keptBy(rowsBetween(q, index, index + 1)).forEach((places, head) => {
+      for (const place of places) data[(head * count + index) * (offset + count) + place] = 1;
+    });
+  }
+  return { data, shape };
 }
 
 function cachedState(
@@ -68,140 +93,44 @@ function cachedState(
   engine: WasmEngine,
 ): GroupState {
   let cache: KeyValueCache | undefined;
-  let rowNumbers = 0;
   return {
-    step(inputs) {
+    take(inputs) {
       const { q, k, v } = inputs;
       const [batch, heads, , width] = q.shape;
-      const keyHeads = k.shape[1];
-      const valueWidth = v.shape[3];
       cache ??= wasmCache(engine, composition, {
         batch,
         heads,
-        keyHeads,
+        keyHeads: k.shape[1],
         width,
-        valueWidth,
+        valueWidth: v.shape[3],
         parameters: parametersOf(inputs),
       });
-      rowNumbers = batch * keyHeads * (width + valueWidth);
-      cache.append(k, v);
-      return cache.attend(q).out;
+      return cache.take(q, k, v).out;
     },
     get size() {
-      return (cache?.length ?? 0) * rowNumbers;
+      return cache?.size ?? 0;
     },
     dispose: () => cache?.dispose(),
   };
 }
 
-/** The state of a recurrence, as its rule shows it to callers. */
-export function recurrenceState(
-  { rule: given }: RecurrenceComposition,
-  parameterNames: readonly string[],
-  engine: WasmEngine | undefined,
-): GroupState {
-  // A step is one token, whatever the chunk of longer calls.
-  const rule = { ...given, chunk: undefined };
-  let state: Tensor | undefined;
-  return {
-    step(inputs) {
-      const tensors = Object.entries(inputs);
-      const call = checkCall(
-        { rule, whole: false },
-        {
-          ...(Object.fromEntries(
-            tensors.filter(([name]) => !parameterNames.includes(name)),
-          ) as unknown as RecurrenceInputs<Tensor>),
-          parameters: Object.fromEntries(tensors.filter(([name]) => parameterNames.includes(name))),
-          ...(state === undefined ? {} : { state }),
-        },
-      );
-      const { out, state: next } =
-        engine === undefined || rule.lift === undefined
-          ? rule.forward(call, "recurrent")
-          : liftedForward(engine, rule, call, false);
-      state = narrowState(rule, next);
-      return narrow(out);
-    },
-    get size() {
-      return state?.data.length ?? 0;
-    },
-    dispose() {
-      state = undefined;
-    },
-  };
+/** Rows of tokens [B, G, N, D] behind those that are there. */
+export function joined(before: Tensor | undefined, next: Tensor): Tensor {
+  if (before === undefined) return next;
+  const [batch, heads, count, width] = next.shape;
+  const length = before.shape[2] + count;
+  const data = new Float32Array(batch * heads * length * width);
+  for (let head = 0; head < batch * heads; head++) {
+    const start = before.shape[2] * width;
+    data.set(before.data.subarray(head * start, (head + 1) * start), head * length * width);
+    const rows = next.data.subarray(head * count * width, (head + 1) * count * width);
+    data.set(rows, head * length * width + start);
+  }
+  return { data, shape: [batch, heads, length, width] };
 }
 
-/** Tokens of [B, G, 1, D] one after the other, as [B, G, N, D]. */
-class RowsOfTokens {
-  readonly #tokens: Tensor[] = [];
-
-  get length(): number {
-    return this.#tokens.length;
-  }
-
-  get size(): number {
-    return this.length * (this.#tokens[0]?.data.length ?? 0);
-  }
-
-  append(token: Tensor): void {
-    this.#tokens.push(token);
-  }
-
-  get tensor(): Tensor {
-    const [batch, heads, , width] = this.#tokens[0].shape;
-    const data = new Float32Array(this.size);
-    this.#tokens.forEach((token, place) => {
-      for (let head = 0; head < batch * heads; head++) {
-        const row = token.data.subarray(head * width, (head + 1) * width);
-        data.set(row, (head * this.length + place) * width);
-      }
-    });
-    return { data, shape: [batch, heads, this.length, width] };
-  }
-}
-
-/** Queries, keys and values of the last tokens, as far as a convolution reaches. */
-export class TokensBefore {
-  readonly #convolution: ConvolvedHeads | undefined;
-  readonly #kept: Record<string, Tensor> = {};
-
-  constructor(convolution: ConvolvedHeads | undefined) {
-    this.#convolution = convolution;
-  }
-
-  /** Numbers that are kept now. */
-  get size(): number {
-    return Object.values(this.#kept).reduce((sum, { data }) => sum + data.length, 0);
-  }
-
-  /**
-   * The tokens before this one, as values; this one is kept in place of the first of them.
-   *
-   * @param projected - [B, heads, 1, D] by name
-   */
-  async take(
-    tape: Tape,
-    projected: Readonly<Record<string, Value>>,
-  ): Promise<Readonly<Record<string, Value>>> {
-    const { convolved = [], reach = 0 } = this.#convolution ?? {};
-    const before: Record<string, Value> = {};
-    for (const name of convolved) {
-      const token = await projected[name].tensor();
-      const [batch, heads, , width] = token.shape;
-      const kept = this.#kept[name] ?? {
-        data: new Float32Array(batch * heads * reach * width),
-        shape: [batch, heads, reach, width],
-      };
-      before[name] = tape.constant(arrayOf(kept));
-      const next = new Float32Array(kept.data.length);
-      for (let head = 0; head < batch * heads; head++) {
-        const start = head * reach * width;
-        next.set(kept.data.subarray(start + width, start + reach * width), start);
-        next.set(token.data.subarray(head * width, (head + 1) * width), start + (reach - 1) * width);
-      }
-      this.#kept[name] = { data: next, shape: kept.shape };
-    }
-    return before;
-  }
+/** The last `count` rows of every head. */
+export function lastRows(rows: Tensor, count: number): Tensor {
+  const length = rows.shape[2];
+  return count >= length ? rows : rowsBetween(rows, length - count, length);
 }

@@ -5,6 +5,7 @@ import { WasmEngine } from "../kernels/wasm/index.ts";
 import { type DecoderConfig } from "./decoder-config.ts";
 import { withArrays } from "./decoder-fixtures.ts";
 import { decoder } from "./decoder.ts";
+import { type Decoding } from "./decoding.ts";
 import { livelyTensors, randomBatch } from "./model-fixtures.ts";
 
 /** Logits of size 10 whose sums are of another order, in f32, after two layers: some 100 roundings of 2⁻²⁴ of 10. */
@@ -50,7 +51,6 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
       "tokens before that a convolution reaches",
       { convolution: 3, attention: ["deltanet", "dot+rope+causal"] },
     ],
-    ["keys that are the queries at unit length", { sharedQueryKey: true }],
     [
       "biases, norms of heads and scaled embeddings",
       {
@@ -64,6 +64,39 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
       },
     ],
     ["bonuses", { attention: ["rwkv4", "rwkv6"], feedForward: "none" }],
+    [
+      "shared queries and keys in buckets, over two streams",
+      {
+        residual: "reversible",
+        sharedQueryKey: true,
+        convolution: 2,
+        attention: ["dot:scale=learned+learned+causal+lsh:buckets=4,rounds=2,chunk=2", "gla"],
+      },
+    ],
+    [
+      "keys that are chosen, with what turns or biases them",
+      {
+        keyValueHeads: 1,
+        attention: [
+          "l2:beta=learned+rope+causal+lsh:buckets=2,rounds=2,chunk=1",
+          [{ selector: "dot+alibi+causal+window:w=5+moba:block=2,k=1", heads: 2 }],
+        ],
+      },
+    ],
+    [
+      "sums in place of keys",
+      {
+        keyValueHeads: 1,
+        attention: [
+          "dot:scale=learned+rope+causal+none",
+          "complex:part=im+rope:layout=interleaved,scaling=xpos+causal+none",
+        ],
+      },
+    ],
+    [
+      "patterns of the Sparse Transformer",
+      { attention: ["dot+strided:stride=3,local=2", "dot+learned+fixed:block=3,columns=1"] },
+    ],
     [
       "heads of both classes",
       {
@@ -81,19 +114,31 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
     const { tokens } = randomBatch(11, 2, 7);
     await withArrays(livelyTensors(model, 3), async (arrays) => {
       const { data } = await model.logits(arrays, tokens, 2);
-      const decoding = model.decode(arrays, { batch: 2 });
       const apart: number[] = [];
-      for (let place = 0; place < 7; place++) {
-        const logits = await decoding.step(Int32Array.of(tokens[place], tokens[7 + place]));
+      const take = async (decoding: Decoding, count: number): Promise<void> => {
+        const first = decoding.length;
+        const next = [first, 7 + first].flatMap((from) => [...tokens.subarray(from, from + count)]);
+        const given = Int32Array.from(next);
+        const logits = await (count === 1 ? decoding.step(given) : decoding.take(given));
         expect(logits.shape).toEqual([2, 11]);
         logits.data.forEach((value, at) => {
           const [sequence, token] = [Math.floor(at / 11), at % 11];
-          apart.push(Math.abs(value - data[(sequence * 7 + place) * 11 + token]));
+          apart.push(Math.abs(value - data[(sequence * 7 + decoding.length - 1) * 11 + token]));
         });
+      };
+      const kept: number[] = [];
+      for (const counts of [
+        [1, 1, 1, 1, 1, 1, 1],
+        [3, 1, 3],
+      ]) {
+        const decoding = model.decode(arrays, { batch: 2 });
+        for (const count of counts) await take(decoding, count);
+        expect(decoding.length).toBe(7);
+        kept.push(decoding.stateBytes);
+        decoding.dispose();
       }
+      expect(kept).toEqual([2, 2].map((batch) => batch * model.stateBytes(7)));
       expect(Math.max(...apart)).toBeLessThan(tolerance * Math.max(1, ...data.map(Math.abs)));
-      expect(decoding.length).toBe(7);
-      decoding.dispose();
     });
     model.dispose();
   });
@@ -140,10 +185,10 @@ describe("a decoding", () => {
     model.dispose();
   });
 
-  test("is not made of two streams", async () => {
-    const model = decoder({ ...base, residual: "reversible" });
+  test("is not made where weights depend on how many tokens come later", async () => {
+    const model = decoder({ ...base, attention: "dot+causal+sigmoid" });
     await withArrays(livelyTensors(model, 1), (arrays) => {
-      expect(() => model.decode(arrays)).toThrow(expect.objectContaining({ code: "decoding-residual" }));
+      expect(() => model.decode(arrays)).toThrow(expect.objectContaining({ code: "decoding-normaliser" }));
       return Promise.resolve();
     });
     model.dispose();
@@ -156,6 +201,11 @@ describe("a decoding", () => {
       await expect(decoding.step(Int32Array.of(1, 2))).rejects.toThrow(
         "one token of every sequence: 2 tokens",
       );
+      for (const tokens of [[], [1, 2]]) {
+        await expect(model.decode(arrays, { batch: 3 }).take(Int32Array.from(tokens))).rejects.toThrow(
+          `one at least: ${tokens.length} tokens, batch 3`,
+        );
+      }
       await expect(decoding.step(Int32Array.of(11))).rejects.toThrow("from 0 to 10: 11");
       await decoding.step(Int32Array.of(1));
       await expect(decoding.step(Int32Array.of(1))).rejects.toThrow("1 were taken, and 1 are allowed");

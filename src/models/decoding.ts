@@ -1,8 +1,9 @@
 /**
- * @file Decoding: a decoder that reads and writes one token at a time. What lies between its mixers are the stages of training at
- * N = 1; each mixer keeps keys and values, or the state of its rule, whose size does not grow.
+ * @file Decoding: a decoder that reads and writes one token at a time, or a prompt at once. What lies between its mixers are the
+ * stages of training; each mixer keeps keys and values, or the state of its rule, whose size does not grow.
  */
 import { numpy as np } from "@jax-js/jax";
+import { countsKeys } from "../attention/reach.ts";
 import { type Operation, stage, type Tape, type Value } from "../autodiff/index.ts";
 import { ShapeError, UnsupportedError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
@@ -11,11 +12,16 @@ import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { pick, type Values, withoutGradient } from "./assemble-model.ts";
 import { type AttentionGroup } from "./attention-group.ts";
 import { type AttentionLayer, type LayerValues, type MixingGroup } from "./attention-layer.ts";
-import { embeddingBlock, type HeadBlock } from "./decoder-blocks.ts";
+import { embeddingBlock, type EmbeddingBlock, type HeadBlock } from "./decoder-blocks.ts";
 import { type ResolvedDecoderConfig } from "./decoder-config.ts";
 import { type ComputedLayers, type DecoderLayer, namesOf } from "./decoder-layers.ts";
-import { attentionState, type GroupState, recurrenceState, TokensBefore } from "./decoding-states.ts";
+import { TokensBefore } from "./decoding-before.ts";
+import { recurrenceState } from "./decoding-recurrence.ts";
+import { type GroupState } from "./decoding-group.ts";
+import { attentionState } from "./decoding-states.ts";
+import { fusedLayers } from "./fused-layers.ts";
 import { type ModelArrays } from "./model.ts";
+import { forwardStreams } from "./reversible-layers.ts";
 import { stagedLayers } from "./staged-layers.ts";
 
 /** A decoder while it generates. Made by `decoder(…).decode`. */
@@ -28,6 +34,14 @@ export interface Decoding {
    * @throws ShapeError `decoder-tokens`, `decoder-length`; DomainError `decoder-token`; UnsupportedError `decoding-disposed`
    */
   step(tokens: Int32Array): Promise<Tensor>;
+  /**
+   * Takes the next N tokens of every sequence in one pass, such as a prompt: what is kept, and the logits, are those of N steps.
+   *
+   * @param tokens - [B, N], N ≥ 1
+   * @returns logits of the token after the last, [B, V]
+   * @throws as {@link Decoding.step}
+   */
+  take(tokens: Int32Array): Promise<Tensor>;
   /** Tokens that were taken. */
   readonly length: number;
   /** Bytes that all mixers keep now, in f32, for all sequences. */
@@ -67,14 +81,15 @@ export function decodingStages(parts: DecodingParts): DecodingStages {
     },
   }));
   const embedding = embeddingBlock(config, places === undefined ? "none" : "table");
-  const computed: ComputedLayers = stagedLayers(config, embedding, stepped);
-  const headOperation: Operation<string, "logits"> = stage("decode", (arrays: ModelArrays) => ({
-    logits: head.apply(computed.rows(arrays), arrays),
-  }));
-  const reads = [...computed.reads, ...namesOf(head)];
+  const formOn = (own: WasmEngine | undefined): DecodingForm => {
+    const computed = layersOf(config, embedding, stepped, own);
+    return { computed, last: lastLogits(computed, head), reads: [...computed.reads, ...namesOf(head)] };
+  };
+  const oneByOne = formOn(undefined);
+  const atOnce = engine === undefined ? oneByOne : formOn(engine);
 
   const start = (arrays: ModelArrays, batch: number): Decoding => {
-    if (config.residual === "reversible") refuseStreams();
+    requireCausalNumbers(layers);
     const states = layers.map(({ attention }): LayerState => ({
       groups: attention.groups.map((group) => stateOf(group, engine)),
       before: new TokensBefore(attention.convolution),
@@ -90,33 +105,39 @@ export function decodingStages(parts: DecodingParts): DecodingStages {
     };
     const compute = async (tokens: Int32Array): Promise<Tensor> => {
       if (isDisposed) refuseDisposed();
-      requireOneEach(tokens, batch);
-      requireRoom(length, config.maximumLength);
+      const count = tokens.length / batch;
+      requireRoom(length, count, config.maximumLength);
       requireTokens(tokens);
       table ??= await tableOf();
-      const place = table?.slice(length * config.width, (length + 1) * config.width);
+      const place = table?.slice(length * config.width, (length + count) * config.width);
+      const { computed, last, reads } = count === 1 ? oneByOne : atOnce;
       const logits = await withoutGradient(arrays, async (tape, values) => {
         running.set(tape, states);
         const inputs: Values = {
-          tokens: tape.constant(np.array(tokens, { shape: [batch, 1] })),
+          tokens: tape.constant(np.array(tokens, { shape: [batch, count] })),
           ...(place === undefined
             ? {}
-            : { places: tape.constant(np.array(place, { shape: [1, config.width] })) }),
+            : { places: tape.constant(np.array(place, { shape: [count, config.width] })) }),
         };
         const { inputs: rows } = await computed.run(tape, inputs, values);
-        const { logits: last } = await tape.run(headOperation, { ...rows, ...pick(values, reads) });
-        return (await last.read()) as Float32Array;
+        const { logits: ofLast } = await tape.run(last, { ...rows, ...pick(values, reads) });
+        return (await ofLast.read()) as Float32Array;
       });
-      length += 1;
+      length += count;
       return { data: logits, shape: [batch, config.vocabulary] };
     };
+    // One after the other, also where somebody does not wait.
+    const inTurn = (tokens: Int32Array, requireShape: typeof requireOneEach): Promise<Tensor> => {
+      const result = turn.then(() => {
+        requireShape(tokens, batch);
+        return compute(tokens);
+      });
+      turn = result.catch(() => undefined);
+      return result;
+    };
     return {
-      // One after the other, also where somebody does not wait.
-      step: (tokens) => {
-        const result = turn.then(() => compute(tokens));
-        turn = result.catch(() => undefined);
-        return result;
-      },
+      step: (tokens) => inTurn(tokens, requireOneEach),
+      take: (tokens) => inTurn(tokens, requireSequences),
       get length() {
         return length;
       },
@@ -132,7 +153,45 @@ export function decodingStages(parts: DecodingParts): DecodingStages {
       },
     };
   };
-  return { start, dispose: () => [computed, headOperation].forEach((owned) => owned.dispose()) };
+  return {
+    start,
+    dispose() {
+      for (const { computed, last } of new Set([oneByOne, atOnce])) {
+        computed.dispose();
+        last.dispose();
+      }
+    },
+  };
+}
+
+/** How tokens go through the layers: one by one, or many at once. */
+interface DecodingForm {
+  readonly computed: ComputedLayers;
+  /** Logits of every sequence's last token. */
+  readonly last: Operation<string, "logits">;
+  /** Names of the parameters that `last` reads. */
+  readonly reads: readonly string[];
+}
+
+function layersOf(
+  config: ResolvedDecoderConfig,
+  embedding: EmbeddingBlock,
+  layers: readonly DecoderLayer[],
+  engine: WasmEngine | undefined,
+): ComputedLayers {
+  if (config.residual === "reversible") return forwardStreams(embedding, layers, engine);
+  return engine === undefined
+    ? stagedLayers(config, embedding, layers)
+    : fusedLayers(embedding, layers, engine);
+}
+
+function lastLogits(computed: ComputedLayers, head: HeadBlock): Operation<string, "logits"> {
+  return stage("logits of the last tokens", (arrays: ModelArrays) => {
+    const [batch, length] = arrays["x"].shape;
+    const rows = computed.rows(arrays);
+    const last = rows.reshape([batch, length, rows.shape[1]]).slice([], length - 1);
+    return { logits: head.apply(last, arrays) };
+  });
 }
 
 /** What a layer keeps. */
@@ -151,7 +210,7 @@ function stateOf(group: MixingGroup, engine: WasmEngine | undefined): GroupState
   return attentionState(group.composition, [...trained, ...Object.keys(group.fixed)], engine);
 }
 
-/** The mixers of a layer at one token: what {@link AttentionLayer.attend} is for all of them. */
+/** The mixers of a layer at the next tokens: what {@link AttentionLayer.attend} is for all of them. */
 async function stepLayer(
   tape: Tape,
   given: LayerValues,
@@ -166,7 +225,7 @@ async function stepLayer(
     const inputs = isRecurrence ? group.ruleInputs(projected) : attentionInputs(group, projected);
     const tensors: Record<string, Tensor> = isRecurrence ? {} : { ...group.fixed };
     for (const [name, value] of Object.entries(inputs)) tensors[name] = await value.tensor();
-    const out = tape.constant(arrayOf(states[index].step(tensors)));
+    const out = tape.constant(arrayOf(states[index].take(tensors)));
     outputs[group.names.out] = isRecurrence ? await group.finish(tape, out, projected) : out;
   }
   tape.release(...Object.values(projected));
@@ -182,6 +241,19 @@ function attentionInputs({ names, trained }: AttentionGroup, projected: LayerVal
   };
 }
 
+/** Refuses what no token can know: how many come after it. */
+function requireCausalNumbers(layers: readonly DecoderLayer[]): void {
+  const counting = layers
+    .flatMap(({ attention }) => attention.groups)
+    .find((group) => "composition" in group && countsKeys(group.composition));
+  if (counting === undefined) return;
+  throw new UnsupportedError(
+    "decoding-normaliser",
+    "Cannot decode token by token as no weight may depend on how many tokens come later: a sigmoid's bias is −ln S of all S keys. " +
+      "Fix it, as in sigmoid:bias=-5, or call logits() with all tokens",
+  );
+}
+
 function requireOneEach(tokens: Int32Array, batch: number): void {
   if (tokens.length === batch) return;
   throw new ShapeError(
@@ -190,20 +262,21 @@ function requireOneEach(tokens: Int32Array, batch: number): void {
   );
 }
 
-function requireRoom(length: number, maximumLength: number): void {
-  if (length < maximumLength) return;
+function requireSequences(tokens: Int32Array, batch: number): void {
+  if (tokens.length > 0 && tokens.length % batch === 0) return;
+  throw new ShapeError(
+    "decoder-tokens",
+    `Cannot decode as every sequence takes as many tokens, one at least: ${tokens.length} tokens, batch ${batch}. ` +
+      "Pass [B, N] tokens",
+  );
+}
+
+function requireRoom(length: number, count: number, maximumLength: number): void {
+  if (length + count <= maximumLength) return;
   throw new ShapeError(
     "decoder-length",
     `Cannot decode as a sequence may have at most maximumLength tokens: ${length} were taken, and ${maximumLength} are allowed. ` +
       "Start again, or make the decoder with a larger maximumLength",
-  );
-}
-
-function refuseStreams(): never {
-  throw new UnsupportedError(
-    "decoding-residual",
-    "Cannot decode token by token as layers must add to one stream: the decoder's residual is reversible, with two. " +
-      'Call logits() with all tokens, or make the decoder with residual: "plain"',
   );
 }
 

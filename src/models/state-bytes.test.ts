@@ -20,7 +20,20 @@ describe("the state at inference", () => {
   test("ends at a causal window", () => {
     expect(bytes("dot+causal+window:w=64")).toBe(2 * 2 * 64 * 3 * 16 * 4);
     expect(bytes("dot+causal+window:w=64", { length: 10 })).toBe(2 * 2 * 10 * 3 * 16 * 4);
-    expect(bytes("dot+window:w=64")).toBe(2 * 2 * 1000 * 3 * 16 * 4);
+    const unbounded = [
+      "dot+window:w=64",
+      "dot+fixed:block=8,columns=2+window:w=64",
+      "dot+strided:stride=4,local=4",
+    ];
+    expect(unbounded.map((selector) => bytes(selector))).toEqual(
+      unbounded.map(() => 2 * 2 * 1000 * 3 * 16 * 4),
+    );
+    expect(bytes("dot+strided:stride=4,local=4+window:w=64")).toBe(2 * 2 * 64 * 3 * 16 * 4);
+  });
+
+  test("has what a choice by vectors is made of", () => {
+    expect(bytes("dot+causal+lsh:buckets=4,rounds=3")).toBe(2 * 3 * 1000 * (2 * 16 + 3) * 4);
+    expect(bytes("dot+causal+moba:block=64,k=2")).toBe(2 * 3 * (1000 * 2 * 16 + 16 * 16) * 4);
   });
 
   test("is a matrix a head when scores are linear in keys and nothing is normalised, however long the text", () => {
@@ -32,6 +45,8 @@ describe("the state at inference", () => {
       "dot+alibi+causal+none",
       "dot+causal+window:w=1000+none",
     ];
+    const group = { composition: compose(completeSelector(parseSelector("dot+causal+none"), {})), heads: 6 };
+    expect(groupStateBytes({ ...group, keyValueHeads: 3 }, { length: 9, headWidth: 4 })).toBe(6 * 4 * 4 * 4);
     expect(others.map((selector) => bytes(selector))).toEqual(others.map(() => 2 * 2 * 1000 * 3 * 16 * 4));
   });
 

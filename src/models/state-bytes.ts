@@ -3,6 +3,7 @@
  * function, so that whatever has a state of its own, such as a recurrence, is counted by the same rule.
  */
 import { type Composition } from "../attention/index.ts";
+import { isLinearInKeys, reachOf } from "../attention/reach.ts";
 import { sizeOf } from "../base/tensor.ts";
 import { type RecurrentRule } from "../recurrence/index.ts";
 import { type LayerGroup } from "./attention-group.ts";
@@ -68,7 +69,7 @@ export function recurrentState({ stateShape }: RecurrentRule): HeadState {
 }
 
 /**
- * Bytes that a group of heads keeps in one layer; every query head of a recurrence has a state of its own, and a convolution keeps the
+ * Bytes that a group of heads keeps in one layer; every query head of a recurrence has a state of its own, as has one of sums, and a convolution keeps the
  * rows of the tokens before that it reaches.
  */
 export function groupStateBytes(
@@ -89,46 +90,28 @@ function mixerStateBytes(
     const state = recurrentState(group.recurrence.rule);
     return stateBytes(state, { ...sizes, layers: 1, keyValueHeads: group.heads });
   }
-  return stateBytes(group.composition, { ...sizes, layers: 1, keyValueHeads: group.keyValueHeads });
+  // Sums are read by rows of queries' own, as those of a recurrence.
+  const { composition, heads, keyValueHeads } = group;
+  const keeping = isLinearInKeys(composition) ? heads : keyValueHeads;
+  return stateBytes(composition, { ...sizes, layers: 1, keyValueHeads: keeping });
 }
 
 /**
  * What a head of an attention keeps.
  *
- * * In general all keys and values: N·(D + E).
+ * * In general all keys and values: N·(D + E), also with `strided` and `fixed`, where a later query may ask for any of them.
  * * With a causal window of w places: min(N, w)·(D + E).
+ * * With `lsh`, the place of every key in its bucket as well, in every round: N·rounds.
+ * * With `moba`, the mean key of every block, and the sum of the last one's: (⌊N/block⌋ + 1)·D.
  * * When weights are raw scores that are linear in the key (`dot+none`: linear attention without a feature map) and every
  *   earlier key counts, the sums Σ kᵀv are enough, which have no normaliser: D·E, whatever N is.
  *
  * @param composition - the attention
  */
 function attentionState(composition: Composition): HeadState {
-  if (isLinear(composition)) return ({ headWidth, valueWidth }) => headWidth * valueWidth;
-  return ({ length, headWidth, valueWidth }) => keptKeys(composition, length) * (headWidth + valueWidth);
-}
-
-function isLinear({
-  similarity,
-  position,
-  patterns,
-  selection,
-  normaliser,
-  aggregation,
-}: Composition): boolean {
-  return (
-    similarity.bilinear &&
-    position.place !== "bias" &&
-    patterns.every(({ name }) => name === "causal") &&
-    selection.limit === undefined &&
-    selection.choose === undefined &&
-    normaliser.name === "none" &&
-    !normaliser.nonNegative &&
-    aggregation.needs === "weights"
-  );
-}
-
-function keptKeys({ patterns }: Composition, length: number): number {
-  if (!patterns.some(({ causal }) => causal)) return length;
-  const windows = patterns.filter(({ name }) => name === "window").map(({ options }) => Number(options["w"]));
-  return Math.min(length, ...windows);
+  if (isLinearInKeys(composition)) return ({ headWidth, valueWidth }) => headWidth * valueWidth;
+  const reach = reachOf(composition) ?? Infinity;
+  const followed = composition.selection.followedNumbers;
+  return ({ length, headWidth, valueWidth }) =>
+    Math.min(length, reach) * (headWidth + valueWidth) + (followed?.(length, headWidth) ?? 0);
 }

@@ -15,4 +15,11 @@ export const selections = [all, topk, lsh, moba] as unknown as readonly PartFact
 
 export { all, lsh, moba, topk };
 export { type ChoiceArithmetic } from "./choice-arithmetic.ts";
-export { type Choice, type HeadVectors, type Round, type Selection } from "./selection.ts";
+export {
+  type Choice,
+  type FollowedChoice,
+  type FollowedHeads,
+  type HeadVectors,
+  type Round,
+  type Selection,
+} from "./selection.ts";

@@ -26,6 +26,11 @@ export function keptKeys(
 ): readonly number[] {
   const found = allowed.filter((key) => isFound(choice, query, key));
   if (!choice.isOwnLast) return found;
+  return [...othersFirst(Int32Array.from(found), own, allowed.includes(own))];
+}
+
+/** What was found but the key at the query's own place, which is allowed or not; that one where nothing else is left. */
+export function othersFirst(found: Int32Array, own: number, isOwnAllowed: boolean): Int32Array {
   const others = found.filter((key) => key !== own);
-  return others.length === 0 && allowed.includes(own) ? [own] : others;
+  return others.length === 0 && isOwnAllowed ? Int32Array.of(own) : others;
 }

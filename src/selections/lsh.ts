@@ -4,6 +4,7 @@ import { integerOption, type OptionRule } from "../base/options.ts";
 import { definePart, type PartFactory } from "../base/part.ts";
 import { random } from "../base/random.ts";
 import { type ChoiceArithmetic, choiceArithmetic } from "./choice-arithmetic.ts";
+import { followBuckets } from "./lsh-buckets.ts";
 import { type HeadVectors, type Round, type Selection } from "./selection.ts";
 
 /** Options of {@link lsh}. */
@@ -95,6 +96,13 @@ export const lsh: PartFactory<Selection, LshOptions> = definePart<Selection, Lsh
           isOwnLast: true,
         };
       },
+      follow(heads, arithmetic = choiceArithmetic) {
+        const directions = directionsOf(heads.width);
+        const hash = (rows: Float32Array): readonly Int32Array[] =>
+          bucketsOf(rows, directions, heads.width, arithmetic);
+        return followBuckets(heads, chunk, hash);
+      },
+      followedNumbers: (length) => rounds * length,
     };
   },
 );

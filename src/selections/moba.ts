@@ -2,6 +2,8 @@
 import { integerOption } from "../base/options.ts";
 import { definePart, type PartFactory } from "../base/part.ts";
 import { choiceArithmetic } from "./choice-arithmetic.ts";
+import { largest } from "./largest.ts";
+import { followBlocks } from "./moba-blocks.ts";
 import { type HeadVectors, type Selection } from "./selection.ts";
 
 /** Options of {@link moba}. */
@@ -71,6 +73,8 @@ export const moba: PartFactory<Selection, MobaOptions> = definePart<Selection, M
         isOwnLast: false,
       };
     },
+    follow: (heads, arithmetic = choiceArithmetic) => followBlocks(heads, { block, k }, arithmetic),
+    followedNumbers: (length, width) => (Math.floor(length / block) + 1) * width,
   }),
 );
 
@@ -89,21 +93,4 @@ function meansOf({ keys, width }: HeadVectors, block: number): Float32Array {
     for (let d = 0; d < width; d++) means[at + d] = sum[d] / (stop - start);
   }
   return means;
-}
-
-/**
- * Places of the largest of `length` numbers from `first` on, as many as `best` holds, the largest first, ties to the lower
- * place; returns how many there are.
- */
-function largest(numbers: Float32Array, first: number, length: number, best: Int32Array): number {
-  let count = 0;
-  for (let place = 0; place < length; place++) {
-    const number = numbers[first + place];
-    if (count === best.length && !(number > numbers[first + best[count - 1]])) continue;
-    if (count < best.length) count++;
-    let at = count - 1;
-    for (; at > 0 && number > numbers[first + best[at - 1]]; at--) best[at] = best[at - 1];
-    best[at] = place;
-  }
-  return count;
 }

@@ -19,6 +19,15 @@ export interface Selection extends Part {
    * @param arithmetic - inner products of a backend's own
    */
   readonly choose?: (head: HeadVectors, arithmetic?: ChoiceArithmetic) => Choice;
+  /**
+   * The same choice for a sequence that grows, whose last query asks; there where `choose` is.
+   *
+   * @param heads - whose queries and keys follow
+   * @param arithmetic - inner products of a backend's own
+   */
+  readonly follow?: (heads: FollowedHeads, arithmetic?: ChoiceArithmetic) => FollowedChoice;
+  /** How many numbers that keeps of one head's keys, `length` of them. */
+  readonly followedNumbers?: (length: number, width: number) => number;
   /** Whether pairs can be chosen among earlier keys only, so that the pattern must be causal. */
   readonly needsCausal?: boolean;
 }
@@ -38,6 +47,34 @@ export interface HeadVectors {
   readonly offset: number;
   /** S, whether all of them count or not. */
   readonly places: number;
+}
+
+/** Heads of a sequence that grows: query head h reads key head ⌊h·keyHeads/queryHeads⌋. */
+export interface FollowedHeads {
+  readonly queryHeads: number;
+  readonly keyHeads: number;
+  /** D */
+  readonly width: number;
+}
+
+/** A choice that keeps what it has learned of the keys so far: what a query finds costs as much as the keys that it finds. */
+export interface FollowedChoice {
+  /**
+   * Takes the keys of the next places, as {@link HeadVectors} has them.
+   *
+   * @param keys - [keyHeads, count, D]
+   */
+  append(keys: Float32Array, count: number): void;
+  /**
+   * The keys that queries at the last place find, each once, ascending; their own may be among them.
+   *
+   * @param queries - [queryHeads, D]
+   */
+  found(queries: Float32Array): readonly Int32Array[];
+  /** As of a {@link Choice}. */
+  readonly isOwnLast: boolean;
+  /** How many numbers it keeps. */
+  readonly size: number;
 }
 
 /** One way to put queries and keys into groups, by numbers that are the same or near. */

@@ -10,6 +10,8 @@ export interface StoredKeys extends RowPlaces {
   /** The length that centres xPos. */
   readonly rotationLength: number;
   readonly table: TablePlace | undefined;
+  /** The place of the sequence that rows, and the offset of a call, are counted from. */
+  readonly first: number;
   /** Whether all queries of a head are at one place, the call's offset. */
   readonly isOnePlace: boolean;
 }

@@ -61,6 +61,7 @@ export const tasks = [
   "foundBits",
   "normaliseRows",
   "linear",
+  "gather",
 ] as const;
 export type Task = (typeof tasks)[number];
 

@@ -119,7 +119,7 @@ export class KernelCall {
     const length = stored?.rotationLength ?? keys;
     const places = stored?.isOnePlace === true ? 1 : queries;
     this.#places = {
-      query: { first: offset, count: places, length },
+      query: { first: offset + (stored?.first ?? 0), count: places, length },
       key: { first: 0, count: stored === undefined ? keys : 0, length },
     };
     const ofQuery = rowLift("query", shape, position, this.#places.query, lifted);

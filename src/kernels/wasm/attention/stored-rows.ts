@@ -56,27 +56,33 @@ export class StoredRows {
 
   /** Moves the first `length` rows of every head to a block for `capacity` rows. */
   grow(capacity: number, length: number): void {
-    const { rowWidth, paddedValueWidth, segments } = this.#spec;
     const [old, next] = [this.#places, this.#take(capacity)];
-    const used = roundUp(length, panelKeys);
-    const { floats } = this.#arena;
-    const move = (
-      part: "packedKey" | "value" | "keyNorm",
-      heads: number,
-      width: number,
-      count: number,
-    ): void => {
-      for (let head = 0; head < heads; head++) {
-        const from = old[part] / 4 + head * old.rows * width;
-        floats.copyWithin(next[part] / 4 + head * next.rows * width, from, from + count * width);
-      }
-    };
-    move("packedKey", this.#heads.keys, rowWidth, used);
-    move("value", this.#heads.values, paddedValueWidth, used);
-    // Norms lie segment by segment: every segment is moved as a head of width 1.
-    move("keyNorm", this.#heads.keys * segments.length, 1, used);
+    this.#move(old, next, 0, length);
     this.#places = next;
     this.#arena.release(old.packedKey);
+  }
+
+  /** Forgets the first rows of every head, a multiple of eight: those up to `length` move to the front. */
+  drop(count: number, length: number): void {
+    this.#move(this.#places, this.#places, count, length);
+  }
+
+  /** Moves rows [first, stop) to the front of other places, or of their own. */
+  #move(old: RowPlaces, next: RowPlaces, first: number, stop: number): void {
+    const { rowWidth, paddedValueWidth, segments } = this.#spec;
+    const used = roundUp(stop, panelKeys);
+    const { floats } = this.#arena;
+    const move = (part: "packedKey" | "value" | "keyNorm", heads: number, width: number): void => {
+      for (let head = 0; head < heads; head++) {
+        const start = old[part] / 4 + head * old.rows * width;
+        const to = next[part] / 4 + head * next.rows * width;
+        floats.copyWithin(to, start + first * width, start + used * width);
+      }
+    };
+    move("packedKey", this.#heads.keys, rowWidth);
+    move("value", this.#heads.values, paddedValueWidth);
+    // Norms lie segment by segment: every segment is moved as a head of width 1.
+    move("keyNorm", this.#heads.keys * segments.length, 1);
   }
 
   /** Writes lifted keys [count, rowWidth] of one head from row `first` on. */

@@ -11,7 +11,6 @@ import { guards } from "../../../similarities/index.ts";
 import { chosenCall } from "./chosen-call.ts";
 import { type WasmEngine } from "../engine/engine.ts";
 import { fusedBackward, fusedForward } from "../attention/fused-attention.ts";
-import { wasmCache } from "../decoding/key-value-cache.ts";
 import { nodeEngine } from "../engine/pool.node.ts";
 import { choiceOnEngine } from "./wasm-choice.ts";
 
@@ -234,10 +233,4 @@ test("memory is that of the kept pairs, not of all", () => {
   // One bit a pair would be 8 MiB, one byte 64.
   expect(engine.arena.sizeBytes).toBeLessThan(1.2 * extents.queries * 1024 * 1.5);
   engine.close();
-});
-
-test("a cache of keys refuses a selection that chooses by them", () => {
-  expect(() => wasmCache(single, read("dot+causal+moba:block=8,k=1"), { heads: 1, width: 8 })).toThrow(
-    expect.objectContaining({ name: "UnsupportedError", code: "cache-selection" }),
-  );
 });

@@ -15,7 +15,7 @@ export interface CacheSizes {
   readonly width: number;
   /** E (default D). */
   readonly valueWidth?: number;
-  /** Places to have room for at first (default 256); more are made by doubling. */
+  /** Places to have room for at first (default 256, and no more than a causal window needs); more are made by doubling. */
   readonly capacity?: number;
 }
 
@@ -70,16 +70,6 @@ export function requireLogSumExp({ normaliser }: Composition, extras: readonly s
   throw new UnsupportedError(
     "lse",
     `Cannot return 'lse' as only softmax has a log-sum-exp: the normaliser is '${normaliser.name}'. Ask for out alone`,
-  );
-}
-
-/** Refuses selections that choose by vectors: a cache keeps keys as kernels read them, turned and packed. */
-export function requireNoChoice({ selection }: Composition): void {
-  if (selection.choose === undefined) return;
-  throw new UnsupportedError(
-    "cache-selection",
-    `Cannot make a cache as '${selection.name}' chooses by the vectors of all keys, which a cache does not keep: ` +
-      `${selection.name}. Call attention() with all keys and an offset`,
   );
 }
 

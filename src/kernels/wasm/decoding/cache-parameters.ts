@@ -20,7 +20,8 @@ export interface CallParameters {
 export class CacheParameters {
   readonly #composition: Composition;
   readonly #sizes: Required<CacheSizes>;
-  readonly #given: Given;
+  /** As the cache was given them. */
+  readonly given: Given;
   readonly #usual: CallParameters;
   /** Whether every query head has keys of its own, as a metric of its own lifts them. */
   readonly ownKeys: boolean;
@@ -30,11 +31,11 @@ export class CacheParameters {
   constructor(composition: Composition, sizes: Required<CacheSizes>, given: Given) {
     this.#composition = composition;
     this.#sizes = sizes;
-    this.#given = frozen(given);
-    requireNothingCalibrated(composition, this.#given);
+    this.given = frozen(given);
+    requireNothingCalibrated(composition, this.given);
     this.ownKeys = composition.similarity.metric !== undefined;
     this.ownValues = composition.aggregation.name === "centroid";
-    this.#usual = this.#callParameters(resolveParameters(composition, sizes, this.#given));
+    this.#usual = this.#callParameters(resolveParameters(composition, sizes, this.given));
   }
 
   /** Those of a call that is given some of its own. */
@@ -51,9 +52,7 @@ export class CacheParameters {
           "Pass it to wasmCache, or make a new cache and append again",
       );
     }
-    return this.#callParameters(
-      resolveParameters(this.#composition, this.#sizes, { ...this.#given, ...own }),
-    );
+    return this.#callParameters(resolveParameters(this.#composition, this.#sizes, { ...this.given, ...own }));
   }
 
   #callParameters(resolved: Resolved): CallParameters {

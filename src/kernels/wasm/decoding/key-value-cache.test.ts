@@ -5,6 +5,7 @@ import { oneSelectorEach, read } from "../../../../test/contract/legal-selectors
 import { normals, variedParameters } from "../../../../test/contract/problem.ts";
 import { wasmPromises } from "../../../../test/contract/wasm-promises.ts";
 import { type Composition, referenceForward } from "../../../attention/index.ts";
+import { reachOf } from "../../../attention/reach.ts";
 import { random } from "../../../base/random.ts";
 import { type Tensor } from "../../../base/tensor.ts";
 import { guards } from "../../../similarities/index.ts";
@@ -146,7 +147,7 @@ describe.each(selectors)("%s", (selector) => {
         if (engine === double) return expectAttended(selector, cache, given, queries, engine);
         return cache.attend(placesOf(given.q, length - queries, length)).out.data;
       });
-      expect(cache.capacity).toBe(256);
+      expect(cache.capacity).toBe(reachOf(composition) === undefined ? 256 : 128);
       cache.dispose();
       return outs;
     });

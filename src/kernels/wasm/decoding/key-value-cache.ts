@@ -4,26 +4,27 @@
  */
 import { type Composition } from "../../../attention/index.ts";
 import { requirePositionInside } from "../../../attention/attention.ts";
+import { openComposition } from "../../../attention/chosen-pairs.ts";
 import { DomainError, UnsupportedError } from "../../../base/errors.ts";
 import { requireFinite, type Tensor } from "../../../base/tensor.ts";
-import {
-  type CacheSizes,
-  checkSizes,
-  requireLogSumExp,
-  requireNoChoice,
-  requireShape,
-} from "./cache-checks.ts";
-import { CacheParameters } from "./cache-parameters.ts";
+import { full } from "../../../patterns/index.ts";
+import { nope } from "../../../positions/index.ts";
+import { type CacheSizes, checkSizes, requireLogSumExp, requireShape } from "./cache-checks.ts";
+import { CacheParameters, type CallParameters } from "./cache-parameters.ts";
+import { ChosenKeys } from "./chosen-keys.ts";
+import { firstKeysPlan, gatherRows } from "./gathered-keys.ts";
+import { LiftedRows, longestXpos } from "./lifted-rows.ts";
+import { PlaceBiases } from "./place-biases.ts";
+import { rowsBetween } from "./rows-between.ts";
 import { type StoredKeys } from "../attention/call-options.ts";
+import { choiceOnEngine } from "../choices/wasm-choice.ts";
 import { type WasmEngine } from "../engine/engine.ts";
-import { inCall, outOf } from "../attention/fused-attention.ts";
+import { fusedForward, inCall, outOf } from "../attention/fused-attention.ts";
+import { headRows } from "../attention/head-rows.ts";
 import { KernelCall } from "../attention/kernel-call.ts";
-import { type KernelSpec } from "../attention/kernel-spec.ts";
-import { liftRows, rowLift } from "../attention/lift-rows.ts";
-import { StoredRows } from "../attention/stored-rows.ts";
+import { type KernelSpec, tileRows } from "../attention/kernel-spec.ts";
 import { StoredTable } from "../attention/stored-table.ts";
 import { requireSupported } from "../attention/supported.ts";
-import { liftValues } from "../attention/value-rows.ts";
 
 /** What a cache is made of. */
 export interface CacheOptions extends CacheSizes {
@@ -47,48 +48,58 @@ export interface CacheResult {
   readonly lse?: Tensor;
 }
 
-/**
- * XPos scales keys by ζ^−p and queries by ζ^p, p = (place − centre)/512, and ζ ≥ 2/7: up to this length both stay within
- * 2^±58, far inside float32.
- */
-const longestXpos = 32_768;
+/** No numbers, where the shape of a tensor alone counts. */
+const empty = new Float32Array(0);
 
-/** Keys and values of one attention, growing token by token. Made by {@link wasmCache}. */
+/**
+ * Keys and values of one attention, growing token by token. Under a causal window of w places it keeps those that a later query can
+ * see, and its memory stops growing. Made by {@link wasmCache}.
+ */
 export class KeyValueCache {
   readonly #engine: WasmEngine;
   readonly #composition: Composition;
   readonly #sizes: Required<CacheSizes>;
   readonly #parameters: CacheParameters;
   readonly #spec: KernelSpec;
-  readonly #rows: StoredRows;
+  readonly #rows: LiftedRows;
   readonly #table: StoredTable | undefined;
-  #length = 0;
+  /** What follows keys where the selection chooses by them, and the attention of the keys that it kept. */
+  readonly #chosen: ChosenKeys | undefined;
+  readonly #ofKept: Composition;
+  readonly #biases: PlaceBiases | undefined;
   #isDisposed = false;
 
   constructor(engine: WasmEngine, composition: Composition, options: CacheOptions) {
     requireSupported(composition);
     requirePositionInside(composition);
-    requireNoChoice(composition);
-    const { parameters = {}, ...sizes } = options;
+    const { parameters: given = {}, ...extents } = options;
+    const sizes = checkSizes(extents);
+    const parameters = new CacheParameters(composition, sizes, given);
+    const { heads, width, valueWidth } = sizes;
     this.#engine = engine;
     this.#composition = composition;
-    this.#sizes = checkSizes(sizes);
-    this.#parameters = new CacheParameters(composition, this.#sizes, parameters);
-    const { ownKeys, ownValues } = this.#parameters;
-    const { batch, heads, keyHeads, width, valueWidth, capacity } = this.#sizes;
-    this.#spec = engine.kernelOf(composition, { width, valueWidth, hasBias: false, hasMask: false }).spec;
-    const rowHeads = {
-      keys: batch * (ownKeys ? heads : keyHeads),
-      values: batch * (ownValues ? heads : keyHeads),
-    };
-    this.#rows = new StoredRows(engine.arena, this.#spec, rowHeads, capacity);
+    this.#sizes = sizes;
+    this.#parameters = parameters;
+    this.#chosen =
+      composition.selection.choose === undefined
+        ? undefined
+        : new ChosenKeys(composition, sizes, parameters, choiceOnEngine(engine));
     const { position } = composition;
-    this.#table = position.place === "bias" ? new StoredTable(engine.arena, position, heads) : undefined;
+    const isBias = position.place === "bias";
+    this.#ofKept = {
+      ...openComposition(composition),
+      patterns: [full()],
+      ...(isBias ? { position: nope() } : {}),
+    };
+    this.#biases = isBias && this.#chosen !== undefined ? new PlaceBiases(position, heads) : undefined;
+    this.#spec = engine.kernelOf(composition, { width, valueWidth, hasBias: false, hasMask: false }).spec;
+    this.#rows = new LiftedRows({ arena: engine.arena, composition, spec: this.#spec, sizes, parameters });
+    this.#table = isBias ? new StoredTable(engine.arena, position, heads) : undefined;
   }
 
-  /** Places that hold a key and a value. */
+  /** Places that a key and a value were appended for. */
   get length(): number {
-    return this.#length;
+    return this.#isDisposed ? 0 : this.#rows.length;
   }
 
   /** Places that there is room for before keys and values move. */
@@ -98,12 +109,18 @@ export class KeyValueCache {
 
   /** Bytes of the engine's memory that keys and values take, with the room to grow. */
   get sizeBytes(): number {
-    return this.#isDisposed ? 0 : this.#rows.bytesOf(this.#rows.places.rows);
+    return this.#isDisposed ? 0 : this.#rows.sizeBytes;
+  }
+
+  /** How many numbers it keeps for later queries: keys, values, and what a selection chooses by, without padding and room. */
+  get size(): number {
+    return this.#isDisposed ? 0 : this.#rows.size + (this.#chosen?.size ?? 0);
   }
 
   /**
-   * Appends keys and values at the next places: a prefix at once, or one token. Work and memory are those of the new rows;
-   * only when the capacity is used up is it doubled, and what is there is copied to its new place.
+   * Appends keys and values at the next places: a prefix at once, or one token. Work and memory are those of the new rows; only when
+   * the capacity is used up is it doubled, and what is there is copied to its new place. Under a causal window rows that no later
+   * query sees make room instead; those that queries at the places appended last see are kept.
    *
    * @param k - [B, G, n, D], n ≥ 1
    * @param v - [B, G, n, E]
@@ -112,86 +129,33 @@ export class KeyValueCache {
    */
   append(k: Tensor, v: Tensor): void {
     this.#requireAlive("append");
-    const { batch, heads, keyHeads, width, valueWidth } = this.#sizes;
+    const { batch, keyHeads, width, valueWidth } = this.#sizes;
     const count = k.shape[2];
     requireShape("k", k, [batch, keyHeads, count, width]);
     requireShape("v", v, [batch, keyHeads, count, valueWidth]);
-    this.#makeRoom(this.#length + count);
-    const { position } = this.#composition;
-    const { segments, rowWidth, paddedValueWidth } = this.#spec;
-    const { ownKeys, ownValues } = this.#parameters;
-    const places = { first: this.#length, count, length: longestXpos };
-    const lift = rowLift("key", { segments, width, rowWidth }, position, places, {
-      hasMetric: ownKeys,
-      turnsInKernel: false,
-    });
-    const lifted = new Float32Array(count * rowWidth);
-    for (let number = 0; number < batch * heads; number++) {
-      const [entry, head] = [Math.floor(number / heads), number % heads];
-      const shared = entry * keyHeads + Math.floor((head * keyHeads) / heads);
-      const isFirst = head % (heads / keyHeads) === 0;
-      if (isFirst || ownKeys) {
-        const source = k.data.subarray(shared * count * width, (shared + 1) * count * width);
-        liftRows(lift, source, lifted, count, this.#parameters.rootMetric(head));
-        this.#rows.writeKeys(ownKeys ? number : shared, this.#length, lifted);
-      }
-      if (isFirst || ownValues) {
-        const source = v.data.subarray(shared * count * valueWidth, (shared + 1) * count * valueWidth);
-        const target = this.#rows.valueRows(ownValues ? number : shared, this.#length, count);
-        const curvature = this.#parameters.curvature(head);
-        const layout = { width: valueWidth, paddedWidth: paddedValueWidth };
-        liftValues(source, target, curvature === undefined ? layout : { ...layout, curvature });
-      }
-    }
-    this.#length += count;
+    this.#rows.append(k, v);
+    this.#chosen?.append(k);
   }
 
   /**
    * Attends from the last Q places: query i is at place length − Q + i, and sees what the pattern allows of all keys.
    *
-   * @param q - [B, H, Q, D], Q ≤ length
+   * @param q - [B, H, Q, D], Q ≤ length; Q = 1 where a selection chooses by the vectors
    * @returns out [B, H, Q, E]; lse [B, H, Q] when asked for
-   * @throws ShapeError `cache-shape`, DomainError `cache-length` when Q exceeds the length, UnsupportedError
-   *   `cache-parameter` for a parameter that keys or values were lifted with, `lse`, `cache-disposed`
+   * @throws ShapeError `cache-shape`, DomainError `cache-length` when Q exceeds the length or what a window has kept, UnsupportedError
+   *   `cache-selection`, `cache-parameter` for a parameter that keys or values were lifted with, `lse`, `cache-disposed`
    */
   attend(q: Tensor, { return: extras = [], parameters }: CacheCall = {}): CacheResult {
     this.#requireAlive("attend");
-    const { batch, heads, keyHeads, width, valueWidth } = this.#sizes;
+    const { batch, heads, valueWidth, width } = this.#sizes;
     const queries = q.shape[2];
     requireShape("q", q, [batch, heads, queries, width]);
-    if (queries > this.#length) {
-      throw new DomainError(
-        "cache-length",
-        `Cannot attend as queries are the last places of the cache: ${queries} queries, length ${this.#length}. ` +
-          "Append their keys and values first",
-      );
-    }
+    this.#requireKeysOf(queries);
     requireLogSumExp(this.#composition, extras);
-    const { resolved, ...shared } = this.#parameters.ofCall(parameters);
-    // Queries of one place are rows of their key head, which is then read once for all of them.
-    const grouped = queries === 1 ? shared.grouped : undefined;
-    const keys = this.#length;
-    const { places } = this.#rows;
-    const stored: StoredKeys = {
-      ...places,
-      parameters: grouped ?? resolved,
-      rotationLength: longestXpos,
-      table: this.#table?.place(queries, places.rows, resolved),
-      isOnePlace: grouped !== undefined,
-    };
-    // The shapes of keys and values, whose numbers lie in the memory already.
-    const empty = new Float32Array(0);
-    const inputs = {
-      q: grouped === undefined ? q : { data: q.data, shape: [batch, keyHeads, heads / keyHeads, width] },
-      k: { data: empty, shape: [batch, keyHeads, keys, width] },
-      v: { data: empty, shape: [batch, keyHeads, keys, valueWidth] },
-      offset: keys - queries,
-    };
-    const { out, lse } = inCall(
-      this.#engine.arena,
-      () => new KernelCall(this.#engine, this.#composition, inputs, { stored }),
-      (call) => outOf(call, extras),
-    );
+    const own = this.#parameters.ofCall(parameters);
+    const chosen = this.#chosen;
+    const makeCall = chosen === undefined ? this.#storedCall(q, own) : () => this.#keptCall(q, own, chosen);
+    const { out, lse } = inCall(this.#engine.arena, makeCall, (call) => outOf(call, extras));
     const result = { data: out.data, shape: [batch, heads, queries, valueWidth] };
     requireFinite("the output of the attention", result);
     return lse === undefined
@@ -200,20 +164,73 @@ export class KeyValueCache {
   }
 
   /**
+   * Appends the next places and attends from them, each to what the pattern allows of the keys that are there then: a prompt in one
+   * parallel pass, or one token.
+   *
+   * @param q - [B, H, n, D], n ≥ 1
+   * @param k - [B, G, n, D]
+   * @param v - [B, G, n, E]
+   * @returns out [B, H, n, E]
+   * @throws as {@link KeyValueCache.append} and {@link KeyValueCache.attend}
+   */
+  take(q: Tensor, k: Tensor, v: Tensor): Pick<CacheResult, "out"> {
+    this.#requireAlive("append");
+    const count = k.shape[2];
+    const { batch, heads, width, valueWidth } = this.#sizes;
+    requireShape("q", q, [batch, heads, count, width]);
+    if (this.#chosen !== undefined && count > 1 && this.length === 0) {
+      const { given: parameters } = this.#parameters;
+      const { out } = fusedForward(this.#engine, this.#composition, { q, k, v, offset: 0, parameters });
+      this.append(k, v);
+      requireFinite("the output of the attention", out);
+      return { out };
+    }
+    // A window's queries take turns with its keys, so that those before can be forgotten; a choice follows one key at a time.
+    const step = this.#chosen !== undefined ? 1 : this.#rows.reach === undefined ? count : tileRows;
+    if (step >= count) {
+      this.append(k, v);
+      return this.attend(q);
+    }
+    const out = new Float32Array(batch * heads * count * valueWidth);
+    for (let first = 0; first < count; first += step) {
+      const stop = Math.min(first + step, count);
+      this.append(rowsBetween(k, first, stop), rowsBetween(v, first, stop));
+      const { data } = this.attend(rowsBetween(q, first, stop)).out;
+      const size = (stop - first) * valueWidth;
+      for (let head = 0; head < batch * heads; head++) {
+        out.set(data.subarray(head * size, (head + 1) * size), (head * count + first) * valueWidth);
+      }
+    }
+    return { out: { data: out, shape: [batch, heads, count, valueWidth] } };
+  }
+
+  /**
    * Forgets the newest places, so that `length` are left; the memory stays.
    *
-   * @throws DomainError `cache-length` unless length is a whole number from 0 to the present length
+   * @throws DomainError `cache-length` unless length is a whole number from 0 to the present length, or 0 where what came before
+   *   has been forgotten; UnsupportedError `cache-selection` unless it is 0 where a selection chooses by the vectors
    */
   truncate(length: number): void {
     this.#requireAlive("truncate");
-    if (!Number.isInteger(length) || length < 0 || length > this.#length) {
+    if (!Number.isInteger(length) || length < 0 || length > this.length) {
       throw new DomainError(
         "cache-length",
-        `Cannot truncate as a length must be a whole number from 0 to the present ${this.#length}: ${length}. ` +
+        `Cannot truncate as a length must be a whole number from 0 to the present ${this.length}: ${length}. ` +
           "Places that were dropped must be appended again",
       );
     }
-    this.#length = length;
+    if (length > 0 && length < this.length) {
+      if (this.#chosen !== undefined) this.#refuseChoice("truncate", "forget all places or none");
+      if (!this.#rows.hasKeysOf(0, length)) {
+        throw new DomainError(
+          "cache-length",
+          `Cannot truncate as the next query must find the keys of its window: length ${length}, and places before ` +
+            `${this.#rows.first} were forgotten. Truncate to 0 and append again`,
+        );
+      }
+    }
+    if (length === 0) this.#chosen?.clear();
+    this.#rows.truncate(length);
   }
 
   /** Gives the memory back to the engine. A second time does nothing. */
@@ -222,37 +239,100 @@ export class KeyValueCache {
     this.#rows.release();
     this.#table?.release();
     this.#isDisposed = true;
-    this.#length = 0;
   }
 
-  /** Doubles the capacity until `length` places fit; where twice as much does not fit, takes what is needed. */
-  #makeRoom(length: number): void {
-    const { position } = this.#composition;
-    if (position.place === "rotation" && position.decay !== undefined && length > longestXpos) {
-      throw new UnsupportedError(
+  /** Makes a call on all rows; its table of biases stays between calls. */
+  #storedCall(q: Tensor, { resolved, ...shared }: CallParameters): () => KernelCall {
+    const { batch, heads, keyHeads, width } = this.#sizes;
+    const queries = q.shape[2];
+    // Queries of one place are rows of their key head, which is then read once for all of them.
+    const grouped = queries === 1 ? shared.grouped : undefined;
+    const { places, first, length } = this.#rows;
+    const stored: StoredKeys = {
+      ...places,
+      first,
+      parameters: grouped ?? resolved,
+      rotationLength: longestXpos,
+      table: this.#table?.place(queries, places.rows, resolved),
+      isOnePlace: grouped !== undefined,
+    };
+    const inputs = {
+      q: grouped === undefined ? q : { data: q.data, shape: [batch, keyHeads, heads / keyHeads, width] },
+      ...this.#shapesOf(length - first),
+      offset: length - first - queries,
+    };
+    return () => new KernelCall(this.#engine, this.#composition, inputs, { stored });
+  }
+
+  /** A call on the rows that a choice keeps, side by side. */
+  #keptCall(q: Tensor, { resolved }: CallParameters, chosen: ChosenKeys): KernelCall {
+    const { batch, heads, keyHeads, width, valueWidth } = this.#sizes;
+    const { places, length } = this.#rows;
+    const { ownKeys, ownValues } = this.#parameters;
+    const kept = chosen.keptBy(q);
+    const sizes = { batch, heads, keyHeads, queries: 1, keys: length, width, valueWidth };
+    const gathered = gatherRows(
+      this.#engine,
+      this.#spec,
+      places,
+      headRows(sizes, { ownKeys, ownValues }).map(({ number, keyRows, valueRows }) => ({
+        places: kept[number],
+        keyHead: keyRows,
+        valueHead: valueRows,
+      })),
+    );
+    const stored: StoredKeys = {
+      ...gathered,
+      first: length - 1,
+      parameters: resolved,
+      rotationLength: longestXpos,
+      table: undefined,
+      isOnePlace: false,
+    };
+    const bias = this.#biases?.of(kept, length - 1, gathered.rows, batch, resolved);
+    return new KernelCall(
+      this.#engine,
+      this.#ofKept,
+      { q, ...this.#shapesOf(length), offset: 0, ...(bias === undefined ? {} : { bias }) },
+      { stored, plans: kept.map(({ length: count }) => firstKeysPlan(count)) },
+    );
+  }
+
+  /** The shapes of keys and values, whose numbers lie in the memory already. */
+  #shapesOf(keys: number): Readonly<Record<"k" | "v", Tensor>> {
+    const { batch, keyHeads, width, valueWidth } = this.#sizes;
+    return {
+      k: { data: empty, shape: [batch, keyHeads, keys, width] },
+      v: { data: empty, shape: [batch, keyHeads, keys, valueWidth] },
+    };
+  }
+
+  #requireKeysOf(queries: number): void {
+    if (queries > this.length) {
+      throw new DomainError(
         "cache-length",
-        `Cannot append as a cache scales xpos from a fixed centre, which reaches ${longestXpos} places in float32: ${length} places. ` +
-          "Use rope:scaling=yarn for longer sequences",
+        `Cannot attend as queries are the last places of the cache: ${queries} queries, length ${this.length}. ` +
+          "Append their keys and values first",
       );
     }
-    const { rows } = this.#rows.places;
-    if (length <= rows) return;
-    const doubled = rows * 2 ** Math.ceil(Math.log2(length / rows));
-    try {
-      this.#rows.grow(doubled, this.#length);
-    } catch (error) {
-      if (!(error instanceof UnsupportedError)) throw error;
-      try {
-        this.#rows.grow(length, this.#length);
-      } catch {
-        throw new UnsupportedError(
-          "memory",
-          `Cannot append as all caches of an engine must fit into 4 GiB, the old and the new place of a growing one too: ` +
-            `${length} places take ${(this.#rows.bytesOf(length) / 2 ** 30).toFixed(2)} GiB. ` +
-            "Make the cache with its final capacity, dispose others, or split the batch among engines",
-        );
-      }
+    if (this.#chosen !== undefined && queries > 1) {
+      this.#refuseChoice("attend", "take queries with their keys by take()");
     }
+    if (this.#rows.hasKeysOf(queries, this.length)) return;
+    throw new DomainError(
+      "cache-length",
+      `Cannot attend as queries must find the keys of their window: ${queries} queries, length ${this.length}, and places before ` +
+        `${this.#rows.first} were forgotten. Take queries with their keys by take()`,
+    );
+  }
+
+  #refuseChoice(act: string, cure: string): never {
+    const { name } = this.#composition.selection;
+    throw new UnsupportedError(
+      "cache-selection",
+      `Cannot ${act} as '${name}' has followed the keys to the last place, and chooses for a query there alone: ` +
+        `${this.length} places. To go on, ${cure}`,
+    );
   }
 
   #requireAlive(act: string): void {
