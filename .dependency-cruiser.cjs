@@ -20,6 +20,8 @@ const layers = [
   // Before train, as runs are saved as safetensors; after models, as weights of other projects are read into them.
   ["checkpoints"],
   ["hub"],
+  // Trained models: what checkpoints hold, as models.
+  ["language"],
   ["tasks"],
   ["train"],
   ["compare"],

@@ -10,6 +10,7 @@ const config: UserConfig = defineConfig({
     tasks: "src/tasks/index.ts",
     train: "src/train/index.ts",
     checkpoints: "src/checkpoints/index.ts",
+    language: "src/language/index.ts",
     text: "src/text/index.ts",
     generation: "src/generation/index.ts",
     cli: "src/cli/main.ts",

@@ -17,7 +17,7 @@ const config: ViteUserConfigFnObject = defineConfig(({ mode }) => ({
       { find: /^qklab\/jax$/, replacement: source("jax.ts") },
       { find: /^qklab\/wasm$/, replacement: source("wasm.ts") },
       {
-        find: /^qklab\/(models|tasks|train|checkpoints|text|generation)$/,
+        find: /^qklab\/(models|tasks|train|checkpoints|language|text|generation)$/,
         replacement: source("$1/index.ts"),
       },
     ],

@@ -8,6 +8,7 @@ import {
   releaseHidden,
   type WasmEngine,
 } from "../kernels/wasm/index.ts";
+import { normEpsilon } from "../kernels/reference/norm.ts";
 import { type Operation, type Tensors } from "./operation.ts";
 import { onlyWanted, tensorOperation } from "./tensor-operation.ts";
 
@@ -16,8 +17,16 @@ import { onlyWanted, tensorOperation } from "./tensor-operation.ts";
  * `gain`, `shift` (LayerNorm) [width], `up` and `gate` [hidden, width], `down` [width, hidden]; output `out` [..., width].
  *
  * @param engine - what computes it
+ * @param epsilon - of the norm
  */
-export function fusedFeedForwardOperation(engine: WasmEngine): Operation<string, "out"> {
+export function fusedFeedForwardOperation(
+  engine: WasmEngine,
+  epsilon: number = normEpsilon,
+): Operation<string, "out"> {
+  const inputsOf = (tensors: Tensors): FeedForwardInputs => ({
+    ...(tensors as unknown as FeedForwardInputs),
+    epsilon,
+  });
   return tensorOperation("feed-forward", {
     forward(tensors, wanted) {
       const inputs = inputsOf(tensors);
@@ -30,5 +39,3 @@ export function fusedFeedForwardOperation(engine: WasmEngine): Operation<string,
     free: (kept: KeptHidden) => releaseHidden(engine, kept),
   });
 }
-
-const inputsOf = (tensors: Tensors): FeedForwardInputs => tensors as unknown as FeedForwardInputs;

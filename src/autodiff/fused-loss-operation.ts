@@ -2,6 +2,7 @@
 import { sizeOf, type Tensor } from "../base/tensor.ts";
 import { fusedLoss, type LossInputs, type WasmEngine } from "../kernels/wasm/index.ts";
 import { type Operation, type Tensors } from "./operation.ts";
+import { normEpsilon } from "../kernels/reference/norm.ts";
 import { onlyWanted, tensorOperation } from "./tensor-operation.ts";
 
 /**
@@ -10,11 +11,15 @@ import { onlyWanted, tensorOperation } from "./tensor-operation.ts";
  * `loss`. Value and gradients come from one pass.
  *
  * @param engine - what computes it
+ * @param epsilon - of the norm
  */
-export function fusedLossOperation(engine: WasmEngine): Operation<string, "loss"> {
+export function fusedLossOperation(
+  engine: WasmEngine,
+  epsilon: number = normEpsilon,
+): Operation<string, "loss"> {
   return tensorOperation("loss", {
     forward({ targets, positions, x, ...others }, wanted) {
-      const inputs = { ...others, x: labelledRows(x, positions) } as unknown as LossInputs;
+      const inputs = { ...others, epsilon, x: labelledRows(x, positions) } as unknown as LossInputs;
       const labels = Int32Array.from(targets.data);
       const { loss, gradients } = fusedLoss(engine, inputs, labels, wanted.size > 0);
       return { outputs: { loss: { data: Float32Array.of(loss), shape: [] } }, state: gradients };

@@ -10,6 +10,7 @@ import {
   type WasmEngine,
 } from "../kernels/wasm/index.ts";
 import { type Operation, type Tensors } from "./operation.ts";
+import { normEpsilon } from "../kernels/reference/norm.ts";
 import { onlyWanted, tensorOperation } from "./tensor-operation.ts";
 
 /** Heads that share an attention, and the names of their queries, keys, values and outputs. */
@@ -23,12 +24,17 @@ export interface NamedGroup extends ProjectedGroup {
  * names, and `x` itself: who reads that one, such as the merge, has its gradient summed with the projection's in one pass.
  *
  * @param engine - what computes it
+ * @param epsilon - of the norm
  */
 export function fusedProjectionOperation(
   engine: WasmEngine,
   groups: readonly NamedGroup[],
+  epsilon: number = normEpsilon,
 ): Operation<string, string> {
-  const inputsOf = (tensors: Tensors): ProjectionInputs => tensors as unknown as ProjectionInputs;
+  const inputsOf = (tensors: Tensors): ProjectionInputs => ({
+    ...(tensors as unknown as ProjectionInputs),
+    epsilon,
+  });
   return tensorOperation("project", {
     forward(inputs) {
       const heads = fusedProjection(engine, inputsOf(inputs), groups);

@@ -6,5 +6,6 @@ export { parseSafetensorsHeader, safetensorsHeaderLength } from "./header.ts";
 export type { SafetensorsEntry, SafetensorsHeader } from "./header.ts";
 export { decodeSafetensors, decodeTensor, toFloat32 } from "./safetensors.ts";
 export type { SafetensorsContents, StoredTensor } from "./safetensors.ts";
+export { memoryWeights } from "./memory-weights.ts";
 export type { QuantisedMatrix } from "../base/quantised-matrix.ts";
 export type { WeightDescription, WeightSource } from "./weight-source.ts";

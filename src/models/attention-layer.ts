@@ -9,6 +9,7 @@ import { valuesOf } from "../nn/attention-parameters.ts";
 import { mergeHeads, splitHeads } from "../nn/heads.ts";
 import { normalWeights } from "../nn/initialisation.ts";
 import { linear } from "../nn/linear.ts";
+import { rmsNorm } from "../nn/rms-norm.ts";
 import { unitLength } from "../nn/unit-length.ts";
 import {
   type AttentionGroup,
@@ -17,6 +18,7 @@ import {
   type LayerGroup,
   operationInputs,
 } from "./attention-group.ts";
+import { filled } from "./decoder-blocks.ts";
 import { type ConvolvedHeads, convolvedHeads } from "./convolved-heads.ts";
 import { type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
@@ -37,6 +39,11 @@ export interface AttentionLayerOptions {
   readonly convolution?: number;
   /** Whether keys are the queries at unit length, k = q/‖q‖ (default false); then there are as many key heads. */
   readonly sharedQueryKey?: boolean;
+  /** Whether queries, keys and values have biases, and whether the rows that come out have one (default false). */
+  readonly projectionBias?: boolean;
+  readonly outputBias?: boolean;
+  /** ε of an RMSNorm of every head's queries and keys, with one weight for all heads; no norm when absent. */
+  readonly headNorm?: number;
   /** Width of the rows that come out (default `width`). */
   readonly outWidth?: number;
   /** Computes the attention; jax-js when absent. */
@@ -60,6 +67,10 @@ export interface AttentionLayer {
   readonly merged: readonly string[];
   /** Names of the weights by their role, for those who project and merge on an engine. */
   readonly weights: Readonly<Record<"q" | "v" | "o", string>> & { readonly k?: string };
+  /** Names of the biases by their role; none where they have none. */
+  readonly biases: Readonly<Partial<Record<"q" | "k" | "v" | "o", string>>>;
+  /** Names of the weights of the heads' norms, and their ε. */
+  readonly headNorm: { readonly q: string; readonly k: string; readonly epsilon: number } | undefined;
   /** Names of the groups' own parameters that training moves, but for those of {@link AttentionLayer.gated}. */
   readonly held: readonly string[];
   /** Names of the parameters that {@link AttentionLayer.gates} reads; none where no recurrence reads the rows themselves. */
@@ -133,6 +144,27 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
     v: weight("v", [keyValueHeads * valueWidth, width], deviations.into),
   };
   const out = weight("o", [outWidth, heads * valueWidth], deviations.out);
+  const bias = (part: string, extent: number): ModelParameter =>
+    filled(`${prefix}.${part}_proj.bias`, extent, 0);
+  const intoBiases: Partial<Record<"q" | "k" | "v", ModelParameter>> =
+    options.projectionBias === true
+      ? Object.fromEntries(Object.entries(into).map(([part, { shape }]) => [part, bias(part, shape[0])]))
+      : {};
+  const outBias = options.outputBias === true ? bias("o", outWidth) : undefined;
+  const headNorm =
+    options.headNorm === undefined
+      ? undefined
+      : {
+          q: filled(`${prefix}.q_norm.weight`, headWidth, 1),
+          k: filled(`${prefix}.k_norm.weight`, headWidth, 1),
+          epsilon: options.headNorm,
+        };
+  const projecting = [
+    ...Object.values(into),
+    ...Object.values(intoBiases),
+    ...(headNorm === undefined ? [] : [headNorm.q, headNorm.k]),
+  ];
+  const merging = outBias === undefined ? [out] : [out, outBias];
   const { convolution: taps = 1 } = options;
   const convolution =
     taps === 1
@@ -173,15 +205,21 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
 
   return {
     groups,
-    parameters: [...Object.values(into), out, ...own],
-    projected: [...Object.values(into), ...own].map(({ name }) => name),
-    merged: [out.name],
+    parameters: [...projecting, ...merging, ...own],
+    projected: [...projecting, ...own].map(({ name }) => name),
+    merged: merging.map(({ name }) => name),
     weights: {
       q: into.q.name,
       ...(into.k === undefined ? {} : { k: into.k.name }),
       v: into.v.name,
       o: out.name,
     },
+    biases: Object.fromEntries(
+      Object.entries({ ...intoBiases, o: outBias }).flatMap(([role, parameter]) =>
+        parameter === undefined ? [] : [[role, parameter.name]],
+      ),
+    ),
+    headNorm: headNorm && { q: headNorm.q.name, k: headNorm.k.name, epsilon: headNorm.epsilon },
     held,
     gated,
     gates,
@@ -190,11 +228,16 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
       Object.fromEntries(groups.map(({ names }) => [names.k, unitLength(queries[names.q])])),
     project(rows, batch, arrays) {
       const gateValues = gated.length === 0 ? {} : gates(rows.ref, batch, arrays);
-      const headsOf = ({ name }: ModelParameter, count: number): np.Array =>
-        splitHeads(linear(rows.ref, arrays[name]), batch, count);
-      const q = headsOf(into.q, heads);
-      const k = into.k === undefined ? unitLength(q.ref) : headsOf(into.k, keyValueHeads);
-      const v = headsOf(into.v, keyValueHeads);
+      const headsOf = (side: "q" | "k" | "v", { name }: ModelParameter, count: number): np.Array => {
+        const own = intoBiases[side];
+        const row = linear(rows.ref, arrays[name], own === undefined ? undefined : arrays[own.name]);
+        const all = splitHeads(row, batch, count);
+        if (headNorm === undefined || side === "v") return all;
+        return rmsNorm(all, arrays[headNorm[side].name], headNorm.epsilon);
+      };
+      const q = headsOf("q", into.q, heads);
+      const k = into.k === undefined ? unitLength(q.ref) : headsOf("k", into.k, keyValueHeads);
+      const v = headsOf("v", into.v, keyValueHeads);
       rows.dispose();
       const sides = [
         { part: "q", all: q, own: (group: MixingGroup) => group.heads },
@@ -237,7 +280,11 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
     merge(arrays) {
       const outputs = groups.map(({ names }) => arrays[names.out]);
       const all = outputs.length === 1 ? outputs[0] : np.concatenate(outputs, 1);
-      return linear(mergeHeads(all), arrays[out.name]);
+      return linear(
+        mergeHeads(all),
+        arrays[out.name],
+        outBias === undefined ? undefined : arrays[outBias.name],
+      );
     },
     dispose() {
       convolution?.dispose();

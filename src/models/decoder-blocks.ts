@@ -4,7 +4,7 @@
  */
 import { type numpy as np } from "@jax-js/jax";
 import { takeRows, unembed } from "../nn/embedding.ts";
-import { geluFeedForward, swiglu } from "../nn/feed-forward.ts";
+import { activatedFeedForward, swiglu } from "../nn/feed-forward.ts";
 import { normalWeights, residualDeviation, weightDeviation } from "../nn/initialisation.ts";
 import { layerNorm } from "../nn/layer-norm.ts";
 import { rmsNorm } from "../nn/rms-norm.ts";
@@ -24,13 +24,17 @@ const headName = "lm_head.weight";
 /** A norm, with the names of its weights by their role; `shift` is LayerNorm's. */
 export interface NormBlock extends Block {
   readonly weights: { readonly gain: string; readonly shift?: string };
+  /** ε under its root. */
+  readonly epsilon: number;
 }
 
-function matrix(name: string, shape: readonly [number, number], deviation: number): ModelParameter {
+/** A matrix whose entries begin as draws of N(0, deviation²). */
+export function matrix(name: string, shape: readonly [number, number], deviation: number): ModelParameter {
   return { name, shape, decays: true, initial: (seed) => normalWeights(seed, name, shape, deviation) };
 }
 
-function filled(name: string, width: number, value: number): ModelParameter {
+/** A vector that begins as one number: gains as 1, biases as 0. */
+export function filled(name: string, width: number, value: number): ModelParameter {
   return {
     name,
     shape: [width],
@@ -40,56 +44,101 @@ function filled(name: string, width: number, value: number): ModelParameter {
 }
 
 /** RMSNorm or LayerNorm. */
-export function normBlock({ norm, width }: ResolvedDecoderConfig, name: string): NormBlock {
+export function normBlock(
+  { norm, width, normEpsilon: epsilon }: Pick<ResolvedDecoderConfig, "norm" | "width" | "normEpsilon">,
+  name: string,
+): NormBlock {
   const weight = filled(`${name}.weight`, width, 1);
   if (norm === "rms") {
     return {
       parameters: [weight],
       weights: { gain: weight.name },
-      apply: (rows, arrays) => rmsNorm(rows, arrays[weight.name]),
+      epsilon,
+      apply: (rows, arrays) => rmsNorm(rows, arrays[weight.name], epsilon),
     };
   }
   const bias = filled(`${name}.bias`, width, 0);
   return {
     parameters: [weight, bias],
     weights: { gain: weight.name, shift: bias.name },
-    apply: (rows, arrays) => layerNorm(rows, arrays[weight.name], arrays[bias.name]),
+    epsilon,
+    apply: (rows, arrays) => layerNorm(rows, arrays[weight.name], arrays[bias.name], epsilon),
+  };
+}
+
+/** The names of a feed-forward's weights and biases by their role. */
+export interface FeedForwardNames {
+  readonly weights: { readonly gate?: string; readonly up: string; readonly down: string };
+  /** Absent where it has none. */
+  readonly biases?: { readonly gate?: string; readonly up: string; readonly down: string };
+}
+
+/** feedForward(rows) alone, without norm and residual. */
+export interface InnerFeedForward extends Block, FeedForwardNames {}
+
+/** What makes a feed-forward. */
+export type FeedForwardConfig = Pick<
+  ResolvedDecoderConfig,
+  "width" | "hidden" | "layers" | "feedForwardBias"
+> & { readonly feedForward: Exclude<ResolvedDecoderConfig["feedForward"], "none"> };
+
+/** The feed-forward of a layer, whose parameters are under `prefix`. */
+export function innerFeedForward(config: FeedForwardConfig, prefix: string): InnerFeedForward {
+  const { feedForward, width, hidden, layers, feedForwardBias } = config;
+  const isGated = feedForward === "swiglu";
+  const at = (part: string): string => `${prefix}.${part}_proj.weight`;
+  const biasAt = (part: string): string => `${prefix}.${part}_proj.bias`;
+  const [gate, up, down] = [at("gate"), at("up"), at("down")];
+  const biases = { ...(isGated ? { gate: biasAt("gate") } : {}), up: biasAt("up"), down: biasAt("down") };
+  const into = weightDeviation(width);
+  return {
+    weights: { ...(isGated ? { gate } : {}), up, down },
+    ...(feedForwardBias ? { biases } : {}),
+    parameters: [
+      ...(isGated ? [matrix(gate, [hidden, width], into)] : []),
+      matrix(up, [hidden, width], into),
+      matrix(down, [width, hidden], residualDeviation(width, layers)),
+      ...(feedForwardBias
+        ? Object.entries(biases).map(([role, name]) => filled(name, role === "down" ? width : hidden, 0))
+        : []),
+    ],
+    apply: (rows, arrays) => {
+      const bias = (name: string | undefined): np.Array | undefined =>
+        feedForwardBias && name !== undefined ? arrays[name] : undefined;
+      const both = {
+        up: arrays[up],
+        down: arrays[down],
+        upBias: bias(biases.up),
+        downBias: bias(biases.down),
+      };
+      return feedForward === "swiglu"
+        ? swiglu(rows, { ...both, gate: arrays[gate], gateBias: bias(biases.gate) })
+        : activatedFeedForward(rows, both, feedForward);
+    },
   };
 }
 
 /** A feed-forward block, with the names of its weights by their role. */
 export interface FeedForwardBlock extends Block {
-  readonly weights: NormBlock["weights"] & {
-    readonly gate?: string;
-    readonly up: string;
-    readonly down: string;
-  };
+  readonly kind: FeedForwardConfig["feedForward"];
+  readonly norm: NormBlock;
+  readonly weights: NormBlock["weights"] & FeedForwardNames["weights"];
+  readonly biases?: FeedForwardNames["biases"];
 }
 
 /** x + feedForward(norm(x)); undefined in a decoder without feed-forward. */
 export function feedForwardBlock(config: ResolvedDecoderConfig, layer: number): FeedForwardBlock | undefined {
-  const { feedForward, width, hidden, layers } = config;
-  if (feedForward === "none") return undefined;
-  const at = (part: string): string => `model.layers.${layer}.mlp.${part}_proj.weight`;
+  const { feedForward: kind } = config;
+  if (kind === "none") return undefined;
   const norm = normBlock(config, `model.layers.${layer}.post_attention_layernorm`);
-  const [gate, up, down] = [at("gate"), at("up"), at("down")];
+  const inner = innerFeedForward({ ...config, feedForward: kind }, `model.layers.${layer}.mlp`);
   return {
-    weights: { ...norm.weights, ...(feedForward === "swiglu" ? { gate } : {}), up, down },
-    parameters: [
-      ...norm.parameters,
-      ...(feedForward === "swiglu" ? [matrix(gate, [hidden, width], weightDeviation(width))] : []),
-      matrix(up, [hidden, width], weightDeviation(width)),
-      matrix(down, [width, hidden], residualDeviation(width, layers)),
-    ],
-    apply: (rows, arrays) => {
-      const normed = norm.apply(rows.ref, arrays);
-      const weights = { up: arrays[up], down: arrays[down] };
-      return rows.add(
-        feedForward === "swiglu"
-          ? swiglu(normed, { ...weights, gate: arrays[gate] })
-          : geluFeedForward(normed, weights),
-      );
-    },
+    kind,
+    norm,
+    weights: { ...norm.weights, ...inner.weights },
+    ...(inner.biases === undefined ? {} : { biases: inner.biases }),
+    parameters: [...norm.parameters, ...inner.parameters],
+    apply: (rows, arrays) => rows.add(inner.apply(norm.apply(rows.ref, arrays), arrays)),
   };
 }
 
@@ -106,29 +155,40 @@ export interface EmbeddingBlock {
    * @returns [B·N, width]
    */
   readonly apply: (tokens: np.Array, arrays: ModelArrays) => np.Array;
-  /** Adds what places add to rows [B, N, width]; undefined where they add nothing. */
+  /** Scales rows [B, N, width] and adds what places add; undefined where neither changes them. */
   readonly place: Block["apply"] | undefined;
 }
 
 /** Token embeddings, and what places add to them. */
 export function embeddingBlock(
-  { vocabulary, width, maximumLength }: ResolvedDecoderConfig,
+  {
+    vocabulary,
+    width,
+    maximumLength,
+    embeddingScale,
+  }: Pick<ResolvedDecoderConfig, "vocabulary" | "width" | "maximumLength" | "embeddingScale">,
   places: "learned" | "table" | "none",
 ): EmbeddingBlock {
   const tokenTable = matrix(embeddingName, [vocabulary, width], weightDeviation(width));
   const placeTable = matrix(positionsName, [maximumLength, width], weightDeviation(width));
-  const place: Block["apply"] = (rows, arrays) =>
-    rows.add(places === "table" ? arrays["places"] : arrays[placeTable.name].slice([0, rows.shape[1]]));
+  const place: Block["apply"] = (rows, arrays) => {
+    const scaled = embeddingScale === 1 ? rows : rows.mul(embeddingScale);
+    if (places === "none") return scaled;
+    return scaled.add(
+      places === "table" ? arrays["places"] : arrays[placeTable.name].slice([0, rows.shape[1]]),
+    );
+  };
+  const changes = places !== "none" || embeddingScale !== 1;
   return {
     parameters: places === "learned" ? [tokenTable, placeTable] : [tokenTable],
     table: tokenTable.name,
     apply: (tokens, arrays) => {
       const [batch, length] = tokens.shape;
       const embedded = takeRows(arrays[tokenTable.name], tokens.reshape([batch * length]));
-      if (places === "none") return embedded;
+      if (!changes) return embedded;
       return place(embedded.reshape([batch, length, width]), arrays).reshape([batch * length, width]);
     },
-    place: places === "none" ? undefined : place,
+    place: changes ? place : undefined,
   };
 }
 
@@ -137,6 +197,8 @@ export interface HeadBlock extends Block {
   /** Its parameters that nothing before it has. */
   readonly owned: readonly ModelParameter[];
   readonly weights: NormBlock["weights"] & { readonly table: string };
+  /** ε of its norm. */
+  readonly epsilon: number;
 }
 
 /** The last norm and the product with the output table: rows to logits [M, V]. */
@@ -147,6 +209,7 @@ export function headBlock(config: ResolvedDecoderConfig): HeadBlock {
   return {
     parameters: [...norm.parameters, table],
     weights: { ...norm.weights, table: table.name },
+    epsilon: norm.epsilon,
     owned: tiedHead ? norm.parameters : [...norm.parameters, table],
     apply: (rows, arrays) => unembed(norm.apply(rows, arrays), arrays[table.name]),
   };

@@ -68,6 +68,15 @@ describe("the configuration of a decoder", () => {
       { sharedQueryKey: true, keyValueHeads: 2 },
       "2 key/value heads, 4 heads. Leave keyValueHeads out",
     ],
+    [
+      "norms of heads whose keys have unit length",
+      { sharedQueryKey: true, headNorm: "rms" },
+      "headNorm is rms",
+    ],
+    ["an ε that divides by zero", { normEpsilon: 0 }, "a number > 0 is needed"],
+    ["biases of nothing", { feedForward: "none", feedForwardBias: true }, "there is none"],
+    ["biases of experts", { feedForwardBias: true, experts: { count: 4 } }, "there are 4 experts"],
+    ["experts of another kind", { feedForward: "relu", experts: { count: 4 } }, "feedForward is relu"],
     ["too few attentions", { attention: ["dot+causal"] }, "1 entries, 2 layers"],
     [
       "groups without all heads",

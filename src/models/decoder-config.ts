@@ -1,20 +1,20 @@
 /** @file The configuration of a decoder: its sizes and the attention of every head, with defaults and checks. */
 import * as v from "valibot";
-import { type AnyPartFactory, compose, type Composition, completeSelector } from "../attention/index.ts";
+import { type AnyPartFactory } from "../attention/index.ts";
 import { DomainError, ShapeError } from "../base/errors.ts";
-import { didYouMean } from "../base/options.ts";
 import { spreadFactors } from "./pattern-factors.ts";
+import { normEpsilon } from "../kernels/reference/norm.ts";
 import { type ExpertConfig, expertSchema, type ResolvedExperts, resolveExperts } from "./expert-config.ts";
-import { type EmbeddingPosition } from "../positions/index.ts";
-import { embeddingPosition, parseMixer } from "./mixer.ts";
-import { type RecurrentHeads } from "./recurrence-group.ts";
+import {
+  type ComposedGroup,
+  composeLayers,
+  type LayerAttentions,
+  layersOf,
+  requireDivides,
+} from "./head-groups.ts";
+import { extent, layerAttentions, positive, readSettings } from "./read-settings.ts";
 
-/** Heads of a layer that share an attention. */
-export interface HeadGroup {
-  readonly selector: string;
-  /** How many query heads. */
-  readonly heads: number;
-}
+export type { ComposedAttention, ComposedGroup, HeadGroup } from "./head-groups.ts";
 
 /** What somebody writes; sizes left out take their default. */
 export interface DecoderConfig {
@@ -36,13 +36,31 @@ export interface DecoderConfig {
   readonly convolution?: number;
   /** Default `rms`. */
   readonly norm?: "rms" | "layer";
-  /** Default `swiglu`. */
-  readonly feedForward?: "swiglu" | "gelu" | "none";
+  /** ε under the root of every norm (default 1e-5). */
+  readonly normEpsilon?: number;
   /**
-   * Width inside the feed-forward (default: 8/3·width for SwiGLU, rounded up to a multiple of 8, and 4·width for GELU; with
+   * Default `swiglu`, down(silu(gate x) ⊙ up x). The others are down(f(up x)): `gelu` is f(h) = h·(1 + tanh u)/2 with
+   * u = √(2/π)·(h + 0.044715 h³), as in GPT-2, `gelu-exact` f(h) = h·Φ(h), as in BERT, and `relu` f(h) = max(h, 0).
+   */
+  readonly feedForward?: "swiglu" | "gelu" | "gelu-exact" | "relu" | "none";
+  /**
+   * Width inside the feed-forward (default: 8/3·width for SwiGLU, rounded up to a multiple of 8, and 4·width for the others; with
    * experts that over the k of a token, rounded up to a multiple of 8, so that it meets as many weights).
    */
   readonly hidden?: number;
+  /** Whether queries, keys and values have biases, as in Qwen2 (default false). */
+  readonly projectionBias?: boolean;
+  /** Whether the projection out of the heads has a bias, as in GPT-2 (default false). */
+  readonly outputBias?: boolean;
+  /** Whether the feed-forward's products have biases, as in GPT-2 (default false). */
+  readonly feedForwardBias?: boolean;
+  /**
+   * Default `none`. `rms`: RMSNorm of the queries and of the keys of every head, before places turn them, with one weight [D] for all
+   * heads, as in Qwen3.
+   */
+  readonly headNorm?: "none" | "rms";
+  /** What token embeddings are multiplied by before places are added (default 1). */
+  readonly embeddingScale?: number;
   /**
    * Default `plain`: x + F(x). `reversible`: attentions and feed-forwards take turns over two streams, y1 = x1 + attention(x2)
    * and y2 = x2 + feedForward(y1), and training computes activations again from outputs instead of keeping them.
@@ -60,28 +78,10 @@ export interface DecoderConfig {
    */
   readonly patternFactors?: "merged" | "interleaved" | "split";
   /** One selector for all layers, or one entry a layer, each a selector or a list of head groups. */
-  readonly attention: string | readonly (string | readonly HeadGroup[])[];
+  readonly attention: LayerAttentions;
   /** The longest sequence; positions that are `learned` have so many rows. */
   readonly maximumLength: number;
 }
-
-/** A head group with an attention, read. */
-export interface ComposedAttention {
-  readonly selector: string;
-  readonly composition: Composition;
-  readonly heads: number;
-  readonly keyValueHeads: number;
-}
-
-/** A head group with a recurrence, read. */
-export interface ComposedRecurrence extends RecurrentHeads {
-  readonly selector: string;
-  /** What the model adds to its embeddings. */
-  readonly position: EmbeddingPosition | undefined;
-}
-
-/** One head group, read. */
-export type ComposedGroup = ComposedAttention | ComposedRecurrence;
 
 /** A configuration with every default filled in. */
 export interface ResolvedDecoderConfig extends Required<
@@ -97,13 +97,7 @@ export interface ResolvedDecoderConfig extends Required<
   readonly groups: readonly (readonly ComposedGroup[])[];
 }
 
-const extent = v.pipe(
-  v.number(),
-  v.integer("a whole number is needed"),
-  v.minValue(1, "a number ≥ 1 is needed"),
-);
-const selector = v.pipe(v.string(), v.minLength(1, "a selector is needed, such as dot+rope+causal"));
-const group = v.strictObject({ selector, heads: extent });
+const optionalFlag = v.optional(v.boolean("true or false is needed"), false);
 
 const schema = v.strictObject({
   vocabulary: v.pipe(extent, v.minValue(2, "a number ≥ 2 is needed")),
@@ -114,20 +108,29 @@ const schema = v.strictObject({
   headWidth: v.optional(extent),
   convolution: v.optional(extent, 1),
   norm: v.optional(v.picklist(["rms", "layer"], "rms or layer is needed"), "rms"),
-  feedForward: v.optional(v.picklist(["swiglu", "gelu", "none"], "swiglu, gelu or none is needed"), "swiglu"),
+  normEpsilon: v.optional(positive, normEpsilon),
+  feedForward: v.optional(
+    v.picklist(
+      ["swiglu", "gelu", "gelu-exact", "relu", "none"],
+      "swiglu, gelu, gelu-exact, relu or none is needed",
+    ),
+    "swiglu",
+  ),
   hidden: v.optional(extent),
+  projectionBias: optionalFlag,
+  outputBias: optionalFlag,
+  feedForwardBias: optionalFlag,
+  headNorm: v.optional(v.picklist(["none", "rms"], "none or rms is needed"), "none"),
+  embeddingScale: v.optional(positive, 1),
   residual: v.optional(v.picklist(["plain", "reversible"], "plain or reversible is needed"), "plain"),
-  sharedQueryKey: v.optional(v.boolean("true or false is needed"), false),
+  sharedQueryKey: optionalFlag,
   experts: v.optional(expertSchema),
   tiedHead: v.optional(v.boolean("true or false is needed"), true),
   patternFactors: v.optional(
     v.picklist(["merged", "interleaved", "split"], "merged, interleaved or split is needed"),
     "merged",
   ),
-  attention: v.union(
-    [selector, v.array(v.union([selector, v.pipe(v.array(group), v.minLength(1))]))],
-    "a selector, or a list with a selector or a list of { selector, heads } for each layer is needed",
-  ),
+  attention: layerAttentions,
   maximumLength: extent,
 });
 
@@ -143,7 +146,7 @@ export function resolveDecoderConfig(
   config: DecoderConfig,
   similarities: readonly AnyPartFactory[] = [],
 ): ResolvedDecoderConfig {
-  const read = readConfig(config);
+  const read = readSettings("a decoder", "decoder-config", schema, config);
   const { width, heads, layers, feedForward } = read;
   const { keyValueHeads = heads } = read;
   requireDivides(
@@ -158,12 +161,11 @@ export function resolveDecoderConfig(
   }
   const headWidth = read.headWidth ?? width / heads;
   requireTwoStreams(read);
-  requireKeyPerQuery(read.sharedQueryKey, keyValueHeads, heads);
+  requireKeyPerQuery(read, keyValueHeads);
+  requireSomethingToBias(read);
   const experts = expertsOf(read, similarities);
-  const sizes = { heads, keyValueHeads, headWidth };
-  const perLayer = layersOf(spreadFactors(read, similarities), layers).map((entry): readonly HeadGroup[] =>
-    typeof entry === "string" ? [{ selector: entry, heads }] : entry,
-  );
+  const perLayer = layersOf(spreadFactors(read, similarities), layers);
+  const sizes = { heads, keyValueHeads, headWidth, sees: "past" } as const;
   return {
     ...read,
     keyValueHeads,
@@ -171,37 +173,18 @@ export function resolveDecoderConfig(
     hidden: hiddenOf(feedForward, width, read.hidden, experts),
     experts,
     attention: config.attention,
-    groups: perLayer.map((groups, layer) => composeGroups(groups, layer, sizes, similarities)),
+    groups: composeLayers(perLayer, sizes, similarities),
   };
 }
 
-function readConfig(config: DecoderConfig): v.InferOutput<typeof schema> {
-  const known = Object.keys(schema.entries);
-  const unknown = Object.keys(config).find((name) => !known.includes(name));
-  if (unknown !== undefined) {
-    throw new DomainError(
-      "decoder-config",
-      `Cannot make a decoder as it has no setting '${unknown}': it has ${known.join(", ")}. ${didYouMean(unknown, known)}`,
-    );
-  }
-  const result = v.safeParse(schema, config);
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  const name = v.getDotPath(issue) ?? "?";
-  throw new DomainError(
-    "decoder-config",
-    `Cannot make a decoder as '${name}' does not fit: ${JSON.stringify(issue.input)}. Pass another, as ${issue.message}`,
-  );
-}
-
 function hiddenOf(
-  feedForward: "swiglu" | "gelu" | "none",
+  feedForward: ResolvedDecoderConfig["feedForward"],
   width: number,
   given: number | undefined,
   experts: ResolvedExperts | undefined,
 ): number {
   if (feedForward !== "none") {
-    const dense = feedForward === "gelu" ? 4 * width : 8 * Math.ceil(width / 3);
+    const dense = feedForward === "swiglu" ? 8 * Math.ceil(width / 3) : 4 * width;
     return given ?? (experts === undefined ? dense : 8 * Math.ceil(dense / experts.rule.choices / 8));
   }
   if (given === undefined) return 0;
@@ -229,12 +212,35 @@ function requireTwoStreams({ residual, feedForward, experts }: v.InferOutput<typ
   }
 }
 
-function requireKeyPerQuery(shared: boolean, keyValueHeads: number, heads: number): void {
-  if (!shared || keyValueHeads === heads) return;
-  throw new ShapeError(
+function requireKeyPerQuery(
+  { sharedQueryKey, headNorm, heads }: v.InferOutput<typeof schema>,
+  keyValueHeads: number,
+): void {
+  if (!sharedQueryKey) return;
+  if (keyValueHeads !== heads) {
+    throw new ShapeError(
+      "decoder-shared",
+      `Cannot make keys of queries as each query head has a key head then: ${keyValueHeads} key/value heads, ${heads} heads. ` +
+        "Leave keyValueHeads out",
+    );
+  }
+  if (headNorm === "none") return;
+  throw new DomainError(
     "decoder-shared",
-    `Cannot make keys of queries as each query head has a key head then: ${keyValueHeads} key/value heads, ${heads} heads. ` +
-      "Leave keyValueHeads out",
+    `Cannot make keys of queries as such keys have unit length already: headNorm is ${headNorm}. Leave headNorm out`,
+  );
+}
+
+function requireSomethingToBias({
+  feedForwardBias,
+  feedForward,
+  experts,
+}: v.InferOutput<typeof schema>): void {
+  if (!feedForwardBias || (feedForward !== "none" && experts === undefined)) return;
+  throw new DomainError(
+    "decoder-config",
+    "Cannot use 'feedForwardBias' as only a feed-forward of its own has biases: " +
+      `${experts === undefined ? "there is none" : `there are ${experts.count} experts`}. Leave it out`,
   );
 }
 
@@ -243,81 +249,12 @@ function expertsOf(
   similarities: readonly AnyPartFactory[],
 ): ResolvedExperts | undefined {
   if (experts === undefined) return undefined;
-  if (feedForward !== "none") return resolveExperts(experts, width, similarities);
+  if (feedForward === "swiglu" || feedForward === "gelu") {
+    return resolveExperts(experts, width, similarities);
+  }
   throw new DomainError(
     "decoder-config",
-    `Cannot use 'experts' as a decoder without a feed-forward has nothing that they take the place of: ${experts.count}. ` +
-      "Use swiglu or gelu",
-  );
-}
-
-function layersOf(
-  attention: DecoderConfig["attention"],
-  layers: number,
-): readonly (string | readonly HeadGroup[])[] {
-  if (typeof attention === "string") return Array.from({ length: layers }, () => attention);
-  if (attention.length === layers) return attention;
-  throw new ShapeError(
-    "decoder-layers",
-    `Cannot make a decoder as a list of attentions has one entry a layer: ${attention.length} entries, ${layers} layers. ` +
-      "Pass one selector for all layers, or as many entries",
-  );
-}
-
-function composeGroups(
-  groups: readonly HeadGroup[],
-  layer: number,
-  { heads, keyValueHeads, headWidth }: { heads: number; keyValueHeads: number; headWidth: number },
-  similarities: readonly AnyPartFactory[],
-): readonly ComposedGroup[] {
-  const given = groups.reduce((sum, group) => sum + group.heads, 0);
-  if (given !== heads) {
-    throw new ShapeError(
-      "decoder-groups",
-      `Cannot make layer ${layer} as its head groups must have all ${heads} heads: they have ${given}. Change their sizes`,
-    );
-  }
-  const shared = heads / keyValueHeads;
-  return groups.map(({ selector, heads: own }) => {
-    requireDivides(
-      "query heads per key/value head",
-      shared,
-      `the heads of group '${selector}'`,
-      own,
-      "Change its size",
-    );
-    const counts = { selector, heads: own, keyValueHeads: own / shared };
-    const mixer = parseMixer(selector, similarities);
-    if (mixer.kind === "recurrence") {
-      const { recurrence, position } = mixer;
-      if (recurrence.whole) refuseFuture(selector, "full", "Drop +full");
-      return { ...counts, recurrence, position: embeddingPosition(position) };
-    }
-    const composition = compose(completeSelector(mixer.parts, {}));
-    requireCausal(selector, composition);
-    composition.similarity.terms(headWidth);
-    if (composition.position.place === "rotation") composition.position.pairs(headWidth);
-    return { ...counts, composition };
-  });
-}
-
-function requireDivides(what: string, divisor: number, of: string, whole: number, cure: string): void {
-  if (whole % divisor === 0) return;
-  throw new ShapeError(
-    "decoder-divide",
-    `Cannot make a decoder as the ${what} must divide ${of}: ${divisor} and ${whole}. ${cure}`,
-  );
-}
-
-function requireCausal(selector: string, { patterns }: Composition): void {
-  if (patterns.some(({ causal }) => causal)) return;
-  refuseFuture(selector, patterns.map(({ name }) => name).join("+"), "Add +causal");
-}
-
-function refuseFuture(selector: string, pattern: string, cure: string): never {
-  throw new DomainError(
-    "decoder-causal",
-    `Cannot decode with '${selector}' as no token may see a later one, which it is to predict: ` +
-      `the pattern is ${pattern}. ${cure}`,
+    `Cannot use 'experts' as they are feed-forwards of one of two kinds: ${experts.count} experts, feedForward is ` +
+      `${feedForward}. Use swiglu or gelu`,
   );
 }

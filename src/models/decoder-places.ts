@@ -7,7 +7,7 @@ import { type ResolvedDecoderConfig } from "./decoder-config.ts";
 import { embeddingPosition } from "./mixer.ts";
 
 /** The position that is added to embeddings, which all layers that name one must share. */
-export function placesOf({ groups }: ResolvedDecoderConfig): EmbeddingPosition | undefined {
+export function placesOf({ groups }: Pick<ResolvedDecoderConfig, "groups">): EmbeddingPosition | undefined {
   const named = groups
     .flat()
     .map((group) => ("recurrence" in group ? group.position : embeddingPosition(group.composition.position)))
@@ -18,7 +18,7 @@ export function placesOf({ groups }: ResolvedDecoderConfig): EmbeddingPosition |
   if (others.length === 0) return first;
   throw new DomainError(
     "decoder-positions",
-    "Cannot make a decoder as one kind of position is added to its embeddings, for all layers: " +
+    "Cannot make a model as one kind of position is added to its embeddings, for all layers: " +
       `${first.name} and ${others[0].name}. Name one of them`,
   );
 }

@@ -1,15 +1,12 @@
-import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { describeWithSharedData } from "../../test/shared-data.ts";
 import { rowSpread } from "../attention/index.ts";
 import { Tape } from "../autodiff/index.ts";
 import { startJax } from "../kernels/jax/start.ts";
 import { WasmEngine } from "../kernels/wasm/index.ts";
-import { openLlama2cWeights } from "../checkpoints/llama2c-weights.node.ts";
 import { type DecoderConfig } from "./decoder-config.ts";
 import { decoder } from "./decoder.ts";
 import { differencesFromF64, withArrays } from "./decoder-fixtures.ts";
-import { livelyTensors, randomBatch, type Tensors } from "./model-fixtures.ts";
+import { livelyTensors, randomBatch } from "./model-fixtures.ts";
 
 /** Scores in f32 spread by 1 to a few 2⁻²⁴; the reference's f64 statistics add nothing. */
 const spreadTolerance = 1e-4;
@@ -45,6 +42,32 @@ const variants: Readonly<Record<string, Partial<DecoderConfig>>> = {
       "dot+causal+none",
     ],
   },
+  "Qwen2's biases and an ε of its own": { projectionBias: true, normEpsilon: 0.25, keyValueHeads: 2 },
+  "GPT-2's blocks": {
+    norm: "layer",
+    feedForward: "gelu",
+    projectionBias: true,
+    outputBias: true,
+    feedForwardBias: true,
+    attention: "l2:beta=learned+learned+causal+window:w=4",
+    embeddingScale: 1.5,
+  },
+  "Qwen3's norms of heads, of any width": {
+    headNorm: "rms",
+    headWidth: 6,
+    keyValueHeads: 2,
+    normEpsilon: 0.125,
+    feedForwardBias: true,
+    attention: [
+      [
+        { selector: "dot+rope:theta=500,layout=interleaved+causal", heads: 2 },
+        { selector: "cosine:beta=learned+rope+causal", heads: 2 },
+      ],
+      "deltanet",
+    ],
+  },
+  "an exact GELU, scaled embeddings": { feedForward: "gelu-exact", embeddingScale: 3, convolution: 2 },
+  "ReLU and two streams": { feedForward: "relu", residual: "reversible", outputBias: true },
   "reversible residuals": { residual: "reversible", norm: "layer", feedForward: "gelu", layers: 3 },
   "keys that are the queries at unit length": {
     sharedQueryKey: true,
@@ -164,6 +187,61 @@ describe("decoder", () => {
     expect(raw).not.toHaveProperty("entropy");
   });
 
+  test("tells what its layers make, on both of what computes them, with experts and without a feed-forward", async () => {
+    const experts: DecoderConfig = {
+      ...base,
+      keyValueHeads: 2,
+      experts: { count: 4, routing: "mixtral" },
+      attention: [
+        [
+          { selector: "l2+causal", heads: 2 },
+          { selector: "dot+rope+causal", heads: 2 },
+        ],
+        "gla",
+      ],
+    };
+    const { tokens } = randomBatch(11, 2, 5);
+    for (const config of [experts, { ...base, feedForward: "none" } as const]) {
+      const [one, other] = [decoder(config), decoder(config, { engine: new WasmEngine() })];
+      await withArrays(livelyTensors(one, 2), async (arrays) => {
+        const [found, fused] = [
+          await one.activations(arrays, tokens, 2),
+          await other.activations(arrays, tokens, 2),
+        ];
+        expect(found.layers.map(({ groups }) => groups.map(({ k }) => k.shape))).toEqual(
+          config === experts
+            ? [
+                [
+                  [2, 1, 5, 4],
+                  [2, 1, 5, 4],
+                ],
+                [[2, 2, 5, 4]],
+              ]
+            : [[[2, 4, 5, 4]], [[2, 4, 5, 4]]],
+        );
+        const apart = found.layers.flatMap(({ fed, groups }, layer) =>
+          [...fed.data]
+            .map((value, at) => Math.abs(value - fused.layers[layer].fed.data[at]))
+            .concat(
+              [...groups[0].out.data].map((value, at) =>
+                Math.abs(value - fused.layers[layer].groups[0].out.data[at]),
+              ),
+            ),
+        );
+        expect(Math.max(...apart)).toBeLessThan(spreadTolerance);
+        // Without a feed-forward, a layer adds what its heads give by the output projection, and that is all.
+        if (config !== experts) expect(found.layers[1].fed).toEqual(found.layers[1].attended);
+      });
+      one.dispose();
+      other.dispose();
+    }
+    const reversible = decoder({ ...base, residual: "reversible" });
+    expect(() => reversible.activations({}, tokens, 2)).toThrow(
+      expect.objectContaining({ code: "activations-residual" }),
+    );
+    reversible.dispose();
+  });
+
   test("refuses what it cannot read", async () => {
     const model = decoder(base);
     const tensors = livelyTensors(model, 1);
@@ -184,38 +262,5 @@ describe("decoder", () => {
       await expect(model.evaluate(arrays, outside)).rejects.toThrow("must be one of its 4: 4");
     });
     model.dispose();
-  });
-});
-
-describeWithSharedData("a trained Llama of llama2.c", "stories260K/stories260K.bin", (place) => {
-  test("says the 200 tokens that it says elsewhere", async () => {
-    const { ids } = (
-      JSON.parse(readFileSync(new URL("../published.json", `file://${place}`), "utf8")) as {
-        readonly stories260K: { readonly ids: readonly number[] };
-      }
-    ).stories260K;
-    const { config, ropeLayout, ...weights } = await openLlama2cWeights(place);
-    const model = decoder({
-      vocabulary: config.vocab_size,
-      width: config.hidden_size,
-      layers: config.num_hidden_layers,
-      heads: config.num_attention_heads,
-      keyValueHeads: config.num_key_value_heads,
-      hidden: config.intermediate_size,
-      attention: `dot+rope:layout=${ropeLayout}+causal`,
-      maximumLength: config.max_position_embeddings,
-    });
-    const tensors: Tensors = {};
-    for (const name of weights.tensors.keys()) tensors[name] = await weights.read(name);
-    await weights.close();
-    const tokens = Int32Array.from([1, ...ids]);
-    const { data } = await withArrays(tensors, (arrays) => model.logits(arrays, tokens, 1));
-    const { vocabulary } = model.config;
-    model.dispose();
-    const likeliest = ids.map((_, at) => {
-      const row = data.subarray(at * vocabulary, (at + 1) * vocabulary);
-      return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
-    });
-    expect(likeliest).toEqual(ids);
   });
 });

@@ -18,18 +18,27 @@ import { kindOf, numbersOf, placesOf, placeTable } from "./decoder-places.ts";
 import { type Decoding } from "./decoding-session.ts";
 import { decodingStages } from "./decoding.ts";
 import { fusedLayers, fusedLoss } from "./fused-layers.ts";
+import { type Activations, activationStages } from "./layer-activations.ts";
 import { type ModelArrays, type ModelParameter } from "./model.ts";
 import { reversibleLayers } from "./reversible-layers.ts";
 import { activeCountOf, routedFeedForward } from "./routed-feed-forward.ts";
 import { stagedLayers, stagedLoss } from "./staged-layers.ts";
 import { groupStateBytes } from "./state-bytes.ts";
-import { tokenModel, type TokenModel } from "./token-model.ts";
+import { tokenInputs, tokenModel, type TokenModel } from "./token-model.ts";
 
 export { type TokenBatch } from "./token-model.ts";
 
 /** A decoder. */
 export interface Decoder extends TokenModel {
   readonly config: ResolvedDecoderConfig;
+  /**
+   * What tokens become, layer by layer: the residual stream, and the queries, keys, values and outputs of all heads.
+   *
+   * @param tokens - [B, N]
+   * @param batch - B
+   * @throws UnsupportedError `activations-residual` with reversible residuals
+   */
+  activations(arrays: ModelArrays, tokens: Int32Array, batch: number): Promise<Activations>;
   /**
    * Begins to decode token by token, or a prompt at once, from an empty past: the logits are those of {@link Decoder.logits}, and the
    * memory is that of the keys and values of attentions, as far back as they see, and of the states of recurrences.
@@ -94,6 +103,9 @@ export function decoder(
       headWidth: resolved.headWidth,
       convolution: resolved.convolution,
       sharedQueryKey: resolved.sharedQueryKey,
+      projectionBias: resolved.projectionBias,
+      outputBias: resolved.outputBias,
+      ...(resolved.headNorm === "rms" ? { headNorm: resolved.normEpsilon } : {}),
       engine,
       deviations: {
         into: weightDeviation(resolved.width),
@@ -125,6 +137,10 @@ export function decoder(
       : engine === undefined
         ? stagedLayers(resolved, embedding, layers)
         : fusedLayers(embedding, layers, engine);
+  const constants = (length: number): ModelArrays =>
+    places?.table === undefined
+      ? {}
+      : { places: placeTable(places.table(length, resolved.width), resolved.width) };
   const decoding = decodingStages({
     config: resolved,
     layers,
@@ -132,6 +148,7 @@ export function decoder(
     places: numbersOf(places, resolved) ?? embedding.parameters[1]?.name,
     engine,
   });
+  const activations = activationStages(resolved.residual, embedding, layers);
   const bytesOf =
     (length: number) =>
     (sum: number, group: ComposedGroup): number =>
@@ -145,13 +162,11 @@ export function decoder(
       computed,
       head,
       lossOf: (logitsOf) => (engine === undefined ? stagedLoss(logitsOf) : fusedLoss(head, engine)),
-      constants: (length): ModelArrays =>
-        places?.table === undefined
-          ? {}
-          : { places: placeTable(places.table(length, resolved.width), resolved.width) },
+      constants,
       stateBytes: (length) => resolved.groups.flat().reduce(bytesOf(length), 0),
       owned: [
         decoding,
+        activations,
         ...layers.flatMap(({ attention, routed }) =>
           routed === undefined ? [attention] : [attention, routed],
         ),
@@ -162,6 +177,8 @@ export function decoder(
       layers.map(({ routed }) => routed),
     ),
     config: resolved,
+    activations: (arrays, tokens, batch) =>
+      activations.read(arrays, (tape) => tokenInputs(tape, { tokens, batch }, resolved, constants)),
     decode: (arrays, { batch = 1 } = {}) => decoding.start(arrays, batch),
   };
 }

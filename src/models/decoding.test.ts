@@ -51,6 +51,18 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
       "tokens before that a convolution reaches",
       { convolution: 3, attention: ["deltanet", "dot+rope+causal"] },
     ],
+    [
+      "biases, norms of heads and scaled embeddings",
+      {
+        headNorm: "rms",
+        projectionBias: true,
+        outputBias: true,
+        feedForwardBias: true,
+        embeddingScale: 2,
+        normEpsilon: 0.125,
+        attention: "dot+rope+causal",
+      },
+    ],
     ["bonuses", { attention: ["rwkv4", "rwkv6"], feedForward: "none" }],
     [
       "shared queries and keys in buckets, over two streams",

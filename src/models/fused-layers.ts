@@ -1,7 +1,8 @@
 /**
  * @file The layers of a decoder as fused blocks of an engine: project, attend, merge, feed forward. What the blocks hand on
  * stays out of jax-js, which has only what places add to embeddings, the domains of attentions' own parameters, the gates of
- * recurrences, and the norm before experts.
+ * recurrences, the norm before experts, and whole blocks that the kernels do not have: attentions with biases or norms of heads,
+ * feed-forwards with biases or with another function than SwiGLU and GPT-2's GELU. Their attentions themselves stay fused.
  */
 import {
   embeddingOperation,
@@ -15,7 +16,7 @@ import {
 } from "../autodiff/index.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { pick, type Values } from "./assemble-model.ts";
-import { type EmbeddingBlock, type HeadBlock } from "./decoder-blocks.ts";
+import { type EmbeddingBlock, type FeedForwardBlock, type HeadBlock } from "./decoder-blocks.ts";
 import {
   type ComputedEmbedding,
   type ComputedLayers,
@@ -27,6 +28,7 @@ import {
 } from "./decoder-layers.ts";
 import { type ModelArrays } from "./model.ts";
 import { type RoutedFeedForward } from "./routed-feed-forward.ts";
+import { stagedAttention, stagedFeedForward } from "./staged-layers.ts";
 
 /** Makes the operations. */
 export function fusedLayers(
@@ -78,22 +80,34 @@ export function fusedEmbedding(embedding: EmbeddingBlock): ComputedEmbedding {
 /** The blocks of a layer: its attention, and its feed-forward or its experts where it has them. */
 export function fusedBlocks(layer: DecoderLayer, engine: WasmEngine): readonly DecoderBlock[] {
   const { feedForward, routed } = layer;
-  const attention = fusedAttention(layer, engine);
+  const attention = canFuseAttention(layer) ? fusedAttention(layer, engine) : stagedAttention(layer);
   if (routed !== undefined) return [attention, expertBlock(routed)];
   if (feedForward === undefined) return [attention];
-  const feed = fusedFeedForwardOperation(engine);
   return [
     attention,
-    {
-      reads: namesOf(feedForward),
-      async run(tape, x, values) {
-        const { out } = await tape.run(feed, { x, ...byRole(values, feedForward.weights) });
-        tape.release(x);
-        return { x: out };
-      },
-      dispose: () => feed.dispose(),
-    },
+    canFuseFeedForward(feedForward) ? fusedFeedForward(feedForward, engine) : stagedFeedForward(feedForward),
   ];
+}
+
+/** The kernels of projections know neither biases nor norms of heads. */
+const canFuseAttention = ({ attention }: DecoderLayer): boolean =>
+  attention.headNorm === undefined && Object.keys(attention.biases).length === 0;
+
+/** Those of feed-forwards know SwiGLU and GPT-2's GELU, without biases. */
+const canFuseFeedForward = ({ kind, biases }: FeedForwardBlock): boolean =>
+  biases === undefined && (kind === "swiglu" || kind === "gelu");
+
+function fusedFeedForward(feedForward: FeedForwardBlock, engine: WasmEngine): DecoderBlock {
+  const feed = fusedFeedForwardOperation(engine, feedForward.norm.epsilon);
+  return {
+    reads: namesOf(feedForward),
+    async run(tape, x, values) {
+      const { out } = await tape.run(feed, { x, ...byRole(values, feedForward.weights) });
+      tape.release(x);
+      return { x: out };
+    },
+    dispose: () => feed.dispose(),
+  };
 }
 
 /** Experts are the layer's to dispose. */
@@ -104,7 +118,7 @@ const expertBlock = (routed: RoutedFeedForward): DecoderBlock => ({
 });
 
 function fusedAttention({ attention, norm }: DecoderLayer, engine: WasmEngine): DecoderBlock {
-  const project = fusedProjectionOperation(engine, attention.groups);
+  const project = fusedProjectionOperation(engine, attention.groups, norm.epsilon);
   const merge = fusedMergeOperation(engine, attention.groups);
   const hold: Operation<string, string> | undefined =
     attention.held.length === 0
@@ -148,8 +162,8 @@ function fusedAttention({ attention, norm }: DecoderLayer, engine: WasmEngine): 
 }
 
 /** The last norm, the head and the loss as one block. */
-export function fusedLoss({ weights }: HeadBlock, engine: WasmEngine): ComputedLoss {
-  const operation = fusedLossOperation(engine);
+export function fusedLoss({ weights, epsilon }: HeadBlock, engine: WasmEngine): ComputedLoss {
+  const operation = fusedLossOperation(engine, epsilon);
   return {
     async run(tape, { x, targets, positions, ...values }) {
       const labels = positions === undefined ? { targets } : { targets, positions };

@@ -1,8 +1,11 @@
 /** @file Models with any attention of the algebra, on the tape. */
+export { bert, type Bert, type BertBatch, type BertConfig, type ResolvedBertConfig } from "./bert.ts";
 export { type DecoderConfig, type HeadGroup, type ResolvedDecoderConfig } from "./decoder-config.ts";
 export { type ExpertConfig, type ResolvedExperts } from "./expert-config.ts";
 export { decoder, type Decoder } from "./decoder.ts";
 export { type Decoding } from "./decoding-session.ts";
+export { type ComposedGroup, type LayerAttentions } from "./head-groups.ts";
+export type { Activations, GroupActivations, LayerActivations } from "./layer-activations.ts";
 export { linearTransformer, type PresetConfig } from "./linear-transformer.ts";
 export { type Mixer, parseMixer, positionOf, printMixer } from "./mixer.ts";
 export {

@@ -4,6 +4,7 @@ import { initialParameters, parametersOf, referenceForward } from "../attention/
 import { random } from "../base/random.ts";
 import { narrow, type Tensor, tensor64, type Tensor64 } from "../base/tensor.ts";
 import { expertOf, routerScores } from "../kernels/reference/experts.ts";
+import { exactGelu, tanhGelu } from "../kernels/reference/gelu.ts";
 import { referenceRouting } from "../kernels/reference/routing.ts";
 import { routerComposition } from "../kernels/wasm/index.ts";
 import { heldName, heldValues, isTrained } from "../nn/attention-parameters.ts";
@@ -19,7 +20,7 @@ import { recurrenceInF64 } from "./recurrence-fixtures.ts";
 export type Tensors = Record<string, Tensor | Tensor64>;
 
 /** Initial tensors of a model, widened so that every part of it matters. */
-export function livelyTensors(model: Model<never>, seed: number, factor = 3): Tensors {
+export function livelyTensors(model: Pick<Model<never>, "parameters">, seed: number, factor = 3): Tensors {
   return Object.fromEntries(
     model.parameters.map(({ name, initial, decays }) => {
       const { data, shape } = initial(seed);
@@ -56,13 +57,15 @@ type Rows = readonly Float64Array[];
 /** The decoder once more, in f64 on plain arrays, with the reference's attention: logits of every place, [N][V]. */
 export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: Int32Array): Rows {
   const { width, headWidth, layers, norm, feedForward, groups, tiedHead, residual, sharedQueryKey } = config;
+  const { normEpsilon, embeddingScale, headNorm } = config;
   const weight = (name: string): Tensor | Tensor64 => tensors[name];
   const linear = (rows: Rows, name: string): Rows => {
     const { data, shape } = weight(name);
     const [out, inner] = shape;
+    const bias = tensors[name.replace(/weight$/, "bias")] as Tensor | Tensor64 | undefined;
     return rows.map((row) =>
       Float64Array.from({ length: out }, (_, o) => {
-        let sum = 0;
+        let sum = bias?.data[o] ?? 0;
         for (let d = 0; d < inner; d++) sum += row[d] * data[o * inner + d];
         return sum;
       }),
@@ -75,14 +78,18 @@ export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: I
       const bias = norm === "rms" ? undefined : weight(`${name}.bias`).data;
       return row.map(
         (value, d) =>
-          ((value - mean) / Math.sqrt(variance + 1e-5)) * weight(`${name}.weight`).data[d] + (bias?.[d] ?? 0),
+          ((value - mean) / Math.sqrt(variance + normEpsilon)) * weight(`${name}.weight`).data[d] +
+          (bias?.[d] ?? 0),
       );
     });
   const add = (rows: Rows, others: Rows): Rows =>
     rows.map((row, place) => row.map((value, d) => value + others[place][d]));
 
   let x: Rows = Array.from(tokens, (token) =>
-    Float64Array.from(weight("model.embed_tokens.weight").data.subarray(token * width, (token + 1) * width)),
+    Float64Array.from(
+      weight("model.embed_tokens.weight").data.subarray(token * width, (token + 1) * width),
+      (value) => embeddingScale * value,
+    ),
   );
   const embedded = groups
     .flat()
@@ -99,7 +106,14 @@ export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: I
   for (let layer = 0; layer < layers; layer++) {
     const at = `model.layers.${layer}`;
     const rows = normed(x, `${at}.input_layernorm`);
-    const projected = (part: string): Rows => linear(rows, `${at}.self_attn.${part}_proj.weight`);
+    const projected = (part: string): Rows => {
+      const all = linear(rows, `${at}.self_attn.${part}_proj.weight`);
+      if (headNorm === "none" || part === "v") return all;
+      const { data: gain } = weight(`${at}.self_attn.${part}_norm.weight`);
+      return all.map((row) =>
+        unitSquares(row, headWidth, normEpsilon).map((value, d) => value * gain[d % headWidth]),
+      );
+    };
     const [q, v] = [projected("q"), projected("v")];
     const k = sharedQueryKey ? q.map((row) => unitHeads(row, headWidth)) : projected("k");
     const joined = attendInF64(groups[layer], { q, k, v, rows }, headWidth, `${at}.self_attn`, tensors);
@@ -119,9 +133,7 @@ export function referenceLogits({ config }: Decoder, tensors: Tensors, tokens: I
         ? linear(inner, `${at}.mlp.gate_proj.weight`).map((row, place) =>
             row.map((h, d) => (h / (1 + Math.exp(-h))) * up[place][d]),
           )
-        : up.map((row) =>
-            row.map((h) => 0.5 * h * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (h + 0.044715 * h ** 3)))),
-          );
+        : up.map((row) => row.map(activationsInF64[feedForward]));
     const fed = add(residual === "plain" ? x : other, linear(hidden, `${at}.mlp.down_proj.weight`));
     other = x;
     x = fed;
@@ -136,6 +148,17 @@ function unitHeads(row: Float64Array, headWidth: number): Float64Array {
     return value / Math.sqrt(row.subarray(start, start + headWidth).reduce((sum, x) => sum + x * x, 1e-12));
   });
 }
+
+/** Every head of a row at mean square 1. */
+function unitSquares(row: Float64Array, headWidth: number, epsilon: number): Float64Array {
+  return row.map((value, d) => {
+    const start = d - (d % headWidth);
+    const squares = row.subarray(start, start + headWidth).reduce((sum, x) => sum + x * x, 0);
+    return value / Math.sqrt(squares / headWidth + epsilon);
+  });
+}
+
+const activationsInF64 = { gelu: tanhGelu, "gelu-exact": exactGelu, relu: (h: number) => Math.max(h, 0) };
 
 /** The experts of a layer, none of which drops a token. */
 function expertsInF64({ rule, similarity }: ResolvedExperts, rows: Rows, at: string, tensors: Tensors): Rows {

@@ -1,5 +1,6 @@
 /** @file RWKV-4 to 7 as models that train: time mixes and channel mixes with a token shift, under the names of trained models. */
 import { type WasmEngine } from "../kernels/wasm/index.ts";
+import { normEpsilon } from "../kernels/reference/norm.ts";
 import { unembed } from "../nn/embedding.ts";
 import { layerNorm } from "../nn/layer-norm.ts";
 import { type HeadBlock } from "./decoder-blocks.ts";
@@ -82,6 +83,7 @@ function rwkvHead(config: ResolvedRwkvConfig): HeadBlock {
   return {
     parameters,
     owned: parameters,
+    epsilon: normEpsilon,
     weights: { gain: gain.name, shift: shift.name, table: table.name },
     apply(rows, arrays) {
       const normed = layerNorm(rows, arrays[gain.name], arrays[shift.name]);

@@ -7,7 +7,7 @@ import { numpy as np } from "@jax-js/jax";
 import { lossStage, type Operation, stage, type Value } from "../autodiff/index.ts";
 import { crossEntropy } from "../nn/cross-entropy.ts";
 import { pick } from "./assemble-model.ts";
-import { type EmbeddingBlock } from "./decoder-blocks.ts";
+import { type EmbeddingBlock, type FeedForwardBlock } from "./decoder-blocks.ts";
 import { type ResolvedDecoderConfig } from "./decoder-config.ts";
 import {
   type ComputedEmbedding,
@@ -125,7 +125,13 @@ export function stagedEmbedding(embedding: EmbeddingBlock): ComputedEmbedding {
 }
 
 /** The blocks of a layer, with stages of their own: its attention, and its feed-forward where it has one. */
-export function stagedBlocks({ norm, attention, feedForward }: DecoderLayer): readonly DecoderBlock[] {
+export function stagedBlocks(layer: DecoderLayer): readonly DecoderBlock[] {
+  const { feedForward } = layer;
+  return [stagedAttention(layer), ...(feedForward === undefined ? [] : [stagedFeedForward(feedForward)])];
+}
+
+/** x + attention(norm(x)), of an attention that may have an engine. */
+export function stagedAttention({ norm, attention }: DecoderLayer): DecoderBlock {
   const project: Operation<string, string> = stage("project", ({ x, ...arrays }: ModelArrays) => {
     const [batch] = x.shape;
     return attention.project(norm.apply(rowsOf(x), arrays), batch, arrays);
@@ -135,7 +141,7 @@ export function stagedBlocks({ norm, attention, feedForward }: DecoderLayer): re
     return { x: inSequences(rowsOf(x).add(attention.merge(arrays)), batch, length) };
   });
   const projected = [...namesOf(norm), ...attention.projected];
-  const attend: DecoderBlock = {
+  return {
     reads: [...projected, ...attention.merged],
     async run(tape, x, values, observe) {
       const heads = await tape.run(project, { x, ...pick(values, projected) });
@@ -146,24 +152,24 @@ export function stagedBlocks({ norm, attention, feedForward }: DecoderLayer): re
     },
     dispose: () => [project, merge].forEach((own) => own.dispose()),
   };
-  if (feedForward === undefined) return [attend];
+}
+
+/** x + feedForward(norm(x)). */
+export function stagedFeedForward(feedForward: FeedForwardBlock): DecoderBlock {
   const feed = stage("feed forward", ({ x, ...arrays }: ModelArrays) => {
     const [batch, length] = x.shape;
     return { x: inSequences(feedForward.apply(rowsOf(x), arrays), batch, length) };
   });
   const reads = namesOf(feedForward);
-  return [
-    attend,
-    {
-      reads,
-      async run(tape, x, values) {
-        const { x: out } = await tape.run(feed, { x, ...pick(values, reads) });
-        tape.release(x);
-        return { x: out };
-      },
-      dispose: () => feed.dispose(),
+  return {
+    reads,
+    async run(tape, x, values) {
+      const { x: out } = await tape.run(feed, { x, ...pick(values, reads) });
+      tape.release(x);
+      return { x: out };
     },
-  ];
+    dispose: () => feed.dispose(),
+  };
 }
 
 /** [B·N, width] to [B, N, width]. */

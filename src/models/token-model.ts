@@ -86,13 +86,7 @@ export function tokenModel(parts: TokenModelParts): Omit<TokenModel, "decode"> {
     { tokens, batch }: Pick<TokenBatch, "tokens" | "batch">,
     observe?: LayerObserver,
   ): Promise<LayersResult> {
-    const length = lengthOf(tokens, batch, sizes);
-    const given: Values = {
-      tokens: tape.constant(np.array(tokens, { shape: [batch, length] })),
-      ...Object.fromEntries(
-        Object.entries(constants?.(length) ?? {}).map(([name, array]) => [name, tape.constant(array)]),
-      ),
-    };
+    const given = tokenInputs(tape, { tokens, batch }, sizes, constants);
     const { inputs, balances } = await computed.run(tape, given, values, observe);
     return { inputs: { ...inputs, ...pick(values, lastReads) }, balances };
   }
@@ -131,4 +125,16 @@ export function tokenModel(parts: TokenModelParts): Omit<TokenModel, "decode"> {
         return { data: (await logits.read()) as Float32Array, shape };
       }),
   };
+}
+
+/** What layers begin with: tokens, int32 [B, N], and what depends on N alone. */
+export function tokenInputs(
+  tape: Tape,
+  { tokens, batch }: Pick<TokenBatch, "tokens" | "batch">,
+  sizes: TokenSizes,
+  constants: TokenModelParts["constants"],
+): Values {
+  const length = lengthOf(tokens, batch, sizes);
+  const arrays = { tokens: np.array(tokens, { shape: [batch, length] }), ...constants?.(length) };
+  return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, tape.constant(array)]));
 }

@@ -2,9 +2,10 @@ import { grad, jit, numpy as np } from "@jax-js/jax";
 import { beforeAll, describe, expect, test } from "vitest";
 import { random } from "../base/random.ts";
 import { startJax } from "../kernels/jax/start.ts";
+import { exactGelu } from "../kernels/reference/gelu.ts";
 import { crossEntropy } from "./cross-entropy.ts";
 import { takeRows, unembed } from "./embedding.ts";
-import { geluFeedForward, swiglu } from "./feed-forward.ts";
+import { activatedFeedForward, activations, swiglu } from "./feed-forward.ts";
 import { mergeHeads, splitHeads } from "./heads.ts";
 import { linear } from "./linear.ts";
 
@@ -62,29 +63,47 @@ describe("feed-forward blocks", () => {
     expectClose(await y.data(), product(gated, down, hidden));
   });
 
-  test("GELU is down(gelu(up x)) with the tanh approximation", async () => {
-    const gelu = product(x, up, width).map(
-      (h) => 0.5 * h * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (h + 0.044715 * h ** 3))),
+  const formulas: Record<keyof typeof activations, (h: number) => number> = {
+    gelu: (h) => 0.5 * h * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (h + 0.044715 * h ** 3))),
+    "gelu-exact": exactGelu,
+    relu: (h) => Math.max(h, 0),
+  };
+  const names = Object.keys(activations) as (keyof typeof activations)[];
+
+  test.each(names)("down(f(up x + b) + c) with f = %s", async (name) => {
+    const [upBias, downBias] = [draws("up bias", hidden), draws("down bias", width)];
+    const raised = product(x, up, width).map((h, flat) => formulas[name](h + upBias[flat % hidden]));
+    const y = activatedFeedForward(
+      array(x, 3, width),
+      {
+        up: array(up, hidden, width),
+        upBias: array(upBias, hidden),
+        down: array(down, width, hidden),
+        downBias: array(downBias, width),
+      },
+      name,
     );
-    const y = geluFeedForward(array(x, 3, width), {
-      up: array(up, hidden, width),
-      down: array(down, width, hidden),
-    });
-    expectClose(await y.data(), product(gelu, down, hidden));
+    expectClose(
+      await y.data(),
+      product(raised, down, hidden).map((value, flat) => value + downBias[flat % width]),
+    );
   });
 
-  test.each(["swiglu", "gelu"])("%s has finite values and gradients for inputs of size 1e4", async (kind) => {
-    const large = array(Float32Array.of(-1e4, 1e4, 0, -200), 4, 1);
-    const one = (): np.Array => np.ones([1, 1]);
-    const sum = (x: np.Array): np.Array =>
-      np.sum(
-        kind === "swiglu"
-          ? swiglu(x, { gate: one(), up: one(), down: one() })
-          : geluFeedForward(x, { up: one(), down: one() }),
-      );
-    const numbers = [...(await sum(large.ref).data()), ...(await jit(grad(sum))(large).data())];
-    expect(numbers.every(Number.isFinite)).toBe(true);
-  });
+  test.each(["swiglu", ...names] as const)(
+    "%s has finite values and gradients for inputs of size 1e4",
+    async (kind) => {
+      const large = array(Float32Array.of(-1e4, 1e4, 0, -200), 4, 1);
+      const one = (): np.Array => np.ones([1, 1]);
+      const sum = (x: np.Array): np.Array =>
+        np.sum(
+          kind === "swiglu"
+            ? swiglu(x, { gate: one(), up: one(), down: one() })
+            : activatedFeedForward(x, { up: one(), down: one() }, kind),
+        );
+      const numbers = [...(await sum(large.ref).data()), ...(await jit(grad(sum))(large).data())];
+      expect(numbers.every(Number.isFinite)).toBe(true);
+    },
+  );
 });
 
 describe("rows of a table", () => {

@@ -8,7 +8,7 @@ import { startJax } from "../kernels/jax/start.ts";
 import { referenceRouting, referenceRoutingBackward } from "../kernels/reference/routing.ts";
 import { mixtralRouting, type RoutingRule, switchRouting, type WasmEngine } from "../kernels/wasm/index.ts";
 import { nodeEngine } from "../kernels/wasm/engine/pool.node.ts";
-import { geluFeedForward, swiglu } from "./feed-forward.ts";
+import { activatedFeedForward, swiglu } from "./feed-forward.ts";
 import { mixtureOfExperts } from "./moe.ts";
 
 /** Products of forty terms in float32 in another order, relative to the largest number. */
@@ -120,7 +120,7 @@ describe.each([
     const weights = { up: only(up), down: only(down) };
     const dense = hasGate
       ? swiglu(arrayOf(x), { ...weights, gate: only(gate) })
-      : geluFeedForward(arrayOf(x), weights);
+      : activatedFeedForward(arrayOf(x), weights, "gelu");
     const expected = await dense.data();
     for (const device of [engine, undefined]) {
       const { out, scores } = await runMixture(tensors, switchRouting({ capacityFactor: "none" }), device);

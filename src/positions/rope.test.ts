@@ -72,6 +72,7 @@ describe("scores depend on Δ only", () => {
     ",scaling=pi,factor=3",
     ",scaling=ntk,factor=3",
     ",scaling=yarn,factor=3,original=100",
+    ",scaling=llama3,factor=3,original=100",
     ",dims=4",
   ];
   const cases = rotationInvariant.flatMap((similarity) =>
@@ -178,6 +179,25 @@ describe("scalings", () => {
     const scaled = frequencies({ scaling: "ntk", factor: 4 });
     expect(scaled[0]).toBe(1);
     expect(scaled.at(-1)! / plain.at(-1)!).toBeCloseTo(1 / 4, 12);
+  });
+
+  test("llama3 keeps wavelengths below a quarter of the trained length, divides those beyond it, and joins both smoothly", () => {
+    const [factor, original] = [32, 8192];
+    const plain = rope({ theta: 500_000 }).frequencies(64);
+    // Hugging Face's _compute_llama3_parameters with low_freq_factor 1 and high_freq_factor 4.
+    const expected = plain.map((frequency) => {
+      const wavelength = (2 * Math.PI) / frequency;
+      if (wavelength < original / 4) return frequency;
+      if (wavelength > original) return frequency / factor;
+      const smooth = (original / wavelength - 1) / (4 - 1);
+      return ((1 - smooth) * frequency) / factor + smooth * frequency;
+    });
+    const scaled = rope({ theta: 500_000, scaling: "llama3", factor, original }).frequencies(64);
+    scaled.forEach((frequency, m) => expect(frequency / expected[m]).toBeCloseTo(1, 12));
+    const ratios = [...scaled].map((frequency, m) => frequency / plain[m]);
+    expect(ratios.filter((ratio) => ratio === 1).length).toBeGreaterThan(9);
+    expect(ratios.filter((ratio) => ratio < 1 && ratio > 1.1 / factor).length).toBeGreaterThan(1);
+    expect(ratios.at(-1)).toBeCloseTo(1 / factor, 14);
   });
 
   test("yarn keeps pairs that turn 32 times or more, divides those that turn less than once, and ramps between", () => {

@@ -13,10 +13,10 @@ export interface RopeOptions {
   readonly theta?: number;
   /** Which coordinates form a pair: (m, m + dims/2), as Hugging Face does, or (2m, 2m+1). */
   readonly layout?: "half" | "interleaved";
-  readonly scaling?: "none" | "pi" | "ntk" | "yarn" | "xpos";
-  /** How many times longer the sequences are than those trained on; for pi, ntk and yarn. */
+  readonly scaling?: "none" | "pi" | "ntk" | "yarn" | "llama3" | "xpos";
+  /** How many times longer the sequences are than those trained on; for pi, ntk, yarn and llama3. */
   readonly factor?: number;
-  /** The length trained on, in places; for yarn. */
+  /** The length trained on, in places; for yarn and llama3. */
   readonly original?: number;
   /** Partial rotation: how many leading coordinates turn (default all). */
   readonly dims?: number;
@@ -25,15 +25,19 @@ export interface RopeOptions {
 /** Rotations within the trained length above which YaRN keeps a frequency, and below which it interpolates it. */
 const yarnFast = 32;
 const yarnSlow = 1;
+/** The same two of Llama 3.1. */
+const llama3Fast = 4;
+const llama3Slow = 1;
 const xposScaleBase = 512;
 
 /**
  * Rotary position embedding: the pair m of a query or key at place i turns by i·θ^{−2m/dims}. `scaling`:
  * `pi` divides places by `factor`; `ntk` uses θ·factor^{d/(d−2)}; `yarn` interpolates only slow pairs and multiplies q and k
- * by 0.1·ln(factor) + 1; `xpos` scales pairs by ζ^{±(place − length/2)/512}, ζ = (2m + 0.4d)/(1.4d).
+ * by 0.1·ln(factor) + 1; `llama3` interpolates only slow pairs too, by the number of their turns within the trained length;
+ * `xpos` scales pairs by ζ^{±(place − length/2)/512}, ζ = (2m + 0.4d)/(1.4d).
  *
  * @param options - see {@link RopeOptions}
- * @throws DomainError `rope-factor` when pi, ntk or yarn lack `factor`, or yarn lacks `original`
+ * @throws DomainError `rope-factor` when pi, ntk, yarn or llama3 lack `factor`, or the last two `original`
  * @example
  * ```ts
  * import { attention, causal, dot, rope } from "qklab";
@@ -46,11 +50,11 @@ export const rope: PartFactory<RotaryPosition, RopeOptions> = definePart<RotaryP
     selector: "rope",
     formula: "pair m of place i turned by i·θ^{−2m/D}",
     source:
-      "Su et al. 2021, RoFormer, eq. 34; pi: Chen et al. 2023; ntk: bloc97 2023; yarn: Peng et al. 2023, eq. 23; xpos: Sun et al. 2022",
+      "Su et al. 2021, RoFormer, eq. 34; pi: Chen et al. 2023; ntk: bloc97 2023; yarn: Peng et al. 2023, eq. 23; llama3: Hugging Face, modeling_rope_utils.py; xpos: Sun et al. 2022",
     rules: {
       theta: numberOption("positive"),
       layout: wordOption("half", "interleaved"),
-      scaling: wordOption("none", "pi", "ntk", "yarn", "xpos"),
+      scaling: wordOption("none", "pi", "ntk", "yarn", "llama3", "xpos"),
       factor: numberOption("positive"),
       original: integerOption(1),
       dims: integerOption(2),
@@ -75,6 +79,7 @@ export const rope: PartFactory<RotaryPosition, RopeOptions> = definePart<RotaryP
         const base = scaling === "ntk" ? theta * factor ** (count / (count - 2)) : theta;
         const plain = new Float64Array(count / 2).map((_, m) => base ** ((-2 * m) / count));
         if (scaling === "pi") return plain.map((frequency) => frequency / factor);
+        if (scaling === "llama3") return llama3Frequencies(plain, factor, options.original ?? 1);
         return scaling === "yarn" ? yarnFrequencies(plain, theta, factor, options.original ?? 1) : plain;
       },
       amplitude: scaling === "yarn" && factor > 1 ? 0.1 * Math.log(factor) + 1 : 1,
@@ -102,32 +107,42 @@ function yarnFrequencies(plain: Float64Array, theta: number, factor: number, ori
   });
 }
 
+/** f·(s + (1 − s)/factor): s goes from 0 at one turn within the trained length to 1 at four. */
+function llama3Frequencies(plain: Float64Array, factor: number, original: number): Float64Array {
+  return plain.map((frequency) => {
+    const turns = (original * frequency) / (2 * Math.PI);
+    const kept = Math.min(Math.max((turns - llama3Slow) / (llama3Fast - llama3Slow), 0), 1);
+    return frequency * (kept + (1 - kept) / factor);
+  });
+}
+
 function requireScalingOptions({ scaling = "none", factor, original }: RopeOptions): void {
-  const needsFactor = scaling === "pi" || scaling === "ntk" || scaling === "yarn";
+  const needsOriginal = scaling === "yarn" || scaling === "llama3";
+  const needsFactor = needsOriginal || scaling === "pi" || scaling === "ntk";
   const missing =
     needsFactor && factor === undefined
       ? "factor"
-      : scaling === "yarn" && original === undefined
+      : needsOriginal && original === undefined
         ? "original"
         : undefined;
   if (missing !== undefined) {
     throw new DomainError(
       "rope-scaling",
       `Cannot scale 'rope' by ${scaling} as it needs '${missing}': nothing was given. ` +
-        `Write rope:scaling=${scaling},factor=4${scaling === "yarn" ? ",original=2048" : ""}`,
+        `Write rope:scaling=${scaling},factor=4${needsOriginal ? ",original=2048" : ""}`,
     );
   }
   const unused =
     factor !== undefined && !needsFactor
       ? "factor"
-      : original !== undefined && scaling !== "yarn"
+      : original !== undefined && !needsOriginal
         ? "original"
         : undefined;
   if (unused === undefined) return;
   throw new DomainError(
     "rope-scaling",
     `Cannot make 'rope' as '${unused}' has no effect with scaling=${scaling}: ${unused}=${factor ?? original}. ` +
-      "Choose scaling=pi, ntk or yarn (original: only yarn), or leave it out",
+      "Choose scaling=pi, ntk, yarn or llama3 (original: only the last two), or leave it out",
   );
 }
 

@@ -40,6 +40,8 @@ export type FeedForwardKind = "swiglu" | "gelu";
 export interface FeedForwardSpec {
   readonly kind: FeedForwardKind;
   readonly norm: NormKind;
+  /** ε of the norm. */
+  readonly epsilon: number;
   readonly width: number;
   readonly hidden: number;
   readonly relaxed: boolean;

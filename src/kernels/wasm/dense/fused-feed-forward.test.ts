@@ -45,6 +45,10 @@ const sizes: readonly Sizes[] = [
   [700, 18, 44],
 ];
 
+/** Of the cases with a shift, so that both the default and another one are computed. */
+const epsilon = 0.25;
+const withEpsilon = <T extends object>(inputs: T): T => ("shift" in inputs ? { ...inputs, epsilon } : inputs);
+
 describe.each([
   ["SwiGLU after RMSNorm", { hasGate: true, hasShift: false }],
   ["GELU after RMSNorm", { hasGate: false, hasShift: false }],
@@ -55,10 +59,12 @@ describe.each([
     const inputs = makeInputs(size, kind);
     expectBlock(engines, {
       inputs: inputs as unknown as Tensors,
-      reference: (wide) => referenceFeedForward(wide as unknown as ReferenceFeedForward).flat(),
-      forward: (engine, given) => [fusedFeedForward(engine, given as unknown as FeedForwardInputs)],
+      reference: (wide) => referenceFeedForward(withEpsilon(wide) as unknown as ReferenceFeedForward).flat(),
+      forward: (engine, given) => [
+        fusedFeedForward(engine, withEpsilon(given) as unknown as FeedForwardInputs),
+      ],
       backward: (engine, given, [dOut]) =>
-        fusedFeedForwardBackward(engine, given as unknown as FeedForwardInputs, dOut) as unknown as Tensors,
+        fusedFeedForwardBackward(engine, withEpsilon(given) as unknown as FeedForwardInputs, dOut),
     });
   });
 });

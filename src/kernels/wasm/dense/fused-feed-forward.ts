@@ -2,6 +2,7 @@
 import { ShapeError } from "../../../base/errors.ts";
 import { hasShape, listShapes } from "../../../base/fitting.ts";
 import { sizeOf, type Tensor } from "../../../base/tensor.ts";
+import { normEpsilon } from "../../reference/norm.ts";
 import { DenseCall, type DenseRecord, inDenseCall, mostParts } from "./dense-call.ts";
 import { blockRows } from "./dense-code.ts";
 import { type WasmEngine } from "../engine/engine.ts";
@@ -28,6 +29,8 @@ export interface FeedForwardInputs<T = Tensor> {
   readonly up: T;
   /** [width, hidden] */
   readonly down: T;
+  /** ε of the norm (default 1e-5). */
+  readonly epsilon?: number;
 }
 
 /** gate·n and up·n of a call, which stay in the engine's memory from its forward pass to its backward pass. */
@@ -108,7 +111,7 @@ export function fusedFeedForwardBackward(
   inputs: FeedForwardInputs,
   dOut: Tensor,
   kept?: KeptHidden,
-): FeedForwardInputs {
+): Omit<FeedForwardInputs, "epsilon"> {
   requireFitting(inputs);
   return inDenseCall(engine, () => {
     const call = new FeedForwardCall(engine, inputs);
@@ -160,15 +163,18 @@ class FeedForwardCall {
   readonly #shape: readonly number[];
   readonly #ownWidth: number;
 
-  constructor(engine: WasmEngine, { x, gain, shift, gate, up, down }: FeedForwardInputs) {
+  constructor(
+    engine: WasmEngine,
+    { x, gain, shift, gate, up, down, epsilon = normEpsilon }: FeedForwardInputs,
+  ) {
     const [ownHidden, ownWidth] = up.shape;
     const { relaxed, shared } = engine;
     const kind: FeedForwardKind = gate === undefined ? "gelu" : "swiglu";
     const norm = shift === undefined ? "rms" : "layer";
     const sizes = { width: ownWidth, hidden: ownHidden };
     this.dense = new DenseCall(engine, {
-      key: `feed-forward ${kind} ${norm} ${ownWidth} ${ownHidden}`,
-      module: () => feedForwardModule({ kind, norm, ...sizes, relaxed, shared }),
+      key: `feed-forward ${kind} ${norm} ${epsilon} ${ownWidth} ${ownHidden}`,
+      module: () => feedForwardModule({ kind, norm, epsilon, ...sizes, relaxed, shared }),
       fields: feedForwardFields,
       scratchBytes: feedForwardScratchBytes(sizes),
     });

@@ -40,6 +40,10 @@ const sizes: readonly Sizes[] = [
   [700, 16, 81],
 ];
 
+/** Of the cases with a shift, so that both the default and another one are computed. */
+const epsilon = 0.25;
+const withEpsilon = <T extends object>(inputs: T): T => ("shift" in inputs ? { ...inputs, epsilon } : inputs);
+
 describe.each([
   ["RMSNorm", false],
   ["LayerNorm", true],
@@ -49,14 +53,14 @@ describe.each([
     expectBlock(engines, {
       inputs: makeInputs(size, hasShift) as unknown as Tensors,
       reference: (wide) => [
-        referenceLoss({ ...(wide as unknown as ReferenceLoss), targets: Array.from(targets) }),
+        referenceLoss({ ...(withEpsilon(wide) as unknown as ReferenceLoss), targets: Array.from(targets) }),
       ],
       forward: (engine, given) => {
-        const { loss } = fusedLoss(engine, given as unknown as LossInputs, targets, false);
+        const { loss } = fusedLoss(engine, withEpsilon(given) as unknown as LossInputs, targets, false);
         return [{ data: Float32Array.of(loss), shape: [] }];
       },
       backward: (engine, given, [{ data }]) => {
-        const { gradients } = fusedLoss(engine, given as unknown as LossInputs, targets, true);
+        const { gradients } = fusedLoss(engine, withEpsilon(given) as unknown as LossInputs, targets, true);
         return Object.fromEntries(
           Object.entries(gradients!).map(([name, tensor]) => [
             name,

@@ -2,6 +2,7 @@
 import { ShapeError } from "../../../base/errors.ts";
 import { hasShape, listShapes } from "../../../base/fitting.ts";
 import { type Tensor } from "../../../base/tensor.ts";
+import { normEpsilon } from "../../reference/norm.ts";
 import { DenseCall, inDenseCall, mostParts } from "./dense-call.ts";
 import { blockRows } from "./dense-code.ts";
 import { type WasmEngine } from "../engine/engine.ts";
@@ -18,13 +19,15 @@ export interface LossInputs<T = Tensor> {
   readonly shift?: T;
   /** [V, width] */
   readonly table: T;
+  /** ε of the norm (default 1e-5). */
+  readonly epsilon?: number;
 }
 
 /** A loss, and its gradients where they were asked for. */
 export interface LossResult {
   /** In nats. */
   readonly loss: number;
-  readonly gradients: LossInputs | undefined;
+  readonly gradients: Omit<LossInputs, "epsilon"> | undefined;
 }
 
 /**
@@ -42,15 +45,15 @@ export function fusedLoss(
   wantsGradients: boolean,
 ): LossResult {
   requireFitting(inputs, targets);
-  const { x, gain, shift, table } = inputs;
+  const { x, gain, shift, table, epsilon = normEpsilon } = inputs;
   return inDenseCall(engine, () => {
     const { relaxed, shared } = engine;
     const [vocabulary, ownWidth] = table.shape;
     const norm = shift === undefined ? "rms" : "layer";
     const sizes = { width: ownWidth, vocabulary };
     const call = new DenseCall(engine, {
-      key: `loss ${norm} ${ownWidth} ${vocabulary}`,
-      module: () => lossModule({ norm, ...sizes, relaxed, shared }),
+      key: `loss ${norm} ${epsilon} ${ownWidth} ${vocabulary}`,
+      module: () => lossModule({ norm, epsilon, ...sizes, relaxed, shared }),
       fields: lossFields,
       scratchBytes: lossScratchBytes(sizes),
     });

@@ -2,6 +2,7 @@
 import { ShapeError } from "../../../base/errors.ts";
 import { hasShape, listShapes } from "../../../base/fitting.ts";
 import { type Tensor } from "../../../base/tensor.ts";
+import { normEpsilon } from "../../reference/norm.ts";
 import { inDenseCall, mostParts } from "./dense-call.ts";
 import { type WasmEngine } from "../engine/engine.ts";
 import { headBlockFields, largeRowShares, rowShares } from "./head-blocks.ts";
@@ -23,6 +24,8 @@ export interface ProjectionInputs<T = Tensor> {
   readonly k?: T;
   /** [G·D, width] */
   readonly v: T;
+  /** ε of the norm (default 1e-5). */
+  readonly epsilon?: number;
 }
 
 /** Heads of a layer that share an attention: so many query heads, and so many of keys and of values. */
@@ -80,7 +83,7 @@ export function fusedProjectionBackward(
   groups: readonly ProjectedGroup[],
   gradients: readonly Partial<ProjectedHeads>[],
   dX?: Tensor,
-): ProjectionInputs {
+): Omit<ProjectionInputs, "epsilon"> {
   return inDenseCall(engine, () => {
     const { call, counts, ...projection } = projectionCall(engine, inputs, groups);
     const { width, weight, weightRows, headWidth } = projection;
@@ -121,7 +124,7 @@ export function fusedProjectionBackward(
 
 /** One call: where its rows and weights lie. */
 function projectionCall(engine: WasmEngine, inputs: ProjectionInputs, groups: readonly ProjectedGroup[]) {
-  const { x, gain, shift } = inputs;
+  const { x, gain, shift, epsilon = normEpsilon } = inputs;
   const headWidth = headWidthOf(inputs, groups);
   const own = x.shape[2];
   const [width, paddedHead] = [roundUp(own, 8), roundUp(headWidth, 8)];
@@ -131,8 +134,8 @@ function projectionCall(engine: WasmEngine, inputs: ProjectionInputs, groups: re
   const counts = ownSides.flatMap((side) => groups.map((group) => headsOf(group, side)));
   const layout = { width: own, headWidth, heads: counts.reduce((sum, count) => sum + count) };
   const code = {
-    key: `projection ${norm} ${own} ${layout.heads} ${headWidth}`,
-    module: () => projectionModule({ norm, ...layout, relaxed, shared }),
+    key: `projection ${norm} ${epsilon} ${own} ${layout.heads} ${headWidth}`,
+    module: () => projectionModule({ norm, epsilon, ...layout, relaxed, shared }),
     fields: headBlockFields,
     scratchBytes: projectionScratchBytes(own),
   };

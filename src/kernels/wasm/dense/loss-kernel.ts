@@ -31,6 +31,8 @@ import { expOfNonPositive, vectorOperations } from "../assembler/vector-math.ts"
 /** Everything that the code depends on. */
 export interface LossSpec {
   readonly norm: NormKind;
+  /** ε of the norm. */
+  readonly epsilon: number;
   readonly width: number;
   readonly vocabulary: number;
   readonly relaxed: boolean;

@@ -22,6 +22,8 @@ import { type NormKind, normaliseFunction, pullNormFunction } from "./norm-code.
 /** Everything that the code depends on. */
 export interface ProjectionSpec extends HeadLayout {
   readonly norm: NormKind;
+  /** ε of the norm. */
+  readonly epsilon: number;
   readonly relaxed: boolean;
   readonly shared: boolean;
 }

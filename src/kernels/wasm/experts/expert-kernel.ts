@@ -28,7 +28,7 @@ import { roundUp } from "../attention/kernel-spec.ts";
 import { type TileProduct, tileProduct } from "../assembler/micro-kernel.ts";
 
 /** Everything that the code depends on. */
-export type ExpertSpec = Omit<FeedForwardSpec, "norm">;
+export type ExpertSpec = Omit<FeedForwardSpec, "norm" | "epsilon">;
 
 /** Rows of an expert that go through all its products at a time; a block's columns when it is turned. */
 export const expertBlockRows = 96;

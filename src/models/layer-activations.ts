@@ -1,0 +1,123 @@
+/**
+ * @file What tokens become in a decoder, layer by layer: the stages of its blocks one after the other, with everything between them
+ * read. For looking at a model and for teaching another one; training and generation have faster ways through the same blocks.
+ */
+import { type Tape, type Value } from "../autodiff/index.ts";
+import { UnsupportedError } from "../base/errors.ts";
+import { type Tensor } from "../base/tensor.ts";
+import { type Values, withoutGradient } from "./assemble-model.ts";
+import { type EmbeddingBlock } from "./decoder-blocks.ts";
+import { type ComputedEmbedding, type DecoderBlock, type DecoderLayer } from "./decoder-layers.ts";
+import { type ModelArrays } from "./model.ts";
+import { stagedAttention, stagedEmbedding, stagedFeedForward } from "./staged-layers.ts";
+
+/** Queries, keys, values and outputs of heads that share an attention. */
+export interface GroupActivations {
+  /** [B, H, N, D], before places turn them, as keys are. */
+  readonly q: Tensor;
+  /** [B, G, N, D] */
+  readonly k: Tensor;
+  /** [B, G, N, E] */
+  readonly v: Tensor;
+  /** [B, H, N, E] */
+  readonly out: Tensor;
+}
+
+/** What one layer makes. */
+export interface LayerActivations {
+  readonly groups: readonly GroupActivations[];
+  /** The residual stream after the attention, [B, N, width]. */
+  readonly attended: Tensor;
+  /** The residual stream after the feed-forward or the experts, [B, N, width]; `attended` without either. */
+  readonly fed: Tensor;
+}
+
+/** What tokens become. */
+export interface Activations {
+  /** What goes into the first layer, [B, N, width]. */
+  readonly embedded: Tensor;
+  readonly layers: readonly LayerActivations[];
+}
+
+/** What activations are computed by; stages are compiled at the first call. */
+export interface ActivationStages {
+  /** @param given - `tokens`, and `places` as in `ComputedLayers.run` */
+  read(arrays: ModelArrays, given: (tape: Tape) => Values): Promise<Activations>;
+  dispose(): void;
+}
+
+/** A layer as blocks, the first of which tells what its heads make. */
+interface ObservedLayer {
+  readonly attention: DecoderBlock;
+  readonly after: DecoderBlock | undefined;
+}
+
+/** Makes them. */
+export function activationStages(
+  residual: "plain" | "reversible",
+  embedding: EmbeddingBlock,
+  layers: readonly DecoderLayer[],
+): ActivationStages {
+  const embed: ComputedEmbedding = stagedEmbedding(embedding);
+  const seen = new WeakMap<Tape, GroupActivations[]>();
+  const observed = layers.map((layer): ObservedLayer => {
+    const { attention, feedForward, routed } = layer;
+    const attend: typeof attention.attend = async (tape, projected) => {
+      const before = await Promise.all(
+        attention.groups.map(async ({ names }) => ({
+          q: await tensorOf(projected[names.q]),
+          k: await tensorOf(projected[names.k]),
+          v: await tensorOf(projected[names.v]),
+        })),
+      );
+      const outputs = await attention.attend(tape, projected);
+      const groups = attention.groups.map(async ({ names }, index) => ({
+        ...before[index],
+        out: await tensorOf(outputs[names.out]),
+      }));
+      seen.set(tape, await Promise.all(groups));
+      return outputs;
+    };
+    const after: DecoderBlock | undefined =
+      routed === undefined
+        ? feedForward && stagedFeedForward(feedForward)
+        : { reads: [], run: (tape, x, values) => routed.run(tape, x, values), dispose: () => undefined };
+    return { attention: stagedAttention({ ...layer, attention: { ...attention, attend } }), after };
+  });
+  return {
+    read: (arrays, given) => {
+      if (residual === "reversible") refuseStreams();
+      return withoutGradient(arrays, async (tape, values) => {
+        let x = await embed.run(tape, given(tape), values);
+        const embedded = await tensorOf(x);
+        const made: LayerActivations[] = [];
+        for (const { attention, after } of observed) {
+          ({ x } = await attention.run(tape, x, values));
+          const attended = await tensorOf(x);
+          const groups = seen.get(tape)!;
+          if (after !== undefined) ({ x } = await after.run(tape, x, values));
+          made.push({ groups, attended, fed: after === undefined ? attended : await tensorOf(x) });
+        }
+        return { embedded, layers: made };
+      });
+    },
+    dispose() {
+      embed.dispose();
+      for (const { attention, after } of observed) [attention, after].forEach((block) => block?.dispose());
+    },
+  };
+}
+
+/** A copy, as what blocks hand on is released. */
+async function tensorOf(value: Value): Promise<Tensor> {
+  const { data, shape } = await value.tensor();
+  return { data: Float32Array.from(data), shape };
+}
+
+function refuseStreams(): never {
+  throw new UnsupportedError(
+    "activations-residual",
+    "Cannot read the activations of layers as layers must add to one stream: the decoder's residual is reversible, with two. " +
+      'Make the decoder with residual: "plain"',
+  );
+}
