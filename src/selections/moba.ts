@@ -55,15 +55,12 @@ export const moba: PartFactory<Selection, MobaOptions> = definePart<Selection, M
       for (let key = 0; key < keyCodes.length; key++) keyCodes[key] = Math.floor(key / block);
       const means = meansOf(head, block);
       const blocks = means.length / width;
-      const gates = arithmetic.products(queries, means, width);
-      const codes = Array.from({ length: k + 1 }, () => new Int32Array(count).fill(-1));
-      const best = new Int32Array(k);
+      const [own, earlier] = [new Int32Array(count), new Int32Array(count)];
       for (let query = 0; query < count; query++) {
-        const own = Math.floor((query + offset) / block);
-        codes[0][query] = own;
-        const kept = largest(gates, query * blocks, Math.max(0, Math.min(own, blocks)), best);
-        for (let rank = 0; rank < kept; rank++) codes[1 + rank][query] = best[rank];
+        own[query] = Math.floor((query + offset) / block);
+        earlier[query] = Math.max(0, Math.min(own[query], blocks));
       }
+      const codes = [own, ...arithmetic.largest(queries, means, width, earlier, k)];
       return {
         rounds: codes.map((queryCodes) => ({ queryCodes, keyCodes })),
         reach: 0,
@@ -78,32 +75,14 @@ export const moba: PartFactory<Selection, MobaOptions> = definePart<Selection, M
 function meansOf({ keys, width }: HeadVectors, block: number): Float32Array {
   const count = keys.length / width;
   const means = new Float32Array(Math.ceil(count / block) * width);
-  const sum = new Float64Array(width);
   for (let start = 0; start < count; start += block) {
     const stop = Math.min(start + block, count);
-    sum.fill(0);
-    for (let key = start; key < stop; key++) {
-      for (let d = 0; d < width; d++) sum[d] += keys[key * width + d];
-    }
     const at = (start / block) * width;
-    for (let d = 0; d < width; d++) means[at + d] = sum[d] / (stop - start);
+    for (let d = 0; d < width; d++) {
+      let sum = 0;
+      for (let key = start; key < stop; key++) sum += keys[key * width + d];
+      means[at + d] = sum / (stop - start);
+    }
   }
   return means;
-}
-
-/**
- * Places of the largest of `length` numbers from `first` on, as many as `best` holds, the largest first, ties to the lower
- * place; returns how many there are.
- */
-function largest(numbers: Float32Array, first: number, length: number, best: Int32Array): number {
-  let count = 0;
-  for (let place = 0; place < length; place++) {
-    const number = numbers[first + place];
-    if (count === best.length && !(number > numbers[first + best[count - 1]])) continue;
-    if (count < best.length) count++;
-    let at = count - 1;
-    for (; at > 0 && number > numbers[first + best[at - 1]]; at--) best[at] = best[at - 1];
-    best[at] = place;
-  }
-  return count;
 }
