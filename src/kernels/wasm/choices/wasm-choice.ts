@@ -72,7 +72,7 @@ class RowsInMemory {
 
   /** Integers of a place, copied. */
   integers(address: number, count: number): Int32Array {
-    return this.#engine.arena.integers.slice(address / 4, address / 4 + count);
+    return new Int32Array(this.#engine.arena.integers.subarray(address / 4, address / 4 + count));
   }
 
   /**
