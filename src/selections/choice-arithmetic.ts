@@ -5,10 +5,21 @@ export interface ChoiceArithmetic {
   /** All inner products of rows [n, width] and vectors [m, width], [n, m]; to be read before the next call. */
   products(rows: Float32Array, vectors: Float32Array, width: number): Float32Array;
   /**
-   * argmax[p; −p] over the inner products p of every row and the m vectors of each set, a number of [0, 2m); ties to the
+   * argmax[p; −p] over the inner products p of every row and the m vectors of each set, a number of [0, 2m); all sets have m. ties to the
    * lower number.
    */
   nearest(rows: Float32Array, sets: readonly Float32Array[], width: number): readonly Int32Array[];
+  /**
+   * The places of every row's largest products with its first `counts` vectors, as many as `choices`: one list for each
+   * choice, the largest first, ties to the lower place; −1 where no product above −∞ is left.
+   */
+  largest(
+    rows: Float32Array,
+    vectors: Float32Array,
+    width: number,
+    counts: Int32Array,
+    choices: number,
+  ): readonly Int32Array[];
 }
 
 /** p_ij = Σ_d a_id·b_jd, every product and every sum rounded to float32, d ascending. */
@@ -36,15 +47,32 @@ function nearestOf(row: Float32Array): number {
   return largest >= -smallest ? largestAt : row.length + smallestAt;
 }
 
-/** The arithmetic as it is defined. */
-export const choiceArithmetic: ChoiceArithmetic = {
-  products,
+type Products = ChoiceArithmetic["products"];
+
+/** All of the arithmetic from its inner products. */
+export const arithmeticOf = (of: Products): ChoiceArithmetic => ({
+  products: of,
   nearest: (rows, sets, width) =>
     sets.map((vectors) => {
       const count = vectors.length / width;
-      const found = products(rows, vectors, width);
+      const found = of(rows, vectors, width);
       return Int32Array.from({ length: rows.length / width }, (_, row) =>
         nearestOf(found.subarray(row * count, (row + 1) * count)),
       );
     }),
-};
+  largest(rows, vectors, width, counts, choices) {
+    const found = of(rows, vectors, width);
+    const all = vectors.length / width;
+    const chosen = Array.from({ length: choices }, () => new Int32Array(counts.length).fill(-1));
+    counts.forEach((count, row) => {
+      const own = found.subarray(row * all, row * all + count);
+      const places = [...own.keys()].filter((place) => own[place] > -Infinity);
+      places.sort((a, b) => own[b] - own[a] || a - b);
+      places.slice(0, choices).forEach((place, choice) => (chosen[choice][row] = place));
+    });
+    return chosen;
+  },
+});
+
+/** The arithmetic as it is defined. */
+export const choiceArithmetic: ChoiceArithmetic = arithmeticOf(products);

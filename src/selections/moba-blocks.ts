@@ -1,6 +1,5 @@
 /** @file The blocks of a sequence that grows: the mean key of every block that is full, and the sum of the one that is not. */
 import { type ChoiceArithmetic } from "./choice-arithmetic.ts";
-import { largest } from "./largest.ts";
 import { type FollowedChoice, type FollowedHeads } from "./selection.ts";
 
 /**
@@ -14,7 +13,6 @@ export function followBlocks(
   arithmetic: ChoiceArithmetic,
 ): FollowedChoice {
   const heads = Array.from({ length: keyHeads }, () => new BlockMeans(width));
-  const best = new Int32Array(k);
   let length = 0;
   return {
     isOwnLast: false,
@@ -35,9 +33,13 @@ export function followBlocks(
       const own = Math.floor((length - 1) / block);
       return Array.from({ length: queryHeads }, (_, head) => {
         const means = heads[Math.floor((head * keyHeads) / queryHeads)].before(own);
-        const gates = arithmetic.products(queries.subarray(head * width, (head + 1) * width), means, width);
-        const kept = largest(gates, 0, own, best);
-        return placesOf([...best.subarray(0, kept).toSorted(), own], block, length);
+        const query = queries.subarray(head * width, (head + 1) * width);
+        const best = arithmetic.largest(query, means, width, Int32Array.of(own), k).map(([place]) => place);
+        return placesOf(
+          [...best.filter((place) => place >= 0).toSorted((a, b) => a - b), own],
+          block,
+          length,
+        );
       });
     },
   };

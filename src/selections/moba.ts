@@ -2,7 +2,6 @@
 import { integerOption } from "../base/options.ts";
 import { definePart, type PartFactory } from "../base/part.ts";
 import { choiceArithmetic } from "./choice-arithmetic.ts";
-import { largest } from "./largest.ts";
 import { followBlocks } from "./moba-blocks.ts";
 import { type HeadVectors, type Selection } from "./selection.ts";
 
@@ -57,15 +56,12 @@ export const moba: PartFactory<Selection, MobaOptions> = definePart<Selection, M
       for (let key = 0; key < keyCodes.length; key++) keyCodes[key] = Math.floor(key / block);
       const means = meansOf(head, block);
       const blocks = means.length / width;
-      const gates = arithmetic.products(queries, means, width);
-      const codes = Array.from({ length: k + 1 }, () => new Int32Array(count).fill(-1));
-      const best = new Int32Array(k);
+      const [own, earlier] = [new Int32Array(count), new Int32Array(count)];
       for (let query = 0; query < count; query++) {
-        const own = Math.floor((query + offset) / block);
-        codes[0][query] = own;
-        const kept = largest(gates, query * blocks, Math.max(0, Math.min(own, blocks)), best);
-        for (let rank = 0; rank < kept; rank++) codes[1 + rank][query] = best[rank];
+        own[query] = Math.floor((query + offset) / block);
+        earlier[query] = Math.max(0, Math.min(own[query], blocks));
       }
+      const codes = [own, ...arithmetic.largest(queries, means, width, earlier, k)];
       return {
         rounds: codes.map((queryCodes) => ({ queryCodes, keyCodes })),
         reach: 0,
@@ -82,15 +78,14 @@ export const moba: PartFactory<Selection, MobaOptions> = definePart<Selection, M
 function meansOf({ keys, width }: HeadVectors, block: number): Float32Array {
   const count = keys.length / width;
   const means = new Float32Array(Math.ceil(count / block) * width);
-  const sum = new Float64Array(width);
   for (let start = 0; start < count; start += block) {
     const stop = Math.min(start + block, count);
-    sum.fill(0);
-    for (let key = start; key < stop; key++) {
-      for (let d = 0; d < width; d++) sum[d] += keys[key * width + d];
-    }
     const at = (start / block) * width;
-    for (let d = 0; d < width; d++) means[at + d] = sum[d] / (stop - start);
+    for (let d = 0; d < width; d++) {
+      let sum = 0;
+      for (let key = start; key < stop; key++) sum += keys[key * width + d];
+      means[at + d] = sum / (stop - start);
+    }
   }
   return means;
 }

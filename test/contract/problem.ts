@@ -11,7 +11,11 @@ import {
   sizeOf,
   type Tensor,
 } from "../../src/index.ts";
-import { type ChoiceArithmetic, choiceArithmetic } from "../../src/selections/choice-arithmetic.ts";
+import {
+  type ChoiceArithmetic,
+  arithmeticOf,
+  choiceArithmetic,
+} from "../../src/selections/choice-arithmetic.ts";
 import { type Choice } from "../../src/selections/selection.ts";
 
 /** One call, forward and backward. */
@@ -171,23 +175,11 @@ function isSameChoice(a: Choice, b: Choice): boolean {
 
 /** Inner products off by a clear gap each, up or down. */
 function movedArithmetic(stream: Random): ChoiceArithmetic {
-  const products: ChoiceArithmetic["products"] = (rows, vectors, width) =>
+  return arithmeticOf((rows, vectors, width) =>
     choiceArithmetic
       .products(rows, vectors, width)
-      .map((p) => p + (stream.uniform() < 0.5 ? 1 : -1) * clearGap * Math.max(1, Math.abs(p)));
-  return {
-    products,
-    nearest: (rows, sets, width) =>
-      sets.map((vectors) => {
-        const found = products(rows, vectors, width);
-        const count = vectors.length / width;
-        return Int32Array.from({ length: rows.length / width }, (_, row) => {
-          const ofRow = found.subarray(row * count, (row + 1) * count);
-          const both = [...ofRow, ...ofRow.map((p) => -p)];
-          return both.indexOf(Math.max(...both));
-        });
-      }),
-  };
+      .map((p) => p + (stream.uniform() < 0.5 ? 1 : -1) * clearGap * Math.max(1, Math.abs(p))),
+  );
 }
 
 /** A copy of a tensor with some numbers replaced; `change` returns the number to keep or a new one. */

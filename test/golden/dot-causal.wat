@@ -407,7 +407,7 @@
   )
   
   ;; scores of a tile, all pairs allowed
-  (func $forwardWhole (param $record i32) (param $scratch i32) (param $firstKey i32) (param $rows i32) (param $columns i32) (param $bits i32) (param $firstRow i32) (param $seen i32)
+  (func $forwardWhole (param $record i32) (param $scratch i32) (param $firstKey i32) (param $rows i32) (param $columns i32) (param $bits i32) (param $firstRow i32) (param $from i32) (param $firstColumn i32)
     (local $row i32) (local $rowBytes i32) (local $head i32) (local $head0 v128) (local $rowScratch i32)
     (local $start i32) (local $queryRow i32) (local $largest v128) (local $column i32) (local $at i32)
     (local $v0 v128) (local $v2 v128) (local $score v128) (local $held v128) (local $nextColumn i32)
@@ -419,7 +419,7 @@
     (local $shifted.2 v128) (local $n.2 v128) (local $r.2 v128) (local $weight.1 v128) (local $lanes.1 v128)
     (local.set $head (i32.load offset=60 (local.get $record)))
     (local.set $head0 (v128.load32_splat (local.get $head)))
-    (local.set $row (i32.const 0))
+    (local.set $row (local.get $from))
     (if (i32.lt_u (local.get $row) (local.get $rows))
     (then
       (loop $for.0
@@ -428,8 +428,8 @@
         (local.set $start (i32.add (local.get $scratch) (i32.shl (local.get $row) (i32.const 8))))
         (local.set $queryRow (i32.add (local.get $firstRow) (local.get $row)))
         (local.set $largest (v128.const i32x4 0xff800000 0xff800000 0xff800000 0xff800000))
-        (local.set $at (local.get $start))
-        (local.set $column (i32.const 0))
+        (local.set $at (i32.add (local.get $start) (i32.shl (local.get $firstColumn) (i32.const 2))))
+        (local.set $column (local.get $firstColumn))
         (if (i32.lt_u (local.get $column) (local.get $columns))
         (then
           (loop $for.1
@@ -465,8 +465,8 @@
         (local.set $r (f32x4.relaxed_madd (local.get $x) (v128.const i32x4 0x3fb8aa3b 0x3fb8aa3b 0x3fb8aa3b 0x3fb8aa3b) (local.get $n)))
         (local.set $factor (v128.andnot (i32x4.add (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (v128.const i32x4 0x3aaddd0a 0x3aaddd0a 0x3aaddd0a 0x3aaddd0a) (local.get $r) (v128.const i32x4 0x3c1e7544 0x3c1e7544 0x3c1e7544 0x3c1e7544)) (local.get $r) (v128.const i32x4 0x3d635ba9 0x3d635ba9 0x3d635ba9 0x3d635ba9)) (local.get $r) (v128.const i32x4 0x3e75fcde 0x3e75fcde 0x3e75fcde 0x3e75fcde)) (local.get $r) (v128.const i32x4 0x3f317215 0x3f317215 0x3f317215 0x3f317215)) (local.get $r) (v128.const i32x4 0x3f800000 0x3f800000 0x3f800000 0x3f800000)) (i32x4.shl (local.get $shifted) (i32.const 23))) (f32x4.lt (local.get $x) (v128.const i32x4 0xc2aeac4f 0xc2aeac4f 0xc2aeac4f 0xc2aeac4f))))
         (local.set $sum (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000))
-        (local.set $at.1 (local.get $start))
-        (local.set $column.1 (i32.const 0))
+        (local.set $at.1 (i32.add (local.get $start) (i32.shl (local.get $firstColumn) (i32.const 2))))
+        (local.set $column.1 (local.get $firstColumn))
         (if (i32.lt_u (local.get $column.1) (local.get $columns))
         (then
           (loop $for.2
@@ -505,7 +505,7 @@
   )
   
   ;; scores of a tile, some pairs excluded
-  (func $forwardPartial (param $record i32) (param $scratch i32) (param $firstKey i32) (param $rows i32) (param $columns i32) (param $bits i32) (param $firstRow i32) (param $seen i32)
+  (func $forwardPartial (param $record i32) (param $scratch i32) (param $firstKey i32) (param $rows i32) (param $columns i32) (param $bits i32) (param $firstRow i32) (param $from i32) (param $firstColumn i32)
     (local $row i32) (local $rowBytes i32) (local $head i32) (local $head0 v128) (local $limit v128)
     (local $rowScratch i32) (local $start i32) (local $queryRow i32) (local $bitsRow i32) (local $largest v128)
     (local $column i32) (local $at i32) (local $v0 v128) (local $v2 v128) (local $score v128) (local $key v128)
@@ -519,7 +519,7 @@
     (local.set $head (i32.load offset=60 (local.get $record)))
     (local.set $head0 (v128.load32_splat (local.get $head)))
     (local.set $limit (i32x4.splat (i32.load offset=72 (local.get $record))))
-    (local.set $row (i32.const 0))
+    (local.set $row (local.get $from))
     (if (i32.lt_u (local.get $row) (local.get $rows))
     (then
       (loop $for.0
@@ -529,8 +529,8 @@
         (local.set $queryRow (i32.add (local.get $firstRow) (local.get $row)))
         (local.set $bitsRow (i32.add (local.get $bits) (i32.shl (local.get $row) (i32.const 3))))
         (local.set $largest (v128.const i32x4 0xff800000 0xff800000 0xff800000 0xff800000))
-        (local.set $at (local.get $start))
-        (local.set $column (i32.const 0))
+        (local.set $at (i32.add (local.get $start) (i32.shl (local.get $firstColumn) (i32.const 2))))
+        (local.set $column (local.get $firstColumn))
         (if (i32.lt_u (local.get $column) (local.get $columns))
         (then
           (loop $for.1
@@ -570,8 +570,8 @@
         (local.set $r (f32x4.relaxed_madd (local.get $x) (v128.const i32x4 0x3fb8aa3b 0x3fb8aa3b 0x3fb8aa3b 0x3fb8aa3b) (local.get $n)))
         (local.set $factor (v128.andnot (i32x4.add (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (v128.const i32x4 0x3aaddd0a 0x3aaddd0a 0x3aaddd0a 0x3aaddd0a) (local.get $r) (v128.const i32x4 0x3c1e7544 0x3c1e7544 0x3c1e7544 0x3c1e7544)) (local.get $r) (v128.const i32x4 0x3d635ba9 0x3d635ba9 0x3d635ba9 0x3d635ba9)) (local.get $r) (v128.const i32x4 0x3e75fcde 0x3e75fcde 0x3e75fcde 0x3e75fcde)) (local.get $r) (v128.const i32x4 0x3f317215 0x3f317215 0x3f317215 0x3f317215)) (local.get $r) (v128.const i32x4 0x3f800000 0x3f800000 0x3f800000 0x3f800000)) (i32x4.shl (local.get $shifted) (i32.const 23))) (f32x4.lt (local.get $x) (v128.const i32x4 0xc2aeac4f 0xc2aeac4f 0xc2aeac4f 0xc2aeac4f))))
         (local.set $sum (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000))
-        (local.set $at.1 (local.get $start))
-        (local.set $column.1 (i32.const 0))
+        (local.set $at.1 (i32.add (local.get $start) (i32.shl (local.get $firstColumn) (i32.const 2))))
+        (local.set $column.1 (local.get $firstColumn))
         (if (i32.lt_u (local.get $column.1) (local.get $columns))
         (then
           (loop $for.2
@@ -819,12 +819,15 @@
     (local $rows i32) (local $firstRow i32) (local $paddedRows i32) (local $isSingle i32) (local $limit i32)
     (local $query i32) (local $out i32) (local $at i32) (local $place i32) (local $entryAt i32) (local $end i32)
     (local $at.1 i32) (local $seen i32) (local $firstKey i32) (local $left i32) (local $columns i32)
-    (local $maskNumber i32) (local $bits i32) (local $part i32) (local $at.2 i32) (local $from i32)
-    (local $to i32) (local $row i32) (local $at.3 i32) (local $place.1 i32) (local $maximum v128)
-    (local $sum v128) (local $isEmpty v128) (local $inverse v128) (local $x v128) (local $tiny v128)
-    (local $scaled v128) (local $m v128) (local $low v128) (local $e v128) (local $z v128) (local $y v128)
-    (local $ended v128) (local $lse v128) (local $lane i32) (local $factor v128) (local $rowAt i32)
-    (local $place.2 i32)
+    (local $maskNumber i32) (local $bits i32) (local $values i32) (local $isPartial i32) (local $from i32)
+    (local $stop i32) (local $firstColumn i32) (local $lastColumn i32) (local $words i32) (local $any v128)
+    (local $low i32) (local $high i32) (local $count i32) (local $width i32) (local $tileAt i32)
+    (local $weights i32) (local $valuesAt i32) (local $outAt i32) (local $factors i32) (local $part i32)
+    (local $at.2 i32) (local $from.1 i32) (local $to i32) (local $row i32) (local $at.3 i32) (local $place.1 i32)
+    (local $maximum v128) (local $sum v128) (local $isEmpty v128) (local $inverse v128) (local $x v128)
+    (local $tiny v128) (local $scaled v128) (local $m v128) (local $low.1 v128) (local $e v128) (local $z v128)
+    (local $y v128) (local $ended v128) (local $lse v128) (local $lane i32) (local $factor v128)
+    (local $rowAt i32) (local $place.2 i32)
     (local.set $rows (i32.load offset=68 (local.get $record)))
     (local.set $firstRow (i32.load offset=64 (local.get $record)))
     (local.set $paddedRows (i32.and (i32.add (local.get $rows) (i32.const 3)) (i32.const -4)))
@@ -866,36 +869,92 @@
         (then
           (local.set $left (i32.sub (local.get $limit) (local.get $firstKey)))
           (local.set $columns (i32.and (i32.add (select (local.get $left) (i32.const 64) (i32.lt_s (local.get $left) (i32.const 64))) (i32.const 7)) (i32.const -8)))
-          (if (local.get $isSingle)
-          (then
-            (call $dot0OfOne (local.get $query) (i32.add (i32.load offset=8 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (local.get $scratch) (i32.const 1) (local.get $columns) (i32.const 0) (i32.const 0))
-          )
-          (else
-            (call $dot0 (local.get $query) (i32.add (i32.load offset=8 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (local.get $scratch) (local.get $paddedRows) (local.get $columns) (i32.const 0) (i32.const 0))
-          )
-          )
           (local.set $maskNumber (i32.load offset=4 (local.get $at.1)))
           (local.set $bits (i32.add (i32.load offset=84 (local.get $record)) (i32.shl (i32.and (local.get $maskNumber) (i32.const 2147483647)) (i32.const 9))))
-          (if (i32.and (i32.eq (local.get $maskNumber) (i32.const 0)) (i32.lt_s (i32.const 63) (local.get $left)))
+          (local.set $values (i32.add (i32.load offset=16 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))))
+          (if (i32.and (i32.lt_u (local.get $rows) (i32.const 17)) (i32.eq (local.get $isSingle) (i32.const 0)))
           (then
-            (call $forwardWhole (local.get $record) (local.get $scratch) (local.get $firstKey) (local.get $rows) (local.get $columns) (local.get $bits) (local.get $firstRow) (local.get $seen))
-          )
-          (else
-            (call $forwardPartial (local.get $record) (local.get $scratch) (local.get $firstKey) (local.get $rows) (local.get $columns) (local.get $bits) (local.get $firstRow) (local.get $seen))
+            (call $fetchValues (local.get $values) (i32.shl (local.get $columns) (i32.const 6)) (local.get $scratch))
           )
           )
-          (local.set $seen (i32.add (local.get $seen) (i32.const 64)))
-          (if (local.get $isSingle)
+          (local.set $isPartial (i32.and (local.get $maskNumber) (i32.const 2147483647)))
+          (local.set $from (i32.const 0))
+          (if (i32.lt_u (local.get $from) (local.get $rows))
           (then
-            (call $joinValuesOfOne (local.get $scratch) (i32.add (i32.load offset=16 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (local.get $out) (i32.const 1) (i32.const 0) (local.get $columns) (i32.add (local.get $scratch) (i32.const 33280)))
-          )
-          (else
-            (if (i32.lt_u (local.get $rows) (i32.const 17))
-            (then
-              (call $fetchValues (i32.add (i32.load offset=16 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (i32.shl (local.get $columns) (i32.const 6)) (local.get $scratch))
+            (loop $for.3
+              (local.set $stop (local.get $rows))
+              (local.set $firstColumn (i32.const 0))
+              (local.set $lastColumn (local.get $columns))
+              (if (local.get $isPartial)
+              (then
+                (local.set $stop (select (i32.add (local.get $from) (i32.const 16)) (local.get $rows) (i32.lt_s (i32.add (local.get $from) (i32.const 16)) (local.get $rows))))
+                (local.set $words (i32.add (local.get $bits) (i32.shl (local.get $from) (i32.const 3))))
+                (local.set $any (v128.or (v128.or (v128.or (v128.or (v128.or (v128.or (v128.or (v128.load (local.get $words)) (v128.load offset=16 (local.get $words))) (v128.load offset=32 (local.get $words))) (v128.load offset=48 (local.get $words))) (v128.load offset=64 (local.get $words))) (v128.load offset=80 (local.get $words))) (v128.load offset=96 (local.get $words))) (v128.load offset=112 (local.get $words))))
+                (local.set $low (i32.or (i32x4.extract_lane 0 (local.get $any)) (i32x4.extract_lane 2 (local.get $any))))
+                (local.set $high (i32.or (i32x4.extract_lane 1 (local.get $any)) (i32x4.extract_lane 3 (local.get $any))))
+                (local.set $firstColumn (i32.shl (i32.add (i32.add (i32.eq (i32.and (local.get $low) (i32.const 255)) (i32.const 0)) (i32.eq (i32.and (local.get $low) (i32.const 65535)) (i32.const 0))) (i32.eq (i32.and (local.get $low) (i32.const 16777215)) (i32.const 0))) (i32.const 3)))
+                (if (i32.eq (local.get $low) (i32.const 0))
+                (then
+                  (local.set $firstColumn (i32.add (i32.shl (i32.add (i32.add (i32.eq (i32.and (local.get $high) (i32.const 255)) (i32.const 0)) (i32.eq (i32.and (local.get $high) (i32.const 65535)) (i32.const 0))) (i32.eq (i32.and (local.get $high) (i32.const 16777215)) (i32.const 0))) (i32.const 3)) (i32.const 32)))
+                )
+                )
+                (local.set $lastColumn (i32.add (i32.sub (i32.const 32) (i32.shl (i32.add (i32.add (i32.lt_u (local.get $high) (i32.const 256)) (i32.lt_u (local.get $high) (i32.const 65536))) (i32.lt_u (local.get $high) (i32.const 16777216))) (i32.const 3))) (i32.const 32)))
+                (if (i32.eq (local.get $high) (i32.const 0))
+                (then
+                  (local.set $lastColumn (i32.sub (i32.const 32) (i32.shl (i32.add (i32.add (i32.lt_u (local.get $low) (i32.const 256)) (i32.lt_u (local.get $low) (i32.const 65536))) (i32.lt_u (local.get $low) (i32.const 16777216))) (i32.const 3))))
+                )
+                )
+                (if (i32.eq (i32.or (local.get $low) (local.get $high)) (i32.const 0))
+                (then
+                  (local.set $lastColumn (i32.const 0))
+                )
+                )
+                (local.set $lastColumn (select (local.get $lastColumn) (local.get $columns) (i32.lt_s (local.get $lastColumn) (local.get $columns))))
+              )
+              )
+              (if (i32.lt_s (local.get $firstColumn) (local.get $lastColumn))
+              (then
+                (local.set $count (i32.and (i32.add (i32.sub (local.get $stop) (local.get $from)) (i32.const 3)) (i32.const -4)))
+                (local.set $width (i32.sub (local.get $lastColumn) (local.get $firstColumn)))
+                (local.set $tileAt (i32.add (local.get $scratch) (i32.add (i32.shl (local.get $from) (i32.const 8)) (i32.shl (local.get $firstColumn) (i32.const 2)))))
+                (if (local.get $isSingle)
+                (then
+                  (call $dot0OfOne (i32.add (local.get $query) (i32.shl (local.get $from) (i32.const 6))) (i32.add (i32.add (i32.load offset=8 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (i32.shl (local.get $firstColumn) (i32.const 6))) (local.get $tileAt) (i32.const 1) (local.get $width) (i32.const 0) (i32.const 0))
+                )
+                (else
+                  (call $dot0 (i32.add (local.get $query) (i32.shl (local.get $from) (i32.const 6))) (i32.add (i32.add (i32.load offset=8 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (i32.shl (local.get $firstColumn) (i32.const 6))) (local.get $tileAt) (local.get $count) (local.get $width) (i32.const 0) (i32.const 0))
+                )
+                )
+                (if (i32.and (i32.eq (local.get $maskNumber) (i32.const 0)) (i32.lt_s (i32.const 63) (local.get $left)))
+                (then
+                  (call $forwardWhole (local.get $record) (local.get $scratch) (local.get $firstKey) (local.get $stop) (local.get $lastColumn) (local.get $bits) (local.get $firstRow) (local.get $from) (local.get $firstColumn))
+                )
+                (else
+                  (call $forwardPartial (local.get $record) (local.get $scratch) (local.get $firstKey) (local.get $stop) (local.get $lastColumn) (local.get $bits) (local.get $firstRow) (local.get $from) (local.get $firstColumn))
+                )
+                )
+                (local.set $weights (local.get $tileAt))
+                (local.set $valuesAt (i32.add (local.get $values) (i32.shl (local.get $firstColumn) (i32.const 6))))
+                (local.set $outAt (i32.add (local.get $out) (i32.shl (local.get $from) (i32.const 6))))
+                (local.set $factors (i32.add (i32.add (local.get $scratch) (i32.const 33280)) (i32.shl (local.get $from) (i32.const 2))))
+                (if (local.get $isSingle)
+                (then
+                  (call $joinValuesOfOne (local.get $weights) (local.get $valuesAt) (local.get $outAt) (i32.const 1) (i32.const 0) (local.get $width) (local.get $factors))
+                )
+                (else
+                  (call $joinValues (local.get $weights) (local.get $valuesAt) (local.get $outAt) (local.get $count) (i32.const 0) (local.get $width) (local.get $factors))
+                )
+                )
+              )
+              )
+              (if (i32.eq (local.get $isPartial) (i32.const 0))
+              (then
+                (local.set $from (local.get $rows))
+              )
+              )
+              (local.set $from (i32.add (local.get $from) (i32.const 16)))
+              (br_if $for.3 (i32.lt_u (local.get $from) (local.get $rows)))
             )
-            )
-            (call $joinValues (local.get $scratch) (i32.add (i32.load offset=16 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (local.get $out) (local.get $paddedRows) (i32.const 0) (local.get $columns) (i32.add (local.get $scratch) (i32.const 33280)))
           )
           )
         )
@@ -911,13 +970,13 @@
       (local.set $at.2 (i32.const 0))
       (if (i32.lt_u (local.get $at.2) (i32.shl (local.get $paddedRows) (i32.const 2)))
       (then
-        (loop $for.3
-          (local.set $from (i32.add (local.get $scratch) (local.get $at.2)))
+        (loop $for.4
+          (local.set $from.1 (i32.add (local.get $scratch) (local.get $at.2)))
           (local.set $to (i32.add (local.get $part) (local.get $at.2)))
-          (v128.store (local.get $to) (v128.load offset=32768 (local.get $from)))
-          (v128.store offset=256 (local.get $to) (v128.load offset=33024 (local.get $from)))
+          (v128.store (local.get $to) (v128.load offset=32768 (local.get $from.1)))
+          (v128.store offset=256 (local.get $to) (v128.load offset=33024 (local.get $from.1)))
           (local.set $at.2 (i32.add (local.get $at.2) (i32.const 16)))
-          (br_if $for.3 (i32.lt_u (local.get $at.2) (i32.shl (local.get $paddedRows) (i32.const 2))))
+          (br_if $for.4 (i32.lt_u (local.get $at.2) (i32.shl (local.get $paddedRows) (i32.const 2))))
         )
       )
       )
@@ -926,7 +985,7 @@
       (local.set $row (i32.const 0))
       (if (i32.lt_u (local.get $row) (local.get $rows))
       (then
-        (loop $for.4
+        (loop $for.5
           (local.set $place.1 (i32.add (local.get $scratch) (i32.shl (local.get $row) (i32.const 2))))
           (local.set $maximum (v128.load offset=32768 (local.get $place.1)))
           (local.set $sum (v128.load offset=33024 (local.get $place.1)))
@@ -937,9 +996,9 @@
           (local.set $tiny (f32x4.lt (local.get $x) (v128.const i32x4 0x00800000 0x00800000 0x00800000 0x00800000)))
           (local.set $scaled (v128.bitselect (f32x4.mul (local.get $x) (v128.const i32x4 0x4b800000 0x4b800000 0x4b800000 0x4b800000)) (local.get $x) (local.get $tiny)))
           (local.set $m (v128.or (v128.and (local.get $scaled) (v128.const i32x4 0x007fffff 0x007fffff 0x007fffff 0x007fffff)) (v128.const i32x4 0x3f000000 0x3f000000 0x3f000000 0x3f000000)))
-          (local.set $low (f32x4.lt (local.get $m) (v128.const i32x4 0x3f3504f3 0x3f3504f3 0x3f3504f3 0x3f3504f3)))
-          (local.set $e (f32x4.sub (f32x4.convert_i32x4_s (i32x4.sub (i32x4.shr_s (local.get $scaled) (i32.const 23)) (v128.const i32x4 0x0000007e 0x0000007e 0x0000007e 0x0000007e))) (f32x4.add (v128.and (local.get $low) (v128.const i32x4 0x3f800000 0x3f800000 0x3f800000 0x3f800000)) (v128.and (local.get $tiny) (v128.const i32x4 0x41c00000 0x41c00000 0x41c00000 0x41c00000)))))
-          (local.set $m (f32x4.sub (f32x4.add (local.get $m) (v128.and (local.get $low) (local.get $m))) (v128.const i32x4 0x3f800000 0x3f800000 0x3f800000 0x3f800000)))
+          (local.set $low.1 (f32x4.lt (local.get $m) (v128.const i32x4 0x3f3504f3 0x3f3504f3 0x3f3504f3 0x3f3504f3)))
+          (local.set $e (f32x4.sub (f32x4.convert_i32x4_s (i32x4.sub (i32x4.shr_s (local.get $scaled) (i32.const 23)) (v128.const i32x4 0x0000007e 0x0000007e 0x0000007e 0x0000007e))) (f32x4.add (v128.and (local.get $low.1) (v128.const i32x4 0x3f800000 0x3f800000 0x3f800000 0x3f800000)) (v128.and (local.get $tiny) (v128.const i32x4 0x41c00000 0x41c00000 0x41c00000 0x41c00000)))))
+          (local.set $m (f32x4.sub (f32x4.add (local.get $m) (v128.and (local.get $low.1) (local.get $m))) (v128.const i32x4 0x3f800000 0x3f800000 0x3f800000 0x3f800000)))
           (local.set $z (f32x4.mul (local.get $m) (local.get $m)))
           (local.set $y (f32x4.mul (f32x4.mul (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (v128.const i32x4 0x3d9021bb 0x3d9021bb 0x3d9021bb 0x3d9021bb) (local.get $m) (v128.const i32x4 0xbdebd1b8 0xbdebd1b8 0xbdebd1b8 0xbdebd1b8)) (local.get $m) (v128.const i32x4 0x3def251a 0x3def251a 0x3def251a 0x3def251a)) (local.get $m) (v128.const i32x4 0xbdfe5d4f 0xbdfe5d4f 0xbdfe5d4f 0xbdfe5d4f)) (local.get $m) (v128.const i32x4 0x3e11e9bf 0x3e11e9bf 0x3e11e9bf 0x3e11e9bf)) (local.get $m) (v128.const i32x4 0xbe2aae50 0xbe2aae50 0xbe2aae50 0xbe2aae50)) (local.get $m) (v128.const i32x4 0x3e4cceac 0x3e4cceac 0x3e4cceac 0x3e4cceac)) (local.get $m) (v128.const i32x4 0xbe7ffffc 0xbe7ffffc 0xbe7ffffc 0xbe7ffffc)) (local.get $m) (v128.const i32x4 0x3eaaaaaa 0x3eaaaaaa 0x3eaaaaaa 0x3eaaaaaa)) (local.get $m)) (local.get $z)))
           (local.set $y (f32x4.relaxed_madd (local.get $e) (v128.const i32x4 0xb95e8083 0xb95e8083 0xb95e8083 0xb95e8083) (local.get $y)))
@@ -948,25 +1007,25 @@
           (local.set $lse (v128.bitselect (v128.const i32x4 0xff800000 0xff800000 0xff800000 0xff800000) (f32x4.add (local.get $maximum) (v128.bitselect (local.get $ended) (v128.bitselect (v128.const i32x4 0xff800000 0xff800000 0xff800000 0xff800000) (v128.const i32x4 0x7fc00000 0x7fc00000 0x7fc00000 0x7fc00000) (f32x4.eq (local.get $x) (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000))) (f32x4.gt (local.get $x) (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000)))) (local.get $isEmpty)))
           (v128.store (i32.add (i32.add (i32.load offset=32 (local.get $record)) (i32.shl (local.get $firstRow) (i32.const 2))) (i32.shl (local.get $row) (i32.const 2))) (local.get $lse))
           (local.set $row (i32.add (local.get $row) (i32.const 4)))
-          (br_if $for.4 (i32.lt_u (local.get $row) (local.get $rows)))
+          (br_if $for.5 (i32.lt_u (local.get $row) (local.get $rows)))
         )
       )
       )
       (local.set $row (i32.const 0))
       (if (i32.lt_u (local.get $row) (local.get $rows))
       (then
-        (loop $for.5
+        (loop $for.6
           (local.set $factor (v128.load32_splat offset=33280 (i32.add (local.get $scratch) (i32.shl (local.get $row) (i32.const 2)))))
           (local.set $rowAt (i32.add (local.get $out) (i32.shl (local.get $row) (i32.const 6))))
           (local.set $lane (i32.const 0))
-          (loop $for.6
+          (loop $for.7
             (local.set $place.2 (i32.add (local.get $rowAt) (local.get $lane)))
             (v128.store (local.get $place.2) (f32x4.mul (v128.load (local.get $place.2)) (local.get $factor)))
             (local.set $lane (i32.add (local.get $lane) (i32.const 16)))
-            (br_if $for.6 (i32.lt_u (local.get $lane) (i32.const 64)))
+            (br_if $for.7 (i32.lt_u (local.get $lane) (i32.const 64)))
           )
           (local.set $row (i32.add (local.get $row) (i32.const 1)))
-          (br_if $for.5 (i32.lt_u (local.get $row) (local.get $rows)))
+          (br_if $for.6 (i32.lt_u (local.get $row) (local.get $rows)))
         )
       )
       )
@@ -1267,6 +1326,8 @@
         (then
           (local.set $left (i32.sub (local.get $limit) (local.get $firstKey)))
           (local.set $columns (i32.and (i32.add (select (local.get $left) (i32.const 64) (i32.lt_s (local.get $left) (i32.const 64))) (i32.const 7)) (i32.const -8)))
+          (local.set $maskNumber (i32.load offset=4 (local.get $at)))
+          (local.set $bits (i32.add (i32.load offset=84 (local.get $record)) (i32.shl (i32.and (local.get $maskNumber) (i32.const 2147483647)) (i32.const 9))))
           (if (local.get $isSingle)
           (then
             (call $dot0OfOne (local.get $query) (i32.add (i32.load offset=8 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (local.get $scratch) (i32.const 1) (local.get $columns) (i32.const 0) (i32.const 0))
@@ -1275,8 +1336,6 @@
             (call $dot0 (local.get $query) (i32.add (i32.load offset=8 (local.get $record)) (i32.shl (local.get $firstKey) (i32.const 6))) (local.get $scratch) (local.get $paddedRows) (local.get $columns) (i32.const 0) (i32.const 0))
           )
           )
-          (local.set $maskNumber (i32.load offset=4 (local.get $at)))
-          (local.set $bits (i32.add (i32.load offset=84 (local.get $record)) (i32.shl (i32.and (local.get $maskNumber) (i32.const 2147483647)) (i32.const 9))))
           (if (i32.and (i32.eq (local.get $maskNumber) (i32.const 0)) (i32.lt_s (i32.const 63) (local.get $left)))
           (then
             (call $scoresWhole (local.get $record) (local.get $scratch) (local.get $firstKey) (local.get $rows) (local.get $columns) (local.get $bits) (local.get $firstRow) (local.get $seen))
@@ -1296,7 +1355,7 @@
   )
   
   ;; dS_ij = p_ij (dP_ij − Δ_i), G = dS·∂s/∂inner, sums of dS·∂s/∂‖q‖², ∂‖k‖², ∂parameters
-  (func $backwardWhole (param $record i32) (param $scratch i32) (param $firstKey i32) (param $rows i32) (param $columns i32) (param $bits i32) (param $firstRow i32)
+  (func $backwardWhole (param $record i32) (param $scratch i32) (param $firstKey i32) (param $rows i32) (param $columns i32) (param $bits i32) (param $firstRow i32) (param $from i32) (param $firstColumn i32)
     (local $parameterSum0 v128) (local $row i32) (local $rowBytes i32) (local $head i32) (local $head0 v128)
     (local $rowScratch i32) (local $start i32) (local $queryRow i32) (local $queryBytes i32) (local $lse v128)
     (local $delta v128) (local $rowParameterSum0 v128) (local $column i32) (local $at i32) (local $v0 v128)
@@ -1309,7 +1368,7 @@
     (local.set $parameterSum0 (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000))
     (local.set $head (i32.load offset=60 (local.get $record)))
     (local.set $head0 (v128.load32_splat (local.get $head)))
-    (local.set $row (i32.const 0))
+    (local.set $row (local.get $from))
     (if (i32.lt_u (local.get $row) (local.get $rows))
     (then
       (loop $for.0
@@ -1321,8 +1380,8 @@
         (local.set $lse (v128.load32_splat (i32.add (i32.load offset=32 (local.get $record)) (local.get $queryBytes))))
         (local.set $delta (v128.load32_splat (i32.add (i32.load offset=40 (local.get $record)) (local.get $queryBytes))))
         (local.set $rowParameterSum0 (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000))
-        (local.set $at (local.get $start))
-        (local.set $column (i32.const 0))
+        (local.set $at (i32.add (local.get $start) (i32.shl (local.get $firstColumn) (i32.const 2))))
+        (local.set $column (local.get $firstColumn))
         (if (i32.lt_u (local.get $column) (local.get $columns))
         (then
           (loop $for.1
@@ -1396,7 +1455,7 @@
   )
   
   ;; dS_ij = p_ij (dP_ij − Δ_i), G = dS·∂s/∂inner, sums of dS·∂s/∂‖q‖², ∂‖k‖², ∂parameters
-  (func $backwardPartial (param $record i32) (param $scratch i32) (param $firstKey i32) (param $rows i32) (param $columns i32) (param $bits i32) (param $firstRow i32)
+  (func $backwardPartial (param $record i32) (param $scratch i32) (param $firstKey i32) (param $rows i32) (param $columns i32) (param $bits i32) (param $firstRow i32) (param $from i32) (param $firstColumn i32)
     (local $parameterSum0 v128) (local $row i32) (local $rowBytes i32) (local $head i32) (local $head0 v128)
     (local $limit v128) (local $rowScratch i32) (local $start i32) (local $queryRow i32) (local $bitsRow i32)
     (local $queryBytes i32) (local $lse v128) (local $delta v128) (local $rowParameterSum0 v128)
@@ -1412,7 +1471,7 @@
     (local.set $head (i32.load offset=60 (local.get $record)))
     (local.set $head0 (v128.load32_splat (local.get $head)))
     (local.set $limit (i32x4.splat (i32.load offset=72 (local.get $record))))
-    (local.set $row (i32.const 0))
+    (local.set $row (local.get $from))
     (if (i32.lt_u (local.get $row) (local.get $rows))
     (then
       (loop $for.0
@@ -1425,8 +1484,8 @@
         (local.set $lse (v128.load32_splat (i32.add (i32.load offset=32 (local.get $record)) (local.get $queryBytes))))
         (local.set $delta (v128.load32_splat (i32.add (i32.load offset=40 (local.get $record)) (local.get $queryBytes))))
         (local.set $rowParameterSum0 (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000))
-        (local.set $at (local.get $start))
-        (local.set $column (i32.const 0))
+        (local.set $at (i32.add (local.get $start) (i32.shl (local.get $firstColumn) (i32.const 2))))
+        (local.set $column (local.get $firstColumn))
         (if (i32.lt_u (local.get $column) (local.get $columns))
         (then
           (loop $for.1
@@ -2007,8 +2066,12 @@
     (local $firstKey i32) (local $packedKeyAt i32) (local $keyAt i32) (local $packedValueAt i32)
     (local $keyGradientAt i32) (local $valueGradientAt i32) (local $left i32) (local $columns i32)
     (local $entryAt i32) (local $end i32) (local $firstRow i32) (local $rows i32) (local $paddedRows i32)
-    (local $queryAt i32) (local $queryGradientAt i32) (local $outGradientAt i32) (local $weights i32)
-    (local $maskNumber i32) (local $bits i32) (local $gradient i32)
+    (local $queryAt i32) (local $queryGradientAt i32) (local $outGradientAt i32) (local $maskNumber i32)
+    (local $bits i32) (local $isPartial i32) (local $from i32) (local $stop i32) (local $firstColumn i32)
+    (local $lastColumn i32) (local $words i32) (local $any v128) (local $low i32) (local $high i32)
+    (local $count i32) (local $width i32) (local $tileAt i32) (local $rowsAt i32) (local $rowsAt.1 i32)
+    (local $rowsAt.2 i32) (local $keysAt i32) (local $keysAt.1 i32) (local $keysAt.2 i32) (local $keysAt.3 i32)
+    (local $keysAt.4 i32) (local $weights i32) (local $gradient i32)
     (local.set $query (i32.load offset=4 (local.get $record)))
     (local.set $packedKey (i32.load offset=8 (local.get $record)))
     (local.set $key (i32.load offset=12 (local.get $record)))
@@ -2056,23 +2119,83 @@
               (local.set $queryAt (i32.add (local.get $query) (i32.shl (local.get $firstRow) (i32.const 6))))
               (local.set $queryGradientAt (i32.add (local.get $queryGradient) (i32.shl (local.get $firstRow) (i32.const 6))))
               (local.set $outGradientAt (i32.add (local.get $outGradient) (i32.shl (local.get $firstRow) (i32.const 6))))
-              (call $dot0 (local.get $queryAt) (local.get $packedKeyAt) (local.get $scratch) (local.get $paddedRows) (local.get $columns) (i32.const 0) (i32.const 0))
-              (local.set $weights (i32.add (local.get $scratch) (i32.const 16384)))
-              (call $weightGradients (local.get $outGradientAt) (local.get $packedValueAt) (local.get $weights) (local.get $paddedRows) (local.get $columns) (i32.const 0) (i32.const 0))
               (local.set $maskNumber (i32.load offset=4 (local.get $entryAt)))
               (local.set $bits (i32.add (i32.load offset=84 (local.get $record)) (i32.shl (local.get $maskNumber) (i32.const 9))))
-              (if (i32.and (i32.eq (local.get $maskNumber) (i32.const 0)) (i32.lt_s (i32.const 63) (local.get $left)))
+              (local.set $isPartial (local.get $maskNumber))
+              (local.set $from (i32.const 0))
+              (if (i32.lt_u (local.get $from) (local.get $rows))
               (then
-                (call $backwardWhole (local.get $record) (local.get $scratch) (local.get $firstKey) (local.get $rows) (local.get $columns) (local.get $bits) (local.get $firstRow))
+                (loop $for.3
+                  (local.set $stop (local.get $rows))
+                  (local.set $firstColumn (i32.const 0))
+                  (local.set $lastColumn (local.get $columns))
+                  (if (local.get $isPartial)
+                  (then
+                    (local.set $stop (select (i32.add (local.get $from) (i32.const 16)) (local.get $rows) (i32.lt_s (i32.add (local.get $from) (i32.const 16)) (local.get $rows))))
+                    (local.set $words (i32.add (local.get $bits) (i32.shl (local.get $from) (i32.const 3))))
+                    (local.set $any (v128.or (v128.or (v128.or (v128.or (v128.or (v128.or (v128.or (v128.load (local.get $words)) (v128.load offset=16 (local.get $words))) (v128.load offset=32 (local.get $words))) (v128.load offset=48 (local.get $words))) (v128.load offset=64 (local.get $words))) (v128.load offset=80 (local.get $words))) (v128.load offset=96 (local.get $words))) (v128.load offset=112 (local.get $words))))
+                    (local.set $low (i32.or (i32x4.extract_lane 0 (local.get $any)) (i32x4.extract_lane 2 (local.get $any))))
+                    (local.set $high (i32.or (i32x4.extract_lane 1 (local.get $any)) (i32x4.extract_lane 3 (local.get $any))))
+                    (local.set $firstColumn (i32.shl (i32.add (i32.add (i32.eq (i32.and (local.get $low) (i32.const 255)) (i32.const 0)) (i32.eq (i32.and (local.get $low) (i32.const 65535)) (i32.const 0))) (i32.eq (i32.and (local.get $low) (i32.const 16777215)) (i32.const 0))) (i32.const 3)))
+                    (if (i32.eq (local.get $low) (i32.const 0))
+                    (then
+                      (local.set $firstColumn (i32.add (i32.shl (i32.add (i32.add (i32.eq (i32.and (local.get $high) (i32.const 255)) (i32.const 0)) (i32.eq (i32.and (local.get $high) (i32.const 65535)) (i32.const 0))) (i32.eq (i32.and (local.get $high) (i32.const 16777215)) (i32.const 0))) (i32.const 3)) (i32.const 32)))
+                    )
+                    )
+                    (local.set $lastColumn (i32.add (i32.sub (i32.const 32) (i32.shl (i32.add (i32.add (i32.lt_u (local.get $high) (i32.const 256)) (i32.lt_u (local.get $high) (i32.const 65536))) (i32.lt_u (local.get $high) (i32.const 16777216))) (i32.const 3))) (i32.const 32)))
+                    (if (i32.eq (local.get $high) (i32.const 0))
+                    (then
+                      (local.set $lastColumn (i32.sub (i32.const 32) (i32.shl (i32.add (i32.add (i32.lt_u (local.get $low) (i32.const 256)) (i32.lt_u (local.get $low) (i32.const 65536))) (i32.lt_u (local.get $low) (i32.const 16777216))) (i32.const 3))))
+                    )
+                    )
+                    (if (i32.eq (i32.or (local.get $low) (local.get $high)) (i32.const 0))
+                    (then
+                      (local.set $lastColumn (i32.const 0))
+                    )
+                    )
+                    (local.set $lastColumn (select (local.get $lastColumn) (local.get $columns) (i32.lt_s (local.get $lastColumn) (local.get $columns))))
+                  )
+                  )
+                  (if (i32.lt_s (local.get $firstColumn) (local.get $lastColumn))
+                  (then
+                    (local.set $count (i32.and (i32.add (i32.sub (local.get $stop) (local.get $from)) (i32.const 3)) (i32.const -4)))
+                    (local.set $width (i32.sub (local.get $lastColumn) (local.get $firstColumn)))
+                    (local.set $tileAt (i32.add (local.get $scratch) (i32.add (i32.shl (local.get $from) (i32.const 8)) (i32.shl (local.get $firstColumn) (i32.const 2)))))
+                    (local.set $rowsAt (i32.add (local.get $queryAt) (i32.shl (local.get $from) (i32.const 6))))
+                    (local.set $rowsAt.1 (i32.add (local.get $queryGradientAt) (i32.shl (local.get $from) (i32.const 6))))
+                    (local.set $rowsAt.2 (i32.add (local.get $outGradientAt) (i32.shl (local.get $from) (i32.const 6))))
+                    (local.set $keysAt (i32.add (local.get $packedKeyAt) (i32.shl (local.get $firstColumn) (i32.const 6))))
+                    (local.set $keysAt.1 (i32.add (local.get $keyAt) (i32.shl (local.get $firstColumn) (i32.const 6))))
+                    (local.set $keysAt.2 (i32.add (local.get $keyGradientAt) (i32.shl (local.get $firstColumn) (i32.const 6))))
+                    (local.set $keysAt.3 (i32.add (local.get $packedValueAt) (i32.shl (local.get $firstColumn) (i32.const 6))))
+                    (local.set $keysAt.4 (i32.add (local.get $valueGradientAt) (i32.shl (local.get $firstColumn) (i32.const 6))))
+                    (call $dot0 (local.get $rowsAt) (local.get $keysAt) (local.get $tileAt) (local.get $count) (local.get $width) (i32.const 0) (i32.const 0))
+                    (local.set $weights (i32.add (local.get $tileAt) (i32.const 16384)))
+                    (call $weightGradients (local.get $rowsAt.2) (local.get $keysAt.3) (local.get $weights) (local.get $count) (local.get $width) (i32.const 0) (i32.const 0))
+                    (if (i32.and (i32.eq (local.get $maskNumber) (i32.const 0)) (i32.lt_s (i32.const 63) (local.get $left)))
+                    (then
+                      (call $backwardWhole (local.get $record) (local.get $scratch) (local.get $firstKey) (local.get $stop) (local.get $lastColumn) (local.get $bits) (local.get $firstRow) (local.get $from) (local.get $firstColumn))
+                    )
+                    (else
+                      (call $backwardPartial (local.get $record) (local.get $scratch) (local.get $firstKey) (local.get $stop) (local.get $lastColumn) (local.get $bits) (local.get $firstRow) (local.get $from) (local.get $firstColumn))
+                    )
+                    )
+                    (call $valueGradients (local.get $weights) (local.get $rowsAt.2) (local.get $keysAt.4) (local.get $width) (i32.const 0) (local.get $count) (i32.const 0))
+                    (local.set $gradient (local.get $tileAt))
+                    (call $queryGradient0 (local.get $gradient) (local.get $keysAt.1) (local.get $rowsAt.1) (local.get $count) (i32.const 0) (local.get $width) (i32.const 0))
+                    (call $keyGradient0 (local.get $gradient) (local.get $rowsAt) (local.get $keysAt.2) (local.get $width) (i32.const 0) (local.get $count) (i32.const 0))
+                  )
+                  )
+                  (if (i32.eq (local.get $isPartial) (i32.const 0))
+                  (then
+                    (local.set $from (local.get $rows))
+                  )
+                  )
+                  (local.set $from (i32.add (local.get $from) (i32.const 16)))
+                  (br_if $for.3 (i32.lt_u (local.get $from) (local.get $rows)))
+                )
               )
-              (else
-                (call $backwardPartial (local.get $record) (local.get $scratch) (local.get $firstKey) (local.get $rows) (local.get $columns) (local.get $bits) (local.get $firstRow))
               )
-              )
-              (call $valueGradients (local.get $weights) (local.get $outGradientAt) (local.get $valueGradientAt) (local.get $columns) (i32.const 0) (local.get $paddedRows) (i32.const 0))
-              (local.set $gradient (local.get $scratch))
-              (call $queryGradient0 (local.get $gradient) (local.get $keyAt) (local.get $queryGradientAt) (local.get $paddedRows) (i32.const 0) (local.get $columns) (i32.const 0))
-              (call $keyGradient0 (local.get $gradient) (local.get $queryAt) (local.get $keyGradientAt) (local.get $columns) (i32.const 0) (local.get $paddedRows) (i32.const 0))
               (local.set $entryAt (i32.add (local.get $entryAt) (i32.const 8)))
               (br_if $for.2 (i32.lt_u (local.get $entryAt) (local.get $end)))
             )

@@ -81,7 +81,7 @@
   )
   
   ;; scores of a tile, all pairs allowed
-  (func $forwardWhole (param $record i32) (param $scratch i32) (param $firstKey i32) (param $rows i32) (param $columns i32) (param $bits i32) (param $firstRow i32) (param $seen i32)
+  (func $forwardWhole (param $record i32) (param $scratch i32) (param $firstKey i32) (param $rows i32) (param $columns i32) (param $bits i32) (param $firstRow i32) (param $from i32) (param $firstColumn i32)
     (local $row i32) (local $rowBytes i32) (local $head i32) (local $head0 v128) (local $head1 v128)
     (local $rowScratch i32) (local $start i32) (local $queryRow i32) (local $largest v128) (local $column i32)
     (local $at i32) (local $v0 v128) (local $v4 v128) (local $v6 v128) (local $v7 v128) (local $score v128)
@@ -95,7 +95,7 @@
     (local.set $head (i32.load offset=60 (local.get $record)))
     (local.set $head0 (v128.load32_splat (local.get $head)))
     (local.set $head1 (v128.load32_splat offset=4 (local.get $head)))
-    (local.set $row (i32.const 0))
+    (local.set $row (local.get $from))
     (if (i32.lt_u (local.get $row) (local.get $rows))
     (then
       (loop $for.0
@@ -104,8 +104,8 @@
         (local.set $start (i32.add (local.get $scratch) (i32.shl (local.get $row) (i32.const 8))))
         (local.set $queryRow (i32.add (local.get $firstRow) (local.get $row)))
         (local.set $largest (v128.const i32x4 0xff800000 0xff800000 0xff800000 0xff800000))
-        (local.set $at (local.get $start))
-        (local.set $column (i32.const 0))
+        (local.set $at (i32.add (local.get $start) (i32.shl (local.get $firstColumn) (i32.const 2))))
+        (local.set $column (local.get $firstColumn))
         (if (i32.lt_u (local.get $column) (local.get $columns))
         (then
           (loop $for.1
@@ -145,8 +145,8 @@
         (local.set $r (f32x4.relaxed_madd (local.get $x) (v128.const i32x4 0x3fb8aa3b 0x3fb8aa3b 0x3fb8aa3b 0x3fb8aa3b) (local.get $n)))
         (local.set $factor (v128.andnot (i32x4.add (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (f32x4.relaxed_madd (v128.const i32x4 0x3aaddd0a 0x3aaddd0a 0x3aaddd0a 0x3aaddd0a) (local.get $r) (v128.const i32x4 0x3c1e7544 0x3c1e7544 0x3c1e7544 0x3c1e7544)) (local.get $r) (v128.const i32x4 0x3d635ba9 0x3d635ba9 0x3d635ba9 0x3d635ba9)) (local.get $r) (v128.const i32x4 0x3e75fcde 0x3e75fcde 0x3e75fcde 0x3e75fcde)) (local.get $r) (v128.const i32x4 0x3f317215 0x3f317215 0x3f317215 0x3f317215)) (local.get $r) (v128.const i32x4 0x3f800000 0x3f800000 0x3f800000 0x3f800000)) (i32x4.shl (local.get $shifted) (i32.const 23))) (f32x4.lt (local.get $x) (v128.const i32x4 0xc2aeac4f 0xc2aeac4f 0xc2aeac4f 0xc2aeac4f))))
         (local.set $sum (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000))
-        (local.set $at.1 (local.get $start))
-        (local.set $column.1 (i32.const 0))
+        (local.set $at.1 (i32.add (local.get $start) (i32.shl (local.get $firstColumn) (i32.const 2))))
+        (local.set $column.1 (local.get $firstColumn))
         (if (i32.lt_u (local.get $column.1) (local.get $columns))
         (then
           (loop $for.2
@@ -342,7 +342,7 @@
   )
   
   ;; dS_ij = p_ij (dP_ij − Δ_i), G = dS·∂s/∂inner, sums of dS·∂s/∂‖q‖², ∂‖k‖², ∂parameters
-  (func $backwardWhole (param $record i32) (param $scratch i32) (param $firstKey i32) (param $rows i32) (param $columns i32) (param $bits i32) (param $firstRow i32)
+  (func $backwardWhole (param $record i32) (param $scratch i32) (param $firstKey i32) (param $rows i32) (param $columns i32) (param $bits i32) (param $firstRow i32) (param $from i32) (param $firstColumn i32)
     (local $parameterSum0 v128) (local $row i32) (local $rowBytes i32) (local $head i32) (local $head0 v128)
     (local $head1 v128) (local $head2 v128) (local $head3 v128) (local $rowScratch i32) (local $start i32)
     (local $queryRow i32) (local $queryBytes i32) (local $lse v128) (local $delta v128)
@@ -361,7 +361,7 @@
     (local.set $head1 (v128.load32_splat offset=4 (local.get $head)))
     (local.set $head2 (v128.load32_splat offset=8 (local.get $head)))
     (local.set $head3 (v128.load32_splat offset=12 (local.get $head)))
-    (local.set $row (i32.const 0))
+    (local.set $row (local.get $from))
     (if (i32.lt_u (local.get $row) (local.get $rows))
     (then
       (loop $for.0
@@ -373,8 +373,8 @@
         (local.set $lse (v128.load32_splat (i32.add (i32.load offset=32 (local.get $record)) (local.get $queryBytes))))
         (local.set $delta (v128.load32_splat (i32.add (i32.load offset=40 (local.get $record)) (local.get $queryBytes))))
         (local.set $rowParameterSum0 (v128.const i32x4 0x00000000 0x00000000 0x00000000 0x00000000))
-        (local.set $at (local.get $start))
-        (local.set $column (i32.const 0))
+        (local.set $at (i32.add (local.get $start) (i32.shl (local.get $firstColumn) (i32.const 2))))
+        (local.set $column (local.get $firstColumn))
         (if (i32.lt_u (local.get $column) (local.get $columns))
         (then
           (loop $for.1

@@ -110,6 +110,7 @@ export const instructions: Readonly<Record<string, InstructionCode>> = {
   "i32x4.shr_u": vector(0xad),
   "i32x4.add": vector(0xae),
   "i32x4.sub": vector(0xb1),
+  "i32x4.max_s": vector(0xb8),
   "f32x4.abs": vector(0xe0),
   "f32x4.neg": vector(0xe1),
   "f32x4.sqrt": vector(0xe3),

@@ -133,6 +133,7 @@ export const f32x4 = {
 export const i32x4 = {
   add: (a: Value, b: Value): Value => operation("i32x4.add", [a, b]),
   sub: (a: Value, b: Value): Value => operation("i32x4.sub", [a, b]),
+  max: (a: Value, b: Value): Value => operation("i32x4.max_s", [a, b]),
   shiftLeft: (a: Value, bits: number): Value => operation("i32x4.shl", [a, integer(bits)]),
   shiftRight: (a: Value, bits: number): Value => operation("i32x4.shr_s", [a, integer(bits)]),
   shiftRightUnsigned: (a: Value, bits: number): Value => operation("i32x4.shr_u", [a, integer(bits)]),

@@ -78,12 +78,6 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       gradient,
       call.valueLayout(head),
     );
-    const order = call.rearrangementOf(number)?.rows;
-    if (order !== undefined) {
-      // Copies of a row have its own Δ and lse, as these are of the row's whole softmax.
-      const lse = call.view(call.logSumExp + 4 * number * paddedQueries, paddedQueries);
-      for (let virtual = queries; virtual < order.length; virtual++) lse[virtual] = lse[order[virtual]];
-    }
     addTo(dParameters[composition.aggregation.parameters[0]?.name ?? ""], head, byCurvature);
   }
 
@@ -99,6 +93,11 @@ export function backwardOf(call: KernelCall, dOut: Tensor, learned?: readonly st
       rowsAt(call.out, number, paddedValueWidth),
       rowsAt(outGradient, number, paddedValueWidth),
     ]),
+  );
+  // Copies of a row have its own Δ and lse, as these are of the row's whole softmax.
+  call.copies.move(
+    "copyNumbers",
+    heads.map(({ number }) => rowsAt(call.logSumExp, number, 1)),
   );
 
   const records = heads.map((rows) => {

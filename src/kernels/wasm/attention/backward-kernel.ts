@@ -10,6 +10,7 @@ import { tileProduct } from "../assembler/micro-kernel.ts";
 import { alwaysMasked, type Emission, keyValuesFunction, rowValuesFunction } from "./pair-code.ts";
 import { pullBack, type ScoreTile } from "./score-tile.ts";
 import { field } from "../engine/scratch.ts";
+import { type Band, forBands, hasBands } from "./tile-bands.ts";
 import { slopeProgram, slopesFunction } from "./slopes-kernel.ts";
 import { winnersFunction } from "./max-plus-kernel.ts";
 
@@ -120,48 +121,67 @@ export function backwardPass(
               i32.add(base.outGradient, i32.mul(firstRow, 4 * paddedValueWidth)),
             );
             if (rowValues !== undefined) b.call(rowValues, record, scratch, firstRow, paddedRows);
-            scores.fill(b, scratch, query, places.packedKey, paddedRows, columns);
-            const weights = b.let("weights", i32.add(scratch, layout.weights));
-            if (isMean)
-              b.call(weightGradients, outGradient, places.packedValue, weights, paddedRows, columns, 0, 0);
-            else b.call(fromWinners, record, weights, firstKey, firstRow, rows, columns);
             const maskNumber = b.let("maskNumber", i32.load(entryAt, 4));
             const bits = b.let("bits", i32.add(field(record, "masks"), i32.mul(maskNumber, 8 * tileRows)));
-            const run = (callee: WasmFunction): void =>
-              b.call(callee, record, scratch, firstKey, rows, columns, bits, firstRow);
-            if (whole === undefined) run(partial);
-            else {
-              const isWhole = i32.and(i32.equal(maskNumber, 0), i32.less(tileKeys - 1, left));
-              b.if(
-                isWhole,
-                () => run(whole),
-                () => run(partial),
-              );
-            }
-            if (isMean)
-              b.call(valueGradients, weights, outGradient, places.valueGradient, columns, 0, paddedRows, 0);
-            slopes.byInner.forEach(({ index }, place) => {
-              const gradient = b.let("gradient", i32.add(scratch, layout.inner[index]));
-              pulls[place].emit(
-                b,
-                gradient,
-                { query, key: places.key, queryGradient, keyGradient: places.keyGradient },
-                paddedRows,
-                columns,
-              );
-            });
-            slopes.byQueryNorm.forEach(({ index }, place) => {
-              const { offset, paddedWidth } = segments[index];
-              const sums = i32.add(scratch, layout.rowSums + 4 * tileRows * place);
-              b.call(
-                addRows,
-                i32.add(queryGradient, 4 * offset),
-                i32.add(query, 4 * offset),
-                sums,
-                paddedRows,
-                4 * paddedWidth,
-              );
-            });
+            const isWhole = i32.and(i32.equal(maskNumber, 0), i32.less(tileKeys - 1, left));
+            const emitBand = ({ from, stop, firstColumn, columns: end }: Band): void => {
+              const count = b.let("count", i32.and(i32.add(i32.sub(stop, from), 3), -4));
+              const width = b.let("width", i32.sub(end, firstColumn));
+              const before = i32.add(i32.mul(from, 4 * tileKeys), i32.mul(firstColumn, 4));
+              const tileAt = b.let("tileAt", i32.add(scratch, before));
+              const rowsFrom = (address: Local, rowFloats: number): Local =>
+                b.let("rowsAt", i32.add(address, i32.mul(from, 4 * rowFloats)));
+              const keysFrom = (address: Local, rowFloats: number): Local =>
+                b.let("keysAt", i32.add(address, i32.mul(firstColumn, 4 * rowFloats)));
+              const ofRows = {
+                query: rowsFrom(query, rowWidth),
+                queryGradient: rowsFrom(queryGradient, rowWidth),
+                outGradient: rowsFrom(outGradient, paddedValueWidth),
+              };
+              const ofKeys = {
+                packedKey: keysFrom(places.packedKey, rowWidth),
+                key: keysFrom(places.key, rowWidth),
+                keyGradient: keysFrom(places.keyGradient, rowWidth),
+                packedValue: keysFrom(places.packedValue, paddedValueWidth),
+                valueGradient: keysFrom(places.valueGradient, paddedValueWidth),
+              };
+              scores.fill(b, tileAt, ofRows.query, ofKeys.packedKey, count, width);
+              const weights = b.let("weights", i32.add(tileAt, layout.weights));
+              if (isMean)
+                b.call(weightGradients, ofRows.outGradient, ofKeys.packedValue, weights, count, width, 0, 0);
+              else b.call(fromWinners, record, weights, firstKey, firstRow, rows, columns);
+              const own = hasBands(spec) ? [from, firstColumn] : [];
+              const run = (callee: WasmFunction): void =>
+                b.call(callee, record, scratch, firstKey, stop, end, bits, firstRow, ...own);
+              if (whole === undefined) run(partial);
+              else {
+                b.if(
+                  isWhole,
+                  () => run(whole),
+                  () => run(partial),
+                );
+              }
+              if (isMean)
+                b.call(valueGradients, weights, ofRows.outGradient, ofKeys.valueGradient, width, 0, count, 0);
+              slopes.byInner.forEach(({ index }, place) => {
+                const gradient = b.let("gradient", i32.add(tileAt, layout.inner[index]));
+                pulls[place].emit(b, gradient, { ...ofRows, ...ofKeys }, count, width);
+              });
+              slopes.byQueryNorm.forEach(({ index }, place) => {
+                const { offset, paddedWidth } = segments[index];
+                const sums = i32.add(scratch, layout.rowSums + 4 * tileRows * place);
+                b.call(
+                  addRows,
+                  i32.add(ofRows.queryGradient, 4 * offset),
+                  i32.add(ofRows.query, 4 * offset),
+                  i32.add(sums, i32.mul(from, 4)),
+                  count,
+                  4 * paddedWidth,
+                );
+              });
+            };
+            if (hasBands(spec)) forBands(b, { isPartial: maskNumber, bits, rows, columns }, emitBand);
+            else emitBand({ from: 0, stop: rows, firstColumn: 0, columns });
           });
           slopes.byKeyNorm.forEach(({ index }, place) => {
             const { offset, paddedWidth } = segments[index];

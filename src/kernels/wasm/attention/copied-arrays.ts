@@ -1,7 +1,14 @@
 /** @file The arrays of a call whose rows have copies, moved by tasks of the engine. */
 import { type WasmEngine } from "../engine/engine.ts";
 import { type Rearrangement } from "./rearrange.ts";
-import { type CopyLists, copyRecords, type CopyTask, runCopies, writeCopyLists } from "./row-copies.ts";
+import {
+  type CopyLists,
+  copyRecords,
+  type CopyTask,
+  type RowJoin,
+  runCopies,
+  writeCopyLists,
+} from "./row-copies.ts";
 
 /** An array of rows with their copies. */
 export interface CopiedArray {
@@ -10,8 +17,8 @@ export interface CopiedArray {
   readonly number: number;
   readonly data: number;
   readonly width: number;
-  /** Address of the factors of `joinCopies`. */
-  readonly factors?: number;
+  /** What `joinCopies` needs. */
+  readonly join?: RowJoin;
 }
 
 /** Moves rows between themselves and their copies. */
@@ -38,12 +45,12 @@ export class CopiedArrays {
    * @param arrays - [virtual rows or keys, width] each
    */
   move(task: CopyTask, arrays: readonly CopiedArray[]): void {
-    const records = arrays.flatMap(({ side, number, data, width, factors }) => {
+    const records = arrays.flatMap(({ side, number, data, width, join }) => {
       const order = this.#rearrangementOf(number)?.[side];
       if (order === undefined) return [];
       const lists = this.#lists.get(order) ?? writeCopyLists(this.#engine, order, this.#counts[side]);
       this.#lists.set(order, lists);
-      return copyRecords(task, lists, data, width, factors);
+      return copyRecords(task, lists, data, width, join);
     });
     runCopies(this.#engine, task, records);
   }

@@ -13,7 +13,7 @@ import {
   type Value,
   type WasmFunction,
 } from "../assembler/assembler.ts";
-import { tileKeys, tileRows } from "./kernel-spec.ts";
+import { type KernelSpec, tileKeys, tileRows } from "./kernel-spec.ts";
 import { tileProduct } from "../assembler/micro-kernel.ts";
 import {
   alwaysMasked,
@@ -32,6 +32,7 @@ import { fetchFunction, fewRows } from "./fetch-values.ts";
 import { winFunction } from "./max-plus-kernel.ts";
 import { selectRows } from "./select-rows.ts";
 import { startRows } from "./start-rows.ts";
+import { bandParameters, forBands, hasBands } from "./tile-bands.ts";
 import { expOfNonPositive, vectorOperations } from "../assembler/vector-math.ts";
 
 const minusInfinity = (): Value => f32x4.constant(-Infinity);
@@ -84,6 +85,7 @@ export function rowTilePass(
     const limit = b.let("limit", field(record, "limit"));
     const query = b.let("query", i32.add(field(record, "query"), i32.mul(firstRow, 4 * spec.rowWidth)));
     const out = b.local("i32", "out");
+    const valueBytes = 4 * spec.paddedValueWidth;
     if (purpose === "weigh") {
       b.set(out, i32.add(field(record, "out"), i32.mul(firstRow, 4 * spec.paddedValueWidth)));
       startRows(b, emission, { record, scratch, out, rows: paddedRows, firstRow });
@@ -100,44 +102,77 @@ export function rowTilePass(
         const left = b.let("left", i32.sub(limit, firstKey));
         const columns = b.let("columns", i32.and(i32.add(i32.min(left, tileKeys), 7), -8));
         const packed = i32.add(field(record, "packedKey"), i32.mul(firstKey, 4 * spec.rowWidth));
-        scores.fill(b, scratch, query, packed, paddedRows, columns, isSingle);
         if (keyValues !== undefined) b.call(keyValues, record, scratch, firstKey, columns);
         const maskNumber = b.let("maskNumber", i32.load(at, 4));
         const bits = b.let(
           "bits",
           i32.add(field(record, "masks"), i32.mul(i32.and(maskNumber, 0x7fffffff), 8 * tileRows)),
         );
-        const run = (callee: WasmFunction): void =>
-          b.call(callee, record, scratch, firstKey, rows, columns, bits, firstRow, seen);
-        if (whole === undefined) run(partial);
-        else {
-          const isWhole = i32.and(i32.equal(maskNumber, 0), i32.less(tileKeys - 1, left));
-          b.if(
-            isWhole,
-            () => run(whole),
-            () => run(partial),
-          );
+        const isWhole = i32.and(i32.equal(maskNumber, 0), i32.less(tileKeys - 1, left));
+        const run = (band: readonly Integer[], stop: Local, end: Local): void => {
+          const call = (callee: WasmFunction): void =>
+            b.call(
+              callee,
+              record,
+              scratch,
+              firstKey,
+              stop,
+              end,
+              bits,
+              firstRow,
+              ...(band.length === 0 ? [seen] : band),
+            );
+          if (whole === undefined) call(partial);
+          else {
+            b.if(
+              isWhole,
+              () => call(whole),
+              () => call(partial),
+            );
+          }
+        };
+        if (joins === undefined) {
+          scores.fill(b, scratch, query, packed, paddedRows, columns, isSingle);
+          run([], rows, columns);
+          b.set(seen, i32.add(seen, tileKeys));
+          if (win !== undefined) b.call(win, record, scratch, firstKey, rows, columns, out, firstRow);
+          return;
         }
-        b.set(seen, i32.add(seen, tileKeys));
-        if (win !== undefined) b.call(win, record, scratch, firstKey, rows, columns, out, firstRow);
-        if (joins !== undefined) {
-          const values = i32.add(field(record, "value"), i32.mul(firstKey, 4 * spec.paddedValueWidth));
-          const factors = i32.add(scratch, layout.factor);
+        const values = b.let("values", i32.add(field(record, "value"), i32.mul(firstKey, valueBytes)));
+        b.if(i32.and(i32.below(rows, fewRows), i32.equal(isSingle, 0)), () =>
+          b.call(fetch, values, i32.mul(columns, valueBytes), scratch),
+        );
+        const isPartial = i32.and(maskNumber, 0x7fffffff);
+        forBands(b, { isPartial, bits, rows, columns }, (band) => {
+          const { from, stop, firstColumn, columns: end } = band;
+          const count = b.let("count", i32.and(i32.add(i32.sub(stop, from), 3), -4));
+          const width = b.let("width", i32.sub(end, firstColumn));
+          const before = i32.add(i32.mul(from, 4 * tileKeys), i32.mul(firstColumn, 4));
+          const tileAt = b.let("tileAt", i32.add(scratch, before));
+          const queryAt = i32.add(query, i32.mul(from, 4 * spec.rowWidth));
+          const packedAt = i32.add(packed, i32.mul(firstColumn, 4 * spec.rowWidth));
+          scores.fill(b, tileAt, queryAt, packedAt, count, width, isSingle);
+          run([from, firstColumn], stop, end);
+          const place = {
+            weights: b.let("weights", i32.add(tileAt, layout.inner[0])),
+            values: b.let("valuesAt", i32.add(values, i32.mul(firstColumn, valueBytes))),
+            out: b.let("outAt", i32.add(out, i32.mul(from, valueBytes))),
+            factors: b.let("factors", i32.add(i32.add(scratch, layout.factor), i32.mul(from, 4))),
+            rows: count,
+            columns: width,
+          };
           const [ofFour, ofOne] = joins;
-          const join = (callee: WasmFunction, count: Integer): void =>
-            b.call(callee, i32.add(scratch, layout.inner[0]), values, out, count, 0, columns, factors);
+          const join = (callee: WasmFunction, rowCount: Integer): void =>
+            b.call(callee, place.weights, place.values, place.out, rowCount, 0, width, place.factors);
           b.if(
             isSingle,
             () => join(ofOne, 1),
             () => {
-              b.if(i32.below(rows, fewRows), () =>
-                b.call(fetch, values, i32.mul(columns, 4 * spec.paddedValueWidth), scratch),
-              );
-              if (spec.selects) joinKept(b, emission, paddedRows, ofFour, { values, columns, scratch, out });
-              else join(ofFour, paddedRows);
+              if (spec.selects) joinKept(b, spec, ofFour, place);
+              else join(ofFour, count);
             },
           );
-        }
+        });
       });
     });
     if (purpose === "weigh") {
@@ -168,31 +203,38 @@ export function rowTilePass(
  */
 function joinKept(
   b: FunctionBuilder,
-  { spec, layout }: Emission,
-  rows: Local,
+  { paddedValueWidth }: KernelSpec,
   join: WasmFunction,
-  { values, columns, scratch, out }: { values: Value; columns: Local; scratch: Local; out: Local },
+  {
+    weights,
+    values,
+    out,
+    factors,
+    rows,
+    columns,
+  }: Readonly<Record<"weights" | "values" | "out" | "factors" | "rows" | "columns", Local>>,
 ): void {
   const [row, weightAt] = ["row", "weightAt"].map((name) => b.local("i32", name));
   const any = b.local("v128", "any");
-  const valuesAt = b.let("valuesAt", values);
   b.for(row, 0, rows, 4, () => {
-    const weights = b.let("weights", i32.add(i32.add(scratch, layout.inner[0]), i32.mul(row, 4 * tileKeys)));
+    const ofRows = b.let("ofRows", i32.add(weights, i32.mul(row, 4 * tileKeys)));
     b.set(any, f32x4.bits(0));
     for (let line = 0; line < 4; line++) {
       b.for(weightAt, 0, i32.mul(columns, 4), 16, () => {
-        b.set(any, f32x4.or(any, f32x4.load(i32.add(weights, weightAt), 4 * tileKeys * line)));
+        b.set(any, f32x4.or(any, f32x4.load(i32.add(ofRows, weightAt), 4 * tileKeys * line)));
       });
     }
     b.if(i32x4.bitmask(i32x4.sub(f32x4.bits(0), f32x4.and(any, f32x4.bits(0x7fffffff)))), () => {
-      const to = i32.add(out, i32.mul(row, 4 * spec.paddedValueWidth));
-      const factors = i32.add(i32.add(scratch, layout.factor), i32.mul(row, 4));
-      b.call(join, weights, valuesAt, to, 4, 0, columns, factors);
+      const to = i32.add(out, i32.mul(row, 4 * paddedValueWidth));
+      b.call(join, ofRows, values, to, 4, 0, columns, i32.add(factors, i32.mul(row, 4)));
     });
   });
 }
 
-/** `name(record, scratch, firstKey, rows, columns, bits, firstRow, seen)`: scores of one tile, and what the pass makes of them. */
+/**
+ * `name(record, scratch, firstKey, rows, columns, bits, firstRow, …)`, of a band or with the keys seen before: scores of one
+ * tile, and what the pass makes of them.
+ */
 function tileFunction(
   name: string,
   purpose: Purpose,
@@ -201,17 +243,21 @@ function tileFunction(
   masked: boolean,
 ): WasmFunction {
   const { spec, layout } = emission;
-  const own: Emission = purpose === "select" ? { spec: { ...spec, selects: false }, layout } : emission;
-  const parameters = ["record", "scratch", "firstKey", "rows", "columns", "bits", "firstRow", "seen"];
+  const seenBy: Emission = purpose === "select" ? { spec: { ...spec, selects: false }, layout } : emission;
+  const isBanded = purpose === "weigh" && hasBands(spec);
+  const others = isBanded ? bandParameters : ["seen"];
+  const parameters = ["record", "scratch", "firstKey", "rows", "columns", "bits", "firstRow", ...others];
   const comment = `scores of a tile, ${masked ? "some pairs excluded" : "all pairs allowed"}`;
   return defineFunction(
     name,
     comment,
     parameters,
     spec.relaxed,
-    (b, record, scratch, firstKey, rows, columns, bits, firstRow, seen) => {
-      const tile: TileCode = { record, scratch, firstKey, rows, columns, bits, firstRow };
-      forRows(b, own, program, tile, masked, (row) => {
+    (b, record, scratch, firstKey, rows, columns, bits, firstRow, ...own) => {
+      const [seen] = own;
+      const [from, firstColumn] = isBanded ? own : [0, 0];
+      const tile: TileCode = { record, scratch, firstKey, rows, columns, bits, firstRow, from, firstColumn };
+      forRows(b, seenBy, program, tile, masked, (row) => {
         const scoreOf = (
           pair: Parameters<typeof row.biased>[0],
         ): { score: Local; allowed: Value | undefined } => {

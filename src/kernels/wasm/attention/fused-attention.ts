@@ -15,7 +15,6 @@ import { chosenCall } from "../choices/chosen-call.ts";
 import { type CopiedArray } from "./copied-arrays.ts";
 import { KernelCall } from "./kernel-call.ts";
 import { prepareRows } from "./prepare-rows.ts";
-import { joinFactors } from "./row-copies.ts";
 import { runForward } from "./split-keys.ts";
 import { requireSupported } from "./supported.ts";
 import { finishRows } from "./value-rows.ts";
@@ -154,10 +153,8 @@ function join(call: KernelCall): void {
     const rows = call.rearrangementOf(number)?.rows;
     if (rows === undefined || spec.weighing !== "softmax") return array;
     const sink = spec.hasSink ? call.normaliserParameter(head) : undefined;
-    const factors = call.takeFloats(rows.length);
-    const logSumExp = call.view(call.logSumExp + 4 * first, rows.length);
-    call.view(factors, rows.length).set(joinFactors(logSumExp, rows, call.sizes.queries, sink));
-    return { ...array, factors };
+    const [logSumExp, factors] = [call.logSumExp + 4 * first, call.takeFloats(rows.length)];
+    return { ...array, join: { logSumExp, factors, sink } };
   });
   call.copies.move(spec.weighing === "softmax" ? "joinCopies" : "addCopies", arrays);
 }

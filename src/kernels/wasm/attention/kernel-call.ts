@@ -23,6 +23,7 @@ import { type CallOptions, type StoredKeys } from "./call-options.ts";
 import { type CallPlan, callPlan, ofOnePlace } from "./call-plan.ts";
 import { type Rearrangement } from "./rearrange.ts";
 import { CopiedArrays } from "./copied-arrays.ts";
+import { sortableRows } from "./select-rows.ts";
 import { type Fields, type RecordFields, runTasks } from "../engine/task-records.ts";
 import { rowTileCounts, type TilePlan } from "./tile-plan.ts";
 import { type ValueLayout } from "./value-rows.ts";
@@ -166,7 +167,7 @@ export class KernelCall {
     this.#table = stored === undefined ? this.#copyTable() : 0;
     const widestList = Math.max(1, ...this.#plans.flatMap(({ tiles }) => rowTileCounts(tiles())));
     this.#scratchBytes = roundUp(
-      layout.bytes + (spec.selects ? 4 * tileRows * tileKeys * widestList : 0),
+      layout.bytes + (spec.selects ? 4 * sortableRows * tileKeys * widestList : 0),
       64,
     );
     this.#scratch = arena.take(this.#scratchBytes * engine.threads);

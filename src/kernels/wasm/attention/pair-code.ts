@@ -8,6 +8,7 @@ import {
   type FunctionBuilder,
   i32,
   i32x4,
+  type Integer,
   type Local,
   type Value,
   type WasmFunction,
@@ -96,6 +97,9 @@ export interface TileCode {
   readonly bits: Local;
   /** First row of the tile, in the sequence of queries. */
   readonly firstRow: Local;
+  /** The first row and the first key, a multiple of 8, that are walked over; `rows` and `columns` are where they end. */
+  readonly from?: Integer;
+  readonly firstColumn?: Integer;
 }
 
 /** What a row of pair code has at hand. */
@@ -129,7 +133,7 @@ export function forRows(
   masked: boolean,
   body: (row: RowCode) => void,
 ): void {
-  const { record, scratch, firstKey, rows, columns, bits, firstRow } = tile;
+  const { record, scratch, firstKey, rows, columns, bits, firstRow, from = 0, firstColumn = 0 } = tile;
   const row = b.local("i32", "row");
   const rowBytes = b.local("i32", "rowBytes");
   const head = b.let("head", field(record, "head"));
@@ -141,7 +145,7 @@ export function forRows(
   const mask = spec.hasMask ? b.let("mask", field(record, "mask")) : undefined;
   const maskStride = spec.hasMask ? b.let("maskStride", field(record, "maskStride")) : undefined;
   const isShort = program.rates.filter((rate) => rate === "pair").length <= mostUnrolled;
-  b.for(row, 0, rows, 1, () => {
+  b.for(row, from, rows, 1, () => {
     b.set(rowBytes, i32.mul(row, 4));
     const rowScratch = b.let("rowScratch", i32.add(scratch, rowBytes));
     const rowValues = program.rows.map((_, index) =>
@@ -174,8 +178,8 @@ export function forRows(
       forKeys(inner) {
         const column = b.local("i32", "column");
         const at = b.local("i32", "at");
-        b.set(at, start);
-        b.for(column, 0, columns, isShort ? 8 : 4, () => {
+        b.set(at, i32.add(start, i32.mul(firstColumn, 4)));
+        b.for(column, firstColumn, columns, isShort ? 8 : 4, () => {
           inner({ column, at });
           if (isShort) {
             inner({ column: b.let("nextColumn", i32.add(column, 4)), at: b.let("nextAt", i32.add(at, 16)) });

@@ -6,7 +6,8 @@
 import { type KernelCode, type WasmEngine } from "../engine/engine.ts";
 import { rowBlocks } from "./head-rows.ts";
 import { type CopyField, copyFields, copyModule } from "./row-copies-kernel.ts";
-import { runTasks } from "../engine/task-records.ts";
+import { f32Bits } from "../assembler/values.ts";
+import { type RecordFields, runTasks } from "../engine/task-records.ts";
 
 /** The lists of one order in the memory of a call. */
 export interface CopyLists {
@@ -19,8 +20,15 @@ export interface CopyLists {
   readonly inverse: () => { readonly starts: number; readonly copies: number };
 }
 
-export type CopyTask = "copyRows" | "addCopies" | "joinCopies";
-type CopyRecord = Partial<Record<Exclude<CopyField, "task">, number>>;
+export type CopyTask = "copyRows" | "copyNumbers" | "addCopies" | "joinCopies";
+/** What rows are joined by: addresses of log-sum-exp and of room for factors, one number a virtual row, and a sink. */
+export interface RowJoin {
+  readonly logSumExp: number;
+  readonly factors: number;
+  readonly sink: number | undefined;
+}
+
+type CopyRecord = RecordFields<Exclude<CopyField, "task">>;
 
 /** The copies of every row, ascending: those of r are copies[starts[r] … starts[r + 1]). */
 export function copiesOf(
@@ -65,30 +73,32 @@ function writeInverse(
 }
 
 /**
- * Tasks over one array: `copyRows` writes every copy of a row, `addCopies` adds every copy to its row, `joinCopies` adds
- * rows and copies times their factors.
+ * Tasks over one array: `copyRows` writes every copy of a row, `copyNumbers` that of a row of one number, `addCopies` adds every
+ * copy to its row, `joinCopies` adds rows and copies times their shares in the row's softmax, and joins their log-sum-exp.
  *
- * @param width - a multiple of 4
+ * @param width - a multiple of 4, or 1 for `copyNumbers`
  */
 export function copyRecords(
   task: CopyTask,
   { count, length, order, inverse }: CopyLists,
   data: number,
   width: number,
-  factors = 0,
+  { logSumExp, factors, sink = -Infinity }: RowJoin = { logSumExp: 0, factors: 0, sink: undefined },
 ): readonly CopyRecord[] {
-  const { starts, copies } = task === "copyRows" ? { starts: 0, copies: 0 } : inverse();
-  const [from, rows] = task === "copyRows" ? [count, length - count] : [0, count];
-  return rowBlocks(rows).map((block) => ({
+  const isCopy = task === "copyRows" || task === "copyNumbers";
+  const { starts, copies } = isCopy ? { starts: 0, copies: 0 } : inverse();
+  const [from, rows] = isCopy ? [count, length - count] : [0, count];
+  const shared = {
     data,
     rowBytes: 4 * width,
-    first: from + block.first,
-    rows: block.rows,
     order,
     starts,
     copies,
+    logSumExp,
     factors,
-  }));
+    sink: f32Bits(sink),
+  };
+  return rowBlocks(rows).map((block) => ({ shared, first: from + block.first, rows: block.rows }));
 }
 
 /** Runs tasks of {@link copyRecords}. */
@@ -100,40 +110,3 @@ export function runCopies(engine: WasmEngine, task: CopyTask, records: readonly 
 }
 
 const codes = new WeakMap<WasmEngine, KernelCode>();
-
-/**
- * The share that every copy of a row has in its softmax, as copies see different keys: e^lse = Σ_p e^{lse_p},
- * f_p = e^{lse_p − lse}. A copy without keys has lse −∞ and weighs nothing. The lse of a row becomes that of all its copies.
- *
- * @param logSumExp - of all virtual rows
- * @param sink - is part of every e^{lse_p}, and stays in the sum once
- */
-export function joinFactors(
-  logSumExp: Float32Array,
-  order: Int32Array,
-  count: number,
-  sink: number | undefined,
-): Float32Array {
-  const top = Float64Array.from(logSumExp.subarray(0, count));
-  for (let virtual = count; virtual < order.length; virtual++) {
-    top[order[virtual]] = Math.max(top[order[virtual]], logSumExp[virtual]);
-  }
-  const factors = new Float32Array(order.length);
-  const masses = new Float64Array(count);
-  for (let virtual = 0; virtual < order.length; virtual++) {
-    const lse = logSumExp[virtual];
-    if (lse === -Infinity) continue;
-    const row = order[virtual];
-    const share = Math.exp(lse - top[row]);
-    factors[virtual] = share;
-    const isFirst = masses[row] === 0;
-    masses[row] += sink === undefined || isFirst ? share : share - Math.exp(sink - top[row]);
-  }
-  for (let virtual = 0; virtual < order.length; virtual++) {
-    if (factors[virtual] !== 0) factors[virtual] /= masses[order[virtual]];
-  }
-  for (let row = 0; row < count; row++) {
-    if (masses[row] !== 0) logSumExp[row] = top[row] + Math.log(masses[row]);
-  }
-  return factors;
-}

@@ -16,6 +16,7 @@ import { type Emission, forRows } from "./pair-code.ts";
 import { gradients } from "../score/score-gradient.ts";
 import { type ScoreProgram, scoreProgram } from "../score/score-program.ts";
 import { field } from "../engine/scratch.ts";
+import { bandParameters, hasBands } from "./tile-bands.ts";
 import { expOfNonPositive, vectorOperations } from "../assembler/vector-math.ts";
 
 /** A derivative of the score: which output of the program it is. */
@@ -55,7 +56,7 @@ export function slopeProgram(spec: KernelSpec): SlopeProgram {
   return { program: scoreProgram(expressions, spec), byInner, byQueryNorm, byKeyNorm, byParameter };
 }
 
-/** `name(record, scratch, firstKey, rows, columns, bits, firstRow)`: weights and gradients of the pairs of a tile. */
+/** `name(record, scratch, firstKey, rows, columns, bits, firstRow, …)`: weights and gradients of the pairs of a tile, or of a band. */
 export function slopesFunction(
   name: string,
   slopes: SlopeProgram,
@@ -65,14 +66,16 @@ export function slopesFunction(
   const { spec, layout } = emission;
   const { program } = slopes;
   const parameters = ["record", "scratch", "firstKey", "rows", "columns", "bits", "firstRow"];
+  if (hasBands(spec)) parameters.push(...bandParameters);
   const comment = "dS_ij = p_ij (dP_ij − Δ_i), G = dS·∂s/∂inner, sums of dS·∂s/∂‖q‖², ∂‖k‖², ∂parameters";
   return defineFunction(
     name,
     comment,
     parameters,
     spec.relaxed,
-    (b, record, scratch, firstKey, rows, columns, bits, firstRow) => {
-      const tile = { record, scratch, firstKey, rows, columns, bits, firstRow };
+    (b, record, scratch, firstKey, rows, columns, bits, firstRow, ...band) => {
+      const [from, firstColumn] = hasBands(spec) ? band : [0, 0];
+      const tile = { record, scratch, firstKey, rows, columns, bits, firstRow, from, firstColumn };
       const parameterSums = slopes.byParameter.map((_, index) => {
         const sum = b.local("v128", `parameterSum${index}`);
         b.set(sum, f32x4.constant(0));

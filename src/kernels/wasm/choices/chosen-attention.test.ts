@@ -191,6 +191,13 @@ test("an engine chooses as the definition does, to the bit", () => {
         expect(arithmetic.products(x, y, width).slice()).toEqual(choiceArithmetic.products(x, y, width));
         engine.arena.poison();
         expect(arithmetic.nearest(x, [y, z], width)).toEqual(choiceArithmetic.nearest(x, [y, z], width));
+        const counts = Int32Array.from({ length: rows }, () => stream.integer(vectors + 1));
+        for (const choices of [1, 4]) {
+          engine.arena.poison();
+          expect(arithmetic.largest(x, y, width, counts, choices)).toEqual(
+            choiceArithmetic.largest(x, y, width, counts, choices),
+          );
+        }
       }
     }
   }

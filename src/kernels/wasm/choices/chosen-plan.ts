@@ -32,7 +32,8 @@ export interface HeadPlan extends CallPlan {
 export function chosenPlan(engine: WasmEngine, choice: Choice, pairs: PlanPairs): HeadPlan {
   const { queries, keys, offset, pattern } = pairs;
   const virtual = virtualRows(choice, queries, keys, pattern === "causal" ? offset : undefined);
-  const tiles = rowTiles(virtual, pairs, choice);
+  const hasRanges = pattern !== "other" && choice.isDisjoint && !choice.isOwnLast;
+  const tiles = rowTiles(virtual, pairs, choice, hasRanges);
   const writer = new TileWriter(virtual.rows.length, virtual.keys.length);
   const hasKeys = new Uint8Array(queries);
   const rows = { rows: virtual.rows, keys: virtual.keys };
@@ -51,7 +52,10 @@ export function chosenPlan(engine: WasmEngine, choice: Choice, pairs: PlanPairs)
     writer.begin(number, tile, bits?.words[number]);
     const stop = tile.firstRow + tile.rows;
     if (bits === undefined) {
-      for (let row = tile.firstRow; row < stop; row++) allowRow(choice, pairs, virtual, row, writer, hasKeys);
+      for (let row = tile.firstRow; row < stop; row++) {
+        if (hasRanges) writer.allowRange(row, virtual.starts[row], virtual.stops[row]);
+        else allowRow(choice, pairs, virtual, row, writer, hasKeys);
+      }
     }
     if (choice.isOwnLast) allowOwn(pairs, tile.firstRow, Math.min(stop, queries), writer, hasKeys);
     writer.end();
@@ -65,17 +69,25 @@ function areGroupsApart({ rounds }: Choice): boolean {
   return new Set(rounds.map(({ keyCodes }) => keyCodes)).size === rounds.length;
 }
 
-/** All row tiles with the key tiles between the first and the last key of their rows. */
+/**
+ * All row tiles with the key tiles between the first and the last key of their rows.
+ *
+ * @param hasRanges - whether every row sees all keys of its range
+ */
 function rowTiles(
   { rows, starts, stops }: VirtualRows,
   { queries, keys, offset }: PlanPairs,
   { isOwnLast }: Choice,
+  hasRanges: boolean,
 ): readonly RowTile[] {
   return Array.from({ length: Math.ceil(rows.length / tileRows) }, (_, tile) => {
     const firstRow = tile * tileRows;
     const stopRow = Math.min(firstRow + tileRows, rows.length);
     let [first, stop] = [Infinity, 0];
+    const common = { start: 0, stop: hasRanges ? Infinity : 0 };
     for (let row = firstRow; row < stopRow; row++) {
+      common.start = Math.max(common.start, starts[row]);
+      common.stop = Math.min(common.stop, stops[row]);
       if (starts[row] >= stops[row]) continue;
       if (starts[row] < first) first = starts[row];
       if (stops[row] > stop) stop = stops[row];
@@ -87,7 +99,7 @@ function rowTiles(
     const hasNone = first >= stop;
     const firstTile = hasNone ? 0 : Math.floor(first / tileKeys);
     const tileCount = hasNone ? 0 : Math.ceil(stop / tileKeys) - firstTile;
-    return { firstRow, rows: stopRow - firstRow, firstTile, tileCount };
+    return { firstRow, rows: stopRow - firstRow, firstTile, tileCount, common };
   });
 }
 
@@ -103,10 +115,6 @@ function allowRow(
   const query = rows[row];
   const place = query + offset;
   const { isDisjoint, isOwnLast } = choice;
-  if (pattern !== "other" && isDisjoint && !isOwnLast) {
-    tiles.allow(row, starts[row], stops[row]);
-    return;
-  }
   for (let at = starts[row]; at < stops[row]; at++) {
     const key = keys[at];
     if (isOwnLast && key === place) continue;

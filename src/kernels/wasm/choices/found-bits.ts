@@ -3,14 +3,13 @@ import { type Choice } from "../../../selections/index.ts";
 import { type KernelCode, type WasmEngine } from "../engine/engine.ts";
 import { foundFields, foundModule, tileBitsBytes } from "./found-bits-kernel.ts";
 import { runTasks } from "../engine/task-records.ts";
+import { type KeyTiles } from "./tile-writer.ts";
 import { joined, type VirtualRows } from "./virtual-rows.ts";
 
 /** A row tile, whose rows belong to one round, and its key tiles. */
-export interface RowTile {
+export interface RowTile extends KeyTiles {
   readonly firstRow: number;
   readonly rows: number;
-  readonly firstTile: number;
-  readonly tileCount: number;
 }
 
 /** Bits of the key tiles of every row tile, one after the other, and whether a virtual row has a key. */
@@ -76,8 +75,10 @@ export function foundBits(
     const kernel = codes.get(engine) ?? engine.compile(foundModule(engine.shared));
     codes.set(engine, kernel);
     runTasks(engine, "foundBits", foundFields, records, { kernel, scratch: 0, scratchBytes: 0 });
-    const words = arena.integers.slice(bits / 4, bits / 4 + all * tileWords);
-    const found = arena.integers.slice(ofAll.found / 4, ofAll.found / 4 + virtual.rows.length);
+    const read = (address: number, count: number): Int32Array =>
+      new Int32Array(arena.integers.subarray(address / 4, address / 4 + count));
+    const words = read(bits, all * tileWords);
+    const found = read(ofAll.found, virtual.rows.length);
     let start = 0;
     const ofTiles = counts.map((count) => words.subarray(start, (start += count * tileWords)));
     return { words: ofTiles, found };

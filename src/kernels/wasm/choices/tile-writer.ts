@@ -5,6 +5,13 @@ import { type TilePlan, transposed } from "../attention/tile-plan.ts";
 const wordsPerTile = 2 * tileRows;
 const firstCapacity = 64;
 
+/** Key tiles between the first and the last key of a row tile's rows, and the keys that all its rows have; none where start ≥ stop. */
+export interface KeyTiles {
+  readonly firstTile: number;
+  readonly tileCount: number;
+  readonly common: { readonly start: number; readonly stop: number };
+}
+
 /** Writes the plan of virtual rows and keys whose pairs are allowed one range after the other. */
 export class TileWriter {
   readonly #rows: number;
@@ -15,6 +22,9 @@ export class TileWriter {
   #rowTile = 0;
   #firstTile = 0;
   #tileCount = 0;
+  /** Tiles whose pairs are all allowed, of which no bits are kept. */
+  #firstWhole = 0;
+  #stopWhole = 0;
   #masks: Int32Array = new Int32Array(firstCapacity * wordsPerTile);
   #maskCount = 1;
 
@@ -30,18 +40,25 @@ export class TileWriter {
    *
    * @param words - bits of its key tiles, where they are known; pairs may still be added
    */
-  begin(
-    rowTile: number,
-    { firstTile, tileCount }: { readonly firstTile: number; readonly tileCount: number },
-    words?: Int32Array,
-  ): void {
+  begin(rowTile: number, { firstTile, tileCount, common }: KeyTiles, words?: Int32Array): void {
     this.#rowTile = rowTile;
     this.#firstTile = firstTile;
     this.#tileCount = tileCount;
+    this.#firstWhole = Math.ceil(common.start / tileKeys);
+    this.#stopWhole = common.stop === this.#keys ? firstTile + tileCount : Math.floor(common.stop / tileKeys);
     const count = tileCount * wordsPerTile;
     if (words !== undefined) this.#open = words;
     else if (this.#open.length < count) this.#open = new Int32Array(count);
     else this.#open.fill(0, 0, count);
+  }
+
+  /** Allows a row of the row tile the keys [start, stop), among them those that all its rows have in common. */
+  allowRange(row: number, start: number, stop: number): void {
+    if (this.#firstWhole >= this.#stopWhole) this.allow(row, start, stop);
+    else {
+      this.allow(row, start, this.#firstWhole * tileKeys);
+      this.allow(row, this.#stopWhole * tileKeys, stop);
+    }
   }
 
   /** Allows a row of the row tile the keys [start, stop). */
@@ -63,6 +80,10 @@ export class TileWriter {
     const rows = Math.min(tileRows, this.#rows - this.#rowTile * tileRows);
     for (let tile = 0; tile < this.#tileCount; tile++) {
       const keyTile = this.#firstTile + tile;
+      if (keyTile >= this.#firstWhole && keyTile < this.#stopWhole) {
+        list.push(keyTile, 0);
+        continue;
+      }
       const keys = Math.min(tileKeys, this.#keys - keyTile * tileKeys);
       const words = this.#open.subarray(tile * wordsPerTile, (tile + 1) * wordsPerTile);
       const share = shareOf(words, rows, keys);
@@ -73,7 +94,7 @@ export class TileWriter {
   plan(): TilePlan {
     return {
       ...transposed(this.#lists, Math.ceil(this.#keys / tileKeys)),
-      masks: this.#masks.slice(0, this.#maskCount * wordsPerTile),
+      masks: this.#masks.subarray(0, this.#maskCount * wordsPerTile),
     };
   }
 

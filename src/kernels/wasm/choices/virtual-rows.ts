@@ -1,5 +1,5 @@
 /** @file Queries and keys of a choice in the order of their groups, round by round. */
-import { type Choice, type Round } from "../../../selections/index.ts";
+import { type Choice } from "../../../selections/index.ts";
 import { roundUp, tileKeys, tileRows } from "../attention/kernel-spec.ts";
 
 /**
@@ -25,9 +25,16 @@ interface Groups {
   readonly isInOrder: boolean;
 }
 
+/** Rows of some rounds over the same groups, in the order of their codes: where they begin, and how many there are. */
+interface RowPart {
+  readonly rounds: readonly number[];
+  readonly next: Int32Array;
+  readonly length: number;
+}
+
 /**
  * Rounds over the same groups of keys share their order, and their queries are put in order together. Every order begins
- * with a tile of its own; what fills the tile before is a copy of row or key 0 that no pair names.
+ * with a tile of its own; what fills the tile before are copies that no pair names, each of another row or key.
  *
  * @param causalOffset - the place of the first query, where no row sees a later place; absent where rows do
  */
@@ -37,13 +44,13 @@ export function virtualRows(
   keys: number,
   causalOffset?: number,
 ): VirtualRows {
-  const rowParts: Int32Array[] = [padded(numbers(queries), tileRows)];
-  const keyParts: Int32Array[] = [padded(numbers(keys), tileKeys)];
-  const roundParts: Int32Array[] = [new Int32Array(rowParts[0].length).fill(-1)];
+  const keyParts: Int32Array[] = [padded(numbers(keys, keys), tileKeys)];
   const firstKeys: number[] = [];
   const groupsOfRound: Groups[] = [];
+  const rowParts: RowPart[] = [];
+  let ownRound = -1;
   let keyCount = keyParts[0].length;
-  let isOwnTaken = false;
+  let rowCount = roundUp(queries, tileRows);
   for (const keyCodes of new Set(rounds.map((round) => round.keyCodes))) {
     const groups = groupsOf(keyCodes, reach);
     const sorted: number[] = [];
@@ -52,46 +59,73 @@ export function virtualRows(
       groupsOfRound[round] = groups;
       firstKeys[round] = groups.isInOrder ? 0 : keyCount;
       // Rows whose groups ascend already need no copy.
-      if (!isOwnTaken && groups.isInOrder && isAscending(queryCodes)) {
-        isOwnTaken = true;
-        roundParts[0].fill(round, 0, queries);
-      } else sorted.push(round);
+      if (ownRound === -1 && groups.isInOrder && isAscending(queryCodes)) ownRound = round;
+      else sorted.push(round);
     });
     if (!groups.isInOrder) {
       keyParts.push(groups.order);
       keyCount += groups.order.length;
     }
-    const entries = sortedEntries(rounds, sorted, { queries, reach });
-    rowParts.push(padded(entries.rows, tileRows));
-    roundParts.push(padded(entries.rounds, tileRows, -1));
+    const starts = startsOf(sorted.map((round) => rounds[round].queryCodes));
+    const part = alignedStarts(starts, reach);
+    rowParts.push({ rounds: sorted, ...part });
+    rowCount += roundUp(part.length, tileRows);
   }
-  const [rows, ofRounds, allKeys] = [rowParts, roundParts, keyParts].map(joined);
-  const starts = new Int32Array(rows.length);
-  const stops = new Int32Array(rows.length);
-  for (let row = 0; row < rows.length; row++) {
-    const round = ofRounds[row];
-    const code = round < 0 ? -1 : rounds[round].queryCodes[rows[row]];
-    if (code < 0) continue;
+  const allKeys = joined(keyParts);
+  const rows = numbers(rowCount, queries);
+  const ofRounds = new Int32Array(rowCount).fill(-1);
+  const [starts, stops] = [new Int32Array(rowCount), new Int32Array(rowCount)];
+  /** Writes rows of a round, whose queries are asked for in ascending order. */
+  const writerOf = (
+    round: number,
+    lasts: Int32Array,
+  ): ((at: number, query: number, code: number) => void) => {
     const groups = groupsOfRound[round];
-    const group = Math.min(code, groups.firsts.length - 1);
-    starts[row] = firstKeys[round] + groups.firsts[group];
-    stops[row] = firstKeys[round] + groups.lasts[group];
-    if (causalOffset === undefined) continue;
-    stops[row] = firstAfter(allKeys, starts[row], stops[row], rows[row] + causalOffset);
+    const [firstKey, most] = [firstKeys[round], groups.firsts.length - 1];
+    return (at, query, code) => {
+      const group = Math.min(code, most);
+      const start = firstKey + groups.firsts[group];
+      let stop = firstKey + groups.lasts[group];
+      if (causalOffset !== undefined) {
+        const place = query + causalOffset;
+        if (groups.isInOrder) stop = Math.max(start, Math.min(stop, place + 1));
+        else {
+          // The keys of a group ascend: a later query sees those of an earlier one, and further ones.
+          let last = Math.max(lasts[group], start);
+          while (last < stop && allKeys[last] <= place) last++;
+          lasts[group] = stop = last;
+        }
+      }
+      rows[at] = query;
+      ofRounds[at] = round;
+      starts[at] = start;
+      stops[at] = stop;
+    };
+  };
+  if (ownRound >= 0) {
+    const { queryCodes } = rounds[ownRound];
+    const write = writerOf(ownRound, new Int32Array(0));
+    for (let query = 0; query < queries; query++) write(query, query, queryCodes[query]);
+  }
+  let firstRow = roundUp(queries, tileRows);
+  for (const { rounds: sorted, next, length } of rowParts) {
+    if (sorted.length > 0) {
+      const lasts = new Int32Array(groupsOfRound[sorted[0]].firsts.length);
+      const lists = sorted.map((round) => ({
+        codes: rounds[round].queryCodes,
+        write: writerOf(round, lasts),
+      }));
+      for (let query = 0; query < queries; query++) {
+        for (const { codes, write } of lists) {
+          const code = codes[query];
+          if (code >= 0) write(firstRow + next[code]++, query, code);
+        }
+      }
+    }
+    firstRow += roundUp(length, tileRows);
   }
   const keyCounts = groupsOfRound.map(({ order }) => order.length);
   return { rows, keys: allKeys, starts, stops, rounds: ofRounds, firstKeys, keyCounts };
-}
-
-/** The first of the ascending numbers [start, stop) of a list that is larger than `most`; `stop` when none is. */
-function firstAfter(list: Int32Array, start: number, stop: number, most: number): number {
-  let [low, high] = [start, stop];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (list[middle] <= most) low = middle + 1;
-    else high = middle;
-  }
-  return high;
 }
 
 /**
@@ -115,38 +149,15 @@ function groupsOf(codes: Int32Array, reach: number): Groups {
     at += size;
     lasts[code] = at;
   }
-  const order = new Int32Array(roundUp(at, tileKeys));
+  const order = numbers(roundUp(at, tileKeys), codes.length);
   for (let place = 0; place < codes.length; place++) order[next[codes[place]]++] = place;
   return { order, firsts, lasts, isInOrder };
 }
 
 /**
- * Queries of some rounds in the order of their codes, then of their places; negative codes are left out. Queries that see
- * keys of one group, or of groups beside each other, begin with a tile of their own where they fill one: none of its rows
- * then sees other keys.
+ * Starts of the codes, and where the last one ends. Queries that see keys of one group, or of groups beside each other, begin
+ * with a tile of their own where they fill one: none of its rows then sees other keys.
  */
-function sortedEntries(
-  rounds: readonly Round[],
-  chosen: readonly number[],
-  { queries, reach }: { readonly queries: number; readonly reach: number },
-): { readonly rows: Int32Array; readonly rounds: Int32Array } {
-  const lists = chosen.map((round) => rounds[round].queryCodes);
-  const { next, length } = alignedStarts(startsOf(lists), reach);
-  const rows = new Int32Array(length);
-  const ofRounds = new Int32Array(length).fill(-1);
-  for (let query = 0; query < queries; query++) {
-    for (let list = 0; list < lists.length; list++) {
-      const code = lists[list][query];
-      if (code < 0) continue;
-      const at = next[code]++;
-      rows[at] = query;
-      ofRounds[at] = chosen[list];
-    }
-  }
-  return { rows, rounds: ofRounds };
-}
-
-/** Starts of the codes, and where the last one ends, with room before every code, or run of codes, that fills a tile. */
 function alignedStarts(
   starts: Int32Array,
   reach: number,
@@ -183,15 +194,20 @@ function isAscending(codes: Int32Array): boolean {
   return true;
 }
 
-function numbers(count: number): Int32Array {
+/** So many numbers, ascending from 0, and again from 0 after `period` of them. */
+function numbers(count: number, period: number): Int32Array {
   const list = new Int32Array(count);
-  for (let number = 0; number < count; number++) list[number] = number;
+  for (let at = 0, number = 0; at < count; at++, number++) {
+    if (number === period) number = 0;
+    list[at] = number;
+  }
   return list;
 }
 
-/** With a number behind, up to a multiple. */
-function padded(list: Int32Array, multiple: number, by = 0): Int32Array {
-  const longer = new Int32Array(roundUp(list.length, multiple)).fill(by, list.length);
+/** With zeros behind, up to a multiple. */
+function padded(list: Int32Array, multiple: number): Int32Array {
+  if (list.length % multiple === 0) return list;
+  const longer = new Int32Array(roundUp(list.length, multiple));
   longer.set(list);
   return longer;
 }

@@ -7,10 +7,12 @@ import {
   choiceRows,
   choiceScratchBytes,
   type ChoiceSpec,
-  extremesBytes,
 } from "./choice-kernel.ts";
 import { roundUp } from "../attention/kernel-spec.ts";
 import { runTasks } from "../engine/task-records.ts";
+
+/** Rows of a task. */
+const taskRows = 8 * choiceRows;
 
 /** The arithmetic of choices on an engine. */
 export function choiceOnEngine(engine: WasmEngine): ChoiceArithmetic {
@@ -20,7 +22,7 @@ export function choiceOnEngine(engine: WasmEngine): ChoiceArithmetic {
         const count = vectors.length / width;
         const columns = columnsOf(count);
         const to = call.takeFloats(roundUp(call.rows, 4) * columns);
-        call.run("products", vectors, to, 4 * columns);
+        call.run("products", [{ vectors, to }], 4 * columns);
         if (count === columns) return call.floats(to, call.rows * count);
         const found = new Float32Array(call.rows * count);
         for (let row = 0; row < call.rows; row++) {
@@ -30,46 +32,20 @@ export function choiceOnEngine(engine: WasmEngine): ChoiceArithmetic {
       }),
     nearest: (rows, sets, width) =>
       inMemory(engine, rows, width, (call) => {
-        const to = call.takeFloats((call.rows * extremesBytes) / 4);
-        return sets.map((vectors) => {
-          call.run("nearest", vectors, to, extremesBytes);
-          const extremes = call.floats(to, (call.rows * extremesBytes) / 4);
-          return nearestOf(
-            extremes,
-            new Int32Array(extremes.buffer, to, extremes.length),
-            vectors.length / width,
-          );
-        });
+        const placed = sets.map((vectors) => ({ vectors, to: call.takeFloats(call.rows) }));
+        call.run("nearest", placed, 4);
+        return placed.map(({ to }) => call.integers(to, call.rows));
+      }),
+    largest: (rows, vectors, width, counts, choices) =>
+      inMemory(engine, rows, width, (call) => {
+        const to = call.takeFloats(choices * call.rows);
+        call.run("largest", [{ vectors, to }], 4, { counts, choices });
+        return Array.from({ length: choices }, (_, choice) =>
+          call.integers(to + 4 * choice * call.rows, call.rows),
+        );
       }),
   };
 }
-
-const numbersOfRow = extremesBytes / 4;
-
-/** The bucket of every row from the extremes of its four lanes. */
-function nearestOf(extremes: Float32Array, places: Int32Array, count: number): Int32Array {
-  const nearest = new Int32Array(extremes.length / numbersOfRow);
-  for (let row = 0; row < nearest.length; row++) {
-    const first = row * numbersOfRow;
-    let high = first;
-    let low = first + 8;
-    for (let lane = 1; lane < 4; lane++) {
-      if (isBefore(extremes[high], places[high + 4], extremes[first + lane], places[first + lane + 4])) {
-        high = first + lane;
-      }
-      if (isBefore(-extremes[low], places[low + 4], -extremes[first + lane + 8], places[first + lane + 12])) {
-        low = first + lane + 8;
-      }
-    }
-    // Vectors of zeros that fill the last panels are never the larger of the two.
-    nearest[row] = extremes[high] >= -extremes[low] ? places[high + 4] : count + places[low + 4];
-  }
-  return nearest;
-}
-
-/** Whether the second number is larger, or as large at a lower place. */
-const isBefore = (a: number, placeOfA: number, b: number, placeOfB: number): boolean =>
-  b > a || (b === a && placeOfB < placeOfA);
 
 /** Rows in the memory of an engine, and their products with vectors. */
 class RowsInMemory {
@@ -94,23 +70,49 @@ class RowsInMemory {
     return this.#engine.arena.floats.subarray(address / 4, address / 4 + count);
   }
 
-  /** Runs a task for all rows, whose results of so many bytes a row follow each other from `to`. */
-  run(task: "products" | "nearest", vectors: Float32Array, to: number, bytes: number): void {
+  /** Integers of a place, copied. */
+  integers(address: number, count: number): Int32Array {
+    return new Int32Array(this.#engine.arena.integers.subarray(address / 4, address / 4 + count));
+  }
+
+  /**
+   * Runs a task for all rows and every set of vectors, all of one number; results of so many bytes a row follow each other.
+   *
+   * @param choose - how many vectors every row chooses, and among how many
+   */
+  run(
+    task: "products" | "nearest" | "largest",
+    sets: readonly { readonly vectors: Float32Array; readonly to: number }[],
+    bytes: number,
+    choose?: { readonly counts: Int32Array; readonly choices: number },
+  ): void {
     const engine = this.#engine;
     const { mark } = engine.arena;
     const width = this.#width;
-    const spec = { width, vectors: columnsOf(vectors.length / width), shared: engine.shared };
-    const panels = packed(vectors, width);
-    const address = this.takeFloats(panels.length);
-    this.floats(address, panels.length).set(panels);
+    const count = sets[0].vectors.length / width;
+    const spec = { width, vectors: columnsOf(count), shared: engine.shared };
+    const counts = this.takeFloats(this.rows);
+    if (choose !== undefined) engine.arena.integers.set(choose.counts, counts / 4);
     const scratchBytes = roundUp(choiceScratchBytes(spec), 64);
+    const records = sets.flatMap(({ vectors, to }) => {
+      const panels = packed(vectors, width);
+      const address = this.takeFloats(panels.length);
+      this.floats(address, panels.length).set(panels);
+      return Array.from({ length: Math.ceil(this.rows / taskRows) }, (_, task) => {
+        const first = task * taskRows;
+        return {
+          rows: Math.min(taskRows, this.rows - first),
+          from: this.#from + 4 * first * width,
+          vectors: address,
+          to: to + first * bytes,
+          count,
+          counts: counts + 4 * first,
+          choices: choose?.choices ?? 0,
+          stride: 4 * this.rows,
+        };
+      });
+    });
     const scratch = engine.arena.take(scratchBytes * engine.threads);
-    const records = Array.from({ length: Math.ceil(this.rows / choiceRows) }, (_, block) => ({
-      rows: Math.min(choiceRows, this.rows - block * choiceRows),
-      from: this.#from + 4 * block * choiceRows * width,
-      vectors: address,
-      to: to + block * choiceRows * bytes,
-    }));
     runTasks(engine, task, choiceFields, records, { kernel: codeOf(engine, spec), scratch, scratchBytes });
     engine.arena.giveBack(mark);
   }

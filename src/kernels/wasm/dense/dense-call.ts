@@ -108,7 +108,7 @@ export class DenseCall<Field extends string> {
 
   /** The inverse of {@link vector}. */
   readVector(address: number, { data, shape }: Tensor): Tensor {
-    return { data: this.view(address, data.length).slice(), shape };
+    return { data: new Float32Array(this.view(address, data.length)), shape };
   }
 
   /** Lays weights [rows, columns], which lie in the memory, out in panels of eight rows. */

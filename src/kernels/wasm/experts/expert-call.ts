@@ -205,7 +205,7 @@ export class ExpertCall {
   /** Rows as they were before they were padded. */
   readRows(address: number, shape: readonly number[]): Tensor {
     const [rows, width] = shape;
-    if (width === this.width) return { data: this.view(address, rows * width).slice(), shape };
+    if (width === this.width) return { data: new Float32Array(this.view(address, rows * width)), shape };
     const data = new Float32Array(rows * width);
     for (let row = 0; row < rows; row++) data.set(this.view(this.row(address, row), width), row * width);
     return { data, shape };

@@ -64,7 +64,10 @@ export function fusedExperts(
     const out = call.join(sortedOut, call.gates);
     const result = { out: call.readRows(out, inputs.x.shape) };
     if (!hasBackward) return result;
-    return { ...result, state: { rows: call.view(sortedOut, call.sorted.count * call.width).slice() } };
+    return {
+      ...result,
+      state: { rows: new Float32Array(call.view(sortedOut, call.sorted.count * call.width)) },
+    };
   });
 }
 
@@ -160,7 +163,7 @@ export function fusedExpertsBackward(
     return {
       x: call.readRows(dx, inputs.x.shape),
       gates: {
-        data: call.view(gatesGradient, sizeOf(inputs.gates.shape)).slice(),
+        data: new Float32Array(call.view(gatesGradient, sizeOf(inputs.gates.shape))),
         shape: inputs.gates.shape,
       },
       ...(inputs.gate === undefined
