@@ -53,8 +53,7 @@ test.each([
   const metrics = await run.test();
   expect(metrics["timeMsAt64"]).toBeGreaterThan(0);
   expect(Number.isFinite(metrics["timeExponent"])).toBe(true);
-  const isReference = selector === "rwkv4" || !isFused;
-  expect(run.notes ?? []).toEqual(isReference ? [expect.stringContaining("the f64 reference")] : []);
+  expect(run.notes ?? []).toEqual(isFused ? [] : [expect.stringContaining("the f64 reference")]);
 });
 
 test.each([
