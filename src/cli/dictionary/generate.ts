@@ -1,6 +1,6 @@
 /** @file Dictionary of `qklab generate`. */
-import { type Finish } from "../../generation/index.ts";
-import { type LayerAttentions } from "../../models/index.ts";
+import type { Finish } from "../../generation/index.ts";
+import type { LayerAttentions } from "../../models/index.ts";
 import { type Bilingual, type Text } from "../language.ts";
 import { printQuantity } from "../quantities.ts";
 

@@ -7,8 +7,8 @@ import {
   sampler,
 } from "../../generation/index.ts";
 import { random } from "../../base/random.ts";
-import { type TextSession } from "../../language/index.ts";
-import { type LanguageModel } from "../../language/open-model.node.ts";
+import type { TextSession } from "../../language/index.ts";
+import type { LanguageModel } from "../../language/open-model.node.ts";
 import { texts } from "../dictionary/generate.ts";
 import { dropAbsent } from "../drop-absent.ts";
 import { exitCodes } from "../exit-codes.ts";

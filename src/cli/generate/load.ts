@@ -1,6 +1,6 @@
 /** @file Opens and loads the model of a command, and says how far it has come. */
-import { type LanguageModel } from "../../language/open-model.node.ts";
-import { type TextModel } from "../../language/index.ts";
+import type { LanguageModel } from "../../language/open-model.node.ts";
+import type { TextModel } from "../../language/index.ts";
 import { formatBytes, formatDuration } from "../../compare/format.ts";
 import { startJax } from "../../kernels/jax/start.ts";
 import { CommandError } from "../command-error.ts";

@@ -1,6 +1,6 @@
 /** @file The prompt of `generate`: from the command line or stdin, plain or as a conversation, as the model's tokens. */
 import { text as readAll } from "node:stream/consumers";
-import { type LanguageModel } from "../../language/open-model.node.ts";
+import type { LanguageModel } from "../../language/open-model.node.ts";
 import { CommandError } from "../command-error.ts";
 import { texts } from "../dictionary/generate.ts";
 import { type GenerateFlags } from "./options.ts";
