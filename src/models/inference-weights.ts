@@ -12,7 +12,7 @@ import {
   type KeptNorm,
   type WasmEngine,
 } from "../kernels/wasm/index.ts";
-import { type HeadBlock, type NormBlock } from "./decoder-blocks.ts";
+import { type FeedForwardBlock, type HeadBlock, type NormBlock } from "./decoder-blocks.ts";
 import { type ResolvedDecoderConfig } from "./decoder-config.ts";
 import { type DecoderLayer } from "./decoder-layers.ts";
 import { type ModelParameter } from "./model.ts";
@@ -101,26 +101,27 @@ export class KeptDecoder {
       queryNorm: ofHeads("q"),
       keyNorm: ofHeads("k"),
       o: this.#linear(weights.o, biases.o),
-      feedForward:
-        feedForward === undefined
-          ? undefined
-          : {
-              norm: this.#norm(feedForward.norm),
-              gate:
-                feedForward.weights.gate === undefined
-                  ? undefined
-                  : this.#linear(feedForward.weights.gate, feedForward.biases?.gate),
-              up: this.#linear(feedForward.weights.up, feedForward.biases?.up),
-              down: this.#linear(feedForward.weights.down, feedForward.biases?.down),
-              activation: feedForward.kind === "swiglu" ? "gelu" : feedForward.kind,
-            },
+      feedForward: feedForward === undefined ? undefined : this.#feedForward(feedForward),
     };
   }
 
-  #linear(weight: string, bias?: string): KeptLinear {
+  #feedForward({ norm, weights, biases, kind }: FeedForwardBlock): KeptFeedForward {
+    const { gate, up, down } = weights;
+    // A gate and what it gates are computed at once, and so must be stored alike.
+    const isAlike = gate === undefined || formOf(this.#weights[gate]) === formOf(this.#weights[up]);
+    return {
+      norm: this.#norm(norm),
+      gate: gate === undefined ? undefined : this.#linear(gate, biases?.gate, isAlike),
+      up: this.#linear(up, biases?.up, isAlike),
+      down: this.#linear(down, biases?.down),
+      activation: kind === "swiglu" ? "gelu" : kind,
+    };
+  }
+
+  #linear(weight: string, bias?: string, asStored = true): KeptLinear {
     const kept = keepLinear(
       this.#engine,
-      this.#weights[weight],
+      asStored ? this.#weights[weight] : vectorOf(this.#weights, weight),
       bias === undefined ? undefined : vectorOf(this.#weights, bias),
     );
     this.#kept.push(kept);
@@ -140,6 +141,11 @@ export class KeptDecoder {
     this.#kept.push(kept);
     return kept;
   }
+}
+
+/** How a matrix's numbers are stored. */
+function formOf({ data }: Tensor | QuantisedMatrix): string {
+  return data.constructor.name;
 }
 
 /** A parameter that is no matrix, or one that is used as float32. */

@@ -194,7 +194,6 @@ function mergeAndFeed(
 function addFeedForward(call: RowsCall, stream: Rows, feedForward: KeptFeedForward): void {
   const { gate, up, down } = feedForward;
   const normed = call.normalise(stream, feedForward.norm);
-  // A gate that is stored otherwise than what it gates is refused there.
   const inner = call.activated(normed, { up, gate, activation: feedForward.activation });
   call.addLinear(stream, inner, down);
 }
