@@ -9,6 +9,7 @@ export {
   type TensorPlace,
 } from "./layouts/index.ts";
 export { loadDecoder, type LoadedModel, loadEncoder, type LoadOptions } from "./load-decoder.ts";
+export { type InferenceOptions, loadInference } from "./load-inference.ts";
 export { readParameters, requireFittingWeights } from "./read-parameters.ts";
 export { type AttentionSwap, swapAttention } from "./swap-attention.ts";
 export { textModel, type TextModel, type TextSession } from "./text-session.ts";

@@ -4,7 +4,7 @@
  */
 import { DomainError, MissingError, ShapeError } from "../base/errors.ts";
 import { requireFinite, type Tensor } from "../base/tensor.ts";
-import { type WeightSource } from "../checkpoints/index.ts";
+import { type QuantisedMatrix, type WeightSource } from "../checkpoints/index.ts";
 import { type ModelParameter } from "../models/index.ts";
 import { type ModelLayout, type TensorPlace } from "./layouts/index.ts";
 
@@ -73,6 +73,27 @@ export async function readParameters(
     tensors[parameter.name] = takeOut(last.tensor, parameter.shape, found);
   }
   return tensors;
+}
+
+/**
+ * Reads those matrices that are stored as 8-bit numbers, each in a tensor of its own and as [out, in], as they are.
+ *
+ * @throws as {@link requireFittingWeights}
+ */
+export async function readStoredParameters(
+  source: WeightSource,
+  layout: AnyLayout,
+  parameters: readonly ModelParameter[],
+): Promise<Record<string, QuantisedMatrix>> {
+  const matrices: Record<string, QuantisedMatrix> = {};
+  for (const parameter of parameters) {
+    const place = layout.placeOf(parameter.name);
+    if (place === undefined || place.stored === "in-out" || place.part !== undefined) continue;
+    if (parameter.shape.length !== 2) continue;
+    const matrix = await source.readQuantised(findPlace(source, layout, parameter, place).name);
+    if (matrix !== undefined) matrices[parameter.name] = matrix;
+  }
+  return matrices;
 }
 
 function findPlace(

@@ -12,6 +12,7 @@ import { withArrays } from "../models/decoder-fixtures.ts";
 import { similarity } from "../similarities/index.ts";
 import { readDecoderLayout } from "./layouts/index.ts";
 import { loadDecoder, type LoadOptions } from "./load-decoder.ts";
+import { loadInference } from "./load-inference.ts";
 import { swapAttention } from "./swap-attention.ts";
 import {
   generate,
@@ -63,6 +64,21 @@ describeWithSharedData("stories260K, a Llama of llama2.c", "stories260K/stories2
       expect(said).toEqual(ids.slice(0, 24));
       expect(largestDifference(logits, whole.data.slice(0, logits.length))).toBeLessThan(sumTolerance);
     });
+    model.dispose();
+  });
+
+  test("says them from an engine's memory, as a prompt and token by token", async () => {
+    const weights = await openLlama2cWeights(place);
+    const layout = readDecoderLayout({ ...weights.config, rope_interleaved: true });
+    const model = await loadInference(weights, layout, { engine });
+    await weights.close();
+    const decoding = model.start();
+    const said: number[] = likeliestOf(await decoding.take(tokens.slice(0, 8))).slice();
+    while (said.length < ids.length - 7) {
+      said.push(...likeliestOf(await decoding.step(Int32Array.of(said.at(-1)!))));
+    }
+    expect(said).toEqual(ids.slice(7));
+    decoding.dispose();
     model.dispose();
   });
 

@@ -94,32 +94,7 @@ export function decoder(
   const resolved = resolveDecoderConfig(config, options.similarities);
   const places = placesOf(resolved);
   const embedding = embeddingBlock(resolved, kindOf(places));
-  const layers = resolved.groups.map((groups, index): DecoderLayer => {
-    const prefix = `model.layers.${index}`;
-    const attention = attentionLayer({
-      prefix: `${prefix}.self_attn`,
-      groups,
-      width: resolved.width,
-      headWidth: resolved.headWidth,
-      convolution: resolved.convolution,
-      sharedQueryKey: resolved.sharedQueryKey,
-      projectionBias: resolved.projectionBias,
-      outputBias: resolved.outputBias,
-      ...(resolved.headNorm === "rms" ? { headNorm: resolved.normEpsilon } : {}),
-      engine,
-      deviations: {
-        into: weightDeviation(resolved.width),
-        out: residualDeviation(resolved.width, resolved.layers),
-      },
-    });
-    const routed = routedFeedForward(resolved, index, engine);
-    return {
-      attention,
-      norm: normBlock(resolved, `${prefix}.input_layernorm`),
-      feedForward: routed === undefined ? feedForwardBlock(resolved, index) : undefined,
-      routed,
-    };
-  });
+  const layers = decoderLayersOf(resolved, engine);
   const head = headBlock(resolved);
   const parameters: readonly ModelParameter[] = [
     ...embedding.parameters,
@@ -181,4 +156,37 @@ export function decoder(
       activations.read(arrays, (tape) => tokenInputs(tape, { tokens, batch }, resolved, constants)),
     decode: (arrays, { batch = 1 } = {}) => decoding.start(arrays, batch),
   };
+}
+
+/** The layers of a decoder, whose stages are compiled when they run. */
+export function decoderLayersOf(
+  resolved: ResolvedDecoderConfig,
+  engine: WasmEngine | undefined,
+): readonly DecoderLayer[] {
+  return resolved.groups.map((groups, index): DecoderLayer => {
+    const prefix = `model.layers.${index}`;
+    const attention = attentionLayer({
+      prefix: `${prefix}.self_attn`,
+      groups,
+      width: resolved.width,
+      headWidth: resolved.headWidth,
+      convolution: resolved.convolution,
+      sharedQueryKey: resolved.sharedQueryKey,
+      projectionBias: resolved.projectionBias,
+      outputBias: resolved.outputBias,
+      ...(resolved.headNorm === "rms" ? { headNorm: resolved.normEpsilon } : {}),
+      engine,
+      deviations: {
+        into: weightDeviation(resolved.width),
+        out: residualDeviation(resolved.width, resolved.layers),
+      },
+    });
+    const routed = routedFeedForward(resolved, index, engine);
+    return {
+      attention,
+      norm: normBlock(resolved, `${prefix}.input_layernorm`),
+      feedForward: routed === undefined ? feedForwardBlock(resolved, index) : undefined,
+      routed,
+    };
+  });
 }

@@ -139,7 +139,8 @@ interface LayerState {
   readonly before: TokensBefore;
 }
 
-function stateOf(group: MixingGroup, engine: WasmEngine | undefined): GroupState {
+/** What a group keeps. */
+export function stateOf(group: MixingGroup, engine: WasmEngine | undefined): GroupState {
   if ("recurrence" in group) {
     const { recurrence } = group;
     const names = recurrence.rule.parameters.map(({ name }) => name);
@@ -181,7 +182,7 @@ function attentionInputs({ names, trained }: AttentionGroup, projected: LayerVal
 }
 
 /** Refuses what no token can know: how many come after it. */
-function requireCausalNumbers(layers: readonly DecoderLayer[]): void {
+export function requireCausalNumbers(layers: readonly DecoderLayer[]): void {
   const counting = layers
     .flatMap(({ attention }) => attention.groups)
     .find((group) => "composition" in group && countsKeys(group.composition));

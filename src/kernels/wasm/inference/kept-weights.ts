@@ -33,6 +33,7 @@ export interface KeptNorm {
   readonly gain: number;
   /** 0 without. */
   readonly shift: number;
+  readonly sizeBytes: number;
   dispose(): void;
 }
 
@@ -118,6 +119,7 @@ export function keepNorm(
     epsilon,
     gain: address,
     shift: shift === undefined ? 0 : address + 4 * padded,
+    sizeBytes: 8 * padded,
     dispose: () => arena.release(address),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * @file The code of a linear map whose weights stay in the engine, y = s⊙((W − z)·x) + b, with what follows it in a block: nothing, a
- * sum with what was there, GELU, or silu(y)⊙y' with another map's y'. Weights lie in panels of eight outputs, as float32 or as 8-bit
+ * sum with what was there, a function of y, or silu(y)⊙y' with another map's y'. Weights lie in panels of eight outputs, as float32 or as 8-bit
  * numbers: few rows read every weight once, widened as it comes; many rows go through the register tile, over a block of weights
  * that was widened for all of them. Both sum in one order, so that a token's numbers do not depend on how many came with it.
  */
@@ -25,13 +25,12 @@ import { geluGate } from "../dense/feed-forward-kernel.ts";
 export type WeightKind = "f32" | "i8" | "u8";
 
 /** What becomes of a map's outputs. */
-export type LinearFinish = "none" | "add" | "swiglu" | "gelu";
+export type LinearFinish = "none" | "add" | "swiglu" | "gelu" | "gelu-exact" | "relu";
 
-/** Everything that the code depends on; inputs and outputs are multiples of 8. */
+/** Everything that the code depends on; inputs are a multiple of 8. */
 export interface LinearSpec {
   readonly kind: WeightKind;
   readonly inputs: number;
-  readonly outputs: number;
   readonly finish: LinearFinish;
   readonly relaxed: boolean;
   readonly shared: boolean;
@@ -43,13 +42,14 @@ export const blockRows = 128;
 /** From so many rows on, a multiple of which they then are, rows go through the register tile. */
 export const tileRows = 4;
 
-/** Fields of a task's record; `gate…` are those of the map whose silu is a factor. */
+/** Fields of a task's record: `outRow` is the bytes from one row of outputs to the next, `gate…` the map whose silu is a factor. */
 export const linearFields = [
   "task",
   "rows",
   "outputs",
   "input",
   "out",
+  "outRow",
   "weight",
   "scale",
   "bias",
@@ -75,11 +75,13 @@ const formulas: Readonly<Record<LinearFinish, string>> = {
   add: "out += y",
   swiglu: "out = silu(y_gate)⊙y",
   gelu: "out = gelu(y)",
+  "gelu-exact": "out = y·Φ(y)",
+  relu: "out = max(y, 0)",
 };
 
 /** The module: the task `linear`. */
 export function linearModule(spec: LinearSpec): WasmModule {
-  const { kind, inputs, outputs, finish, relaxed, shared } = spec;
+  const { kind, inputs, finish, relaxed, shared } = spec;
   const widen = kind === "f32" ? undefined : widenFunction(spec);
   const multiplyMany = tileProduct(relaxed, product(spec, "multiplyMany", 4));
   const multiplyFew =
@@ -117,7 +119,7 @@ export function linearModule(spec: LinearSpec): WasmModule {
   );
   return {
     header: [
-      `qklab linear map that stays in memory: ${inputs} to ${outputs}, ${kind} weights; ${formulas[finish]}; ` +
+      `qklab linear map that stays in memory: ${inputs} inputs, ${kind} weights; ${formulas[finish]}; ` +
         `${relaxed ? "relaxed" : "plain"} SIMD`,
     ],
     functions: [...(widen === undefined ? [] : [widen]), multiplyMany, multiplyFew, finishing, linear],
@@ -225,7 +227,7 @@ function widenAndMultiply({ kind, inputs, relaxed }: LinearSpec): WasmFunction {
 }
 
 /** `finish(record, sums, out, rows, bytes)`: scales, biases and what follows, from the sums of a block to the rows of the outputs. */
-function finishFunction({ kind, outputs, finish, relaxed }: LinearSpec): WasmFunction {
+function finishFunction({ kind, finish, relaxed }: LinearSpec): WasmFunction {
   return defineFunction(
     "finish",
     `y = s⊙sums + b; ${formulas[finish]}`,
@@ -249,6 +251,7 @@ function finishFunction({ kind, outputs, finish, relaxed }: LinearSpec): WasmFun
       const [row, at] = ["row", "at"].map((name) => b.local("i32", name));
       const from = b.let("from", sums);
       const to = b.let("to", out);
+      const outRow = pointer("outRow");
       b.for(row, 0, rows, 1, () => {
         b.for(at, 0, bytes, 16, () => {
           const place = b.let("place", i32.add(from, at));
@@ -257,12 +260,53 @@ function finishFunction({ kind, outputs, finish, relaxed }: LinearSpec): WasmFun
           if (gate !== undefined) {
             const g = b.let("g", scaled(i32.add(place, sumBytes), at, gate.scale, gate.bias));
             b.store(target, f32x4.mul(f32x4.mul(g, vectorOperations.logistic(b, g, g)), y));
-          } else if (finish === "gelu") b.store(target, f32x4.mul(y, geluGate(b, y).gate));
-          else b.store(target, finish === "add" ? f32x4.add(f32x4.load(target), y) : y);
+          } else if (finish !== "swiglu") b.store(target, finished(b, finish, y, target));
         });
         b.set(from, i32.add(from, 4 * blockOutputs));
-        b.set(to, i32.add(to, 4 * outputs));
+        b.set(to, i32.add(to, outRow));
       });
     },
   );
+}
+
+/** What is stored of y, where no gate is a factor. */
+function finished(
+  b: FunctionBuilder,
+  finish: Exclude<LinearFinish, "swiglu">,
+  y: Local,
+  target: Local,
+): Value {
+  switch (finish) {
+    case "none":
+      return y;
+    case "add":
+      return f32x4.add(f32x4.load(target), y);
+    case "relu":
+      return f32x4.max(y, f32x4.constant(0));
+    case "gelu":
+      return f32x4.mul(y, geluGate(b, y).gate);
+    case "gelu-exact":
+      return exactGelu(b, y);
+  }
+}
+
+/** erfc x = (a₁t + … + a₅t⁵)·e^{−x²}, t = 1/(1 + px), x ≥ 0, off by ≤ 1.5e-7 (Abramowitz & Stegun 1964, 7.1.26). */
+const errorFunction = {
+  p: 0.3275911,
+  a: [0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429],
+} as const;
+
+/** y·Φ(y) = max(y, 0) − |y|·erfc(|y|/√2)/2: nothing is lost where y is far below 0. */
+function exactGelu(b: FunctionBuilder, y: Local): Value {
+  const size = b.let("size", f32x4.max(y, f32x4.neg(y)));
+  const one = f32x4.constant(1);
+  const t = b.let("t", f32x4.div(one, b.madd(size, f32x4.constant(errorFunction.p * Math.SQRT1_2), one)));
+  const series = b.let("series", f32x4.constant(0));
+  for (const a of errorFunction.a.toReversed()) {
+    b.set(series, f32x4.mul(t, f32x4.add(series, f32x4.constant(a))));
+  }
+  const exponent = b.let("exponent", f32x4.mul(f32x4.mul(y, y), f32x4.constant(-0.5)));
+  const half = f32x4.mul(f32x4.constant(0.5), size);
+  const tail = f32x4.mul(half, f32x4.mul(series, vectorOperations.exp(b, exponent, exponent)));
+  return f32x4.sub(f32x4.max(y, f32x4.constant(0)), tail);
 }

@@ -4,6 +4,7 @@ import { draw, nested } from "../../../../test/dense-block.ts";
 import { random } from "../../../base/random.ts";
 import { type QuantisedMatrix } from "../../../base/quantised-matrix.ts";
 import { type Tensor } from "../../../base/tensor.ts";
+import { exactGelu } from "../../reference/gelu.ts";
 import { referenceFeedForward } from "../../reference/feed-forward.ts";
 import { type Matrix } from "../../reference/matrix.ts";
 import { nodeEngine } from "../engine/pool.node.ts";
@@ -132,6 +133,27 @@ test("biases count, and heads are normalised one by one", () => {
   expected.forEach((value, place) => expect(out[place]).toBeCloseTo(value, 4));
   map.dispose();
   norm.dispose();
+});
+
+test("several maps at once are each alone, and the exact GELU and ReLU are the reference's", () => {
+  const [engine] = engines;
+  const x = draw("x", [3, 8], 8);
+  const [one, two] = [draw("one", [24, 8]), draw("two", [72, 8])].map((weight) => keepLinear(engine, weight));
+  engine.arena.poison();
+  inRowsCall(engine, 3, (call) => {
+    const rows = call.put(x.data, 8);
+    const both = call.linears(rows, [one, two]).map((out) => call.read(out));
+    expect(both).toEqual([one, two].map((map) => call.read(call.linear(rows, map))));
+    const reference = { "gelu-exact": exactGelu, relu: (h: number) => Math.max(h, 0) };
+    for (const activation of ["gelu-exact", "relu"] as const) {
+      const out = call.read(call.activated(rows, { up: two, activation }));
+      // The error function is off by 1.5e-7, times values of up to 30.
+      out.forEach((value, place) =>
+        expect(Math.abs(value - reference[activation](both[1][place]))).toBeLessThan(1e-5),
+      );
+    }
+  });
+  for (const map of [one, two]) map.dispose();
 });
 
 test("what does not fit is refused with the sizes", () => {

@@ -131,65 +131,66 @@ export class RowsCall {
 
   /** y = W·x + b. */
   linear(x: Rows, map: KeptLinear): Rows {
-    const out = this.#take(map.outputs);
-    this.#linear("none", x, map, out);
-    return out;
+    return this.linears(x, [map])[0];
+  }
+
+  /** y = W·x + b of several maps at once, whose weights are of one kind. */
+  linears(x: Rows, maps: readonly KeptLinear[]): readonly Rows[] {
+    const outs = maps.map(({ outputs }) => this.#take(outputs));
+    this.#linear(
+      "none",
+      x,
+      maps.map((map, index) => ({ map, out: outs[index] })),
+    );
+    return outs;
   }
 
   /** target += W·x + b. */
   addLinear(target: Rows, x: Rows, map: KeptLinear): void {
     requireWidth("a residual", map.outputs, target.width);
-    this.#linear("add", x, map, target);
+    this.#linear("add", x, [{ map, out: target }]);
   }
 
-  /** silu(G·x + c)⊙(U·x + b), or gelu(U·x + b) without a gate. */
+  /** silu(G·x + c)⊙(U·x + b); without a gate f(U·x + b), where f is GELU unless it is named. */
   activated(
     x: Rows,
-    { up, gate }: { readonly up: KeptLinear; readonly gate?: KeptLinear | undefined },
+    {
+      up,
+      gate,
+      activation = "gelu",
+    }: {
+      readonly up: KeptLinear;
+      readonly gate?: KeptLinear | undefined;
+      readonly activation?: "gelu" | "gelu-exact" | "relu";
+    },
   ): Rows {
     const out = this.#take(up.outputs);
-    this.#linear(gate === undefined ? "gelu" : "swiglu", x, up, out, gate);
+    if (gate !== undefined) requireAlike(up, gate);
+    this.#linear(gate === undefined ? activation : "swiglu", x, [{ map: up, out, gate }]);
     return out;
   }
 
-  #linear(finish: LinearFinish, x: Rows, map: KeptLinear, out: Rows, gate?: KeptLinear): void {
+  #linear(finish: LinearFinish, x: Rows, products: readonly RowsProduct[]): void {
     const { relaxed, shared } = this.#engine;
-    requireWidth("a linear map", map.inputs, x.width);
-    if (gate !== undefined) requireAlike(map, gate);
-    const { kind } = map;
-    const [inputs, outputs] = [roundUp(map.inputs, 8), roundUp(map.outputs, 8)];
-    const kernel = codeOf(this.#engine, `linear ${kind} ${inputs} ${outputs} ${finish}`, () =>
-      this.#engine.compile(linearModule({ kind, inputs, outputs, finish, relaxed, shared })),
+    const [{ map: first }] = products;
+    const { kind } = first;
+    for (const { map } of products) {
+      requireWidth("a linear map", map.inputs, x.width);
+      if (map.kind !== kind) refuseKinds(first, map);
+    }
+    const inputs = roundUp(x.width, 8);
+    const kernel = codeOf(this.#engine, `linear ${kind} ${inputs} ${finish}`, () =>
+      this.#engine.compile(linearModule({ kind, inputs, finish, relaxed, shared })),
     );
-    const panel = panelBytes(kind, inputs) / 8;
-    const placesOf = ({ weight, scale, bias, zero }: KeptLinear, first: number) => ({
-      weight: weight + first * panel,
-      scale: scale + 4 * first,
-      bias: bias + 4 * first,
-      zero,
-    });
     const records = split(this.#padded, blockRows).flatMap(([firstRow, rows]) =>
-      split(outputs, blockOutputs).map(([first, count]): RecordFields<LinearField> => {
-        const other = gate === undefined ? undefined : placesOf(gate, first);
-        return {
-          rows,
-          outputs: count,
-          input: x.address + 4 * firstRow * inputs,
-          out: out.address + 4 * (firstRow * outputs + first),
-          ...placesOf(map, first),
-          ...(other === undefined
-            ? {}
-            : {
-                gateWeight: other.weight,
-                gateScale: other.scale,
-                gateBias: other.bias,
-                gateZero: other.zero,
-              }),
-        };
-      }),
+      products.flatMap((product) => recordsOf(product, { firstRow, rows, input: x.address, inputs })),
+    );
+    const columns = products.reduce(
+      (sum, { map, gate }) => sum + map.outputs * (gate === undefined ? 1 : 2),
+      0,
     );
     this.#run("linear", kernel, linearFields, records, {
-      products: this.#padded * inputs * outputs * (gate === undefined ? 1 : 2),
+      products: this.#padded * inputs * columns,
       scratchBytes: roundUp(linearScratchBytes(inputs), 64),
     });
   }
@@ -212,6 +213,47 @@ export class RowsCall {
   #take(width: number): Rows {
     return { address: this.#engine.arena.take(4 * this.#padded * roundUp(width, 8)), width };
   }
+}
+
+/** A map, where its outputs go, and the map whose silu is a factor of them. */
+interface RowsProduct {
+  readonly map: KeptLinear;
+  readonly out: Rows;
+  readonly gate?: KeptLinear | undefined;
+}
+
+/** The tasks of some rows: blocks of outputs. */
+function recordsOf(
+  { map, out, gate }: RowsProduct,
+  { firstRow, rows, input, inputs }: Readonly<Record<"firstRow" | "rows" | "input" | "inputs", number>>,
+): RecordFields<LinearField>[] {
+  const outputs = roundUp(map.outputs, 8);
+  const panel = panelBytes(map.kind, inputs) / 8;
+  const placesOf = ({ weight, scale, bias, zero }: KeptLinear, first: number) => ({
+    weight: weight + first * panel,
+    scale: scale + 4 * first,
+    bias: bias + 4 * first,
+    zero,
+  });
+  return split(outputs, blockOutputs).map(([first, count]) => {
+    const other = gate === undefined ? undefined : placesOf(gate, first);
+    return {
+      rows,
+      outputs: count,
+      input: input + 4 * firstRow * inputs,
+      out: out.address + 4 * (firstRow * outputs + first),
+      outRow: 4 * outputs,
+      ...placesOf(map, first),
+      ...(other === undefined
+        ? {}
+        : {
+            gateWeight: other.weight,
+            gateScale: other.scale,
+            gateBias: other.bias,
+            gateZero: other.zero,
+          }),
+    };
+  });
 }
 
 const normFields = ["task", "rows", "input", "out", "gain", "shift"] as const;
@@ -257,6 +299,14 @@ function requireWidth(what: string, wanted: number, width: number): void {
   throw new ShapeError(
     "linear-shape",
     `Cannot compute rows as ${what} must have their width: ${wanted} and ${width}. Pass what the model was made for`,
+  );
+}
+
+function refuseKinds(one: KeptLinear, other: KeptLinear): never {
+  throw new ShapeError(
+    "linear-shape",
+    `Cannot compute several maps at once as their weights must be of one kind: ${one.kind} and ${other.kind}. ` +
+      "Compute them one by one",
   );
 }
 
