@@ -4,7 +4,7 @@
  */
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { MissingError } from "../base/errors.ts";
+import { MissingError, UnsupportedError } from "../base/errors.ts";
 import { type WeightSource } from "../checkpoints/index.ts";
 import { minimindFolder } from "../checkpoints/minimind.node.ts";
 import { type FoundWeights, openWeights } from "../checkpoints/open-weights.node.ts";
@@ -15,8 +15,9 @@ import { chatTemplate, huggingFaceTokenizer, type RenderChat, type Tokenizer } f
 import { type ModelLayout, readDecoderLayout } from "./layouts/index.ts";
 import { findLlama2cTokenizer } from "./llama2c-files.node.ts";
 import { loadDecoder, type LoadedModel, type LoadOptions } from "./load-decoder.ts";
+import { loadInference } from "./load-inference.ts";
 import { requireTokensInModel } from "./model-tokens.ts";
-import { textModel, type TextModel } from "./text-session.ts";
+import { textModel, type TextModel, textsOf } from "./text-session.ts";
 
 /** A trained model with what turns text into its tokens and back; its numbers are read by `load`. */
 export interface LanguageModel {
@@ -86,7 +87,7 @@ async function openPlace(name: string, place: string): Promise<LanguageModel> {
       ...parts,
       source: weights,
       load: (load) => loadDecoder(weights, parts.layout, load),
-      texts: async (load) => textModel(await loadDecoder(weights, parts.layout, load)),
+      texts: (load) => loadTexts(weights, parts.layout, load),
       close: () => weights.close(),
     };
   } catch (error) {
@@ -189,4 +190,20 @@ function missingModel(name: string, cause: unknown): MissingError {
       `${(cause as Error).message.split("\n")[0]}. Check the path, or write ${hubPrefix}owner/name to fetch it`,
     { cause },
   );
+}
+
+/** On an engine, in its memory; what that cannot hold, and everything without an engine, as a decoder. */
+async function loadTexts(
+  weights: WeightSource,
+  layout: ModelLayout<DecoderConfig>,
+  options: LoadOptions = {},
+): Promise<TextModel> {
+  const { engine } = options;
+  if (engine === undefined) return textModel(await loadDecoder(weights, layout, options));
+  try {
+    return textsOf(await loadInference(weights, layout, { ...options, engine }));
+  } catch (error) {
+    if (!(error instanceof UnsupportedError) || error.code !== "inference-form") throw error;
+    return textModel(await loadDecoder(weights, layout, options));
+  }
 }

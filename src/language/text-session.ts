@@ -1,11 +1,11 @@
 /**
- * @file A decoder that reads and writes one text. How the logits of the next token are computed is chosen here alone, so that those who
- * generate, serve or measure need not know.
+ * @file A decoder that reads and writes one text. How the logits of the next token are computed need not concern those who generate,
+ * serve or measure.
  */
 import { type numpy as np } from "@jax-js/jax";
 import { arrayOf } from "../kernels/jax/tensors.ts";
 import { type NextToken } from "../generation/index.ts";
-import { type Decoder } from "../models/index.ts";
+import { type Decoder, type Decoding } from "../models/index.ts";
 import { type LoadedModel } from "./load-decoder.ts";
 
 /** A model in the middle of a text, until it is disposed. */
@@ -60,9 +60,28 @@ export function textModel({ model, tensors }: LoadedModel<Decoder>): TextModel {
   const arrays: Record<string, np.Array> = Object.fromEntries(
     Object.entries(tensors).map(([name, tensor]) => [name, arrayOf(tensor)]),
   );
+  return textsOf({
+    config: model.config,
+    start: () => model.decode(arrays),
+    dispose() {
+      for (const array of Object.values(arrays)) array.dispose();
+      model.dispose();
+    },
+  });
+}
+
+/** What begins decodings of one sequence: a decoder with its arrays, or one in an engine's memory. */
+export interface TextSource {
+  readonly config: { readonly maximumLength: number };
+  start(): Decoding;
+  dispose(): void;
+}
+
+/** Texts over decodings. */
+export function textsOf(source: TextSource): TextModel {
   return {
     begin(signal) {
-      const decoding = model.decode(arrays);
+      const decoding = source.start();
       const take = async (tokens: Int32Array): Promise<Float32Array> => {
         signal?.throwIfAborted();
         const { data } = await decoding.take(tokens);
@@ -70,7 +89,7 @@ export function textModel({ model, tensors }: LoadedModel<Decoder>): TextModel {
         return data;
       };
       return {
-        maximumLength: model.config.maximumLength,
+        maximumLength: source.config.maximumLength,
         get length() {
           return decoding.length;
         },
@@ -86,9 +105,6 @@ export function textModel({ model, tensors }: LoadedModel<Decoder>): TextModel {
         dispose: () => decoding.dispose(),
       };
     },
-    dispose() {
-      for (const array of Object.values(arrays)) array.dispose();
-      model.dispose();
-    },
+    dispose: () => source.dispose(),
   };
 }
