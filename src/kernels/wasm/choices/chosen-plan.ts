@@ -34,7 +34,6 @@ export function chosenPlan(engine: WasmEngine, choice: Choice, pairs: PlanPairs)
   const virtual = virtualRows(choice, queries, keys, pattern === "causal" ? offset : undefined);
   const hasRanges = pattern !== "other" && choice.isDisjoint && !choice.isOwnLast;
   const tiles = rowTiles(virtual, pairs, choice, hasRanges);
-  const writer = new TileWriter(virtual.rows.length, virtual.keys.length);
   const hasKeys = new Uint8Array(queries);
   const rows = { rows: virtual.rows, keys: virtual.keys };
   const isOnEngine = choice.isOwnLast && pattern !== "other" && areGroupsApart(choice);
@@ -44,12 +43,13 @@ export function chosenPlan(engine: WasmEngine, choice: Choice, pairs: PlanPairs)
       if (virtual.rounds[row] >= 0 && bits.found[row] !== 0) hasKeys[virtual.rows[row]] = 1;
     }
   }
+  const writer = new TileWriter(virtual.rows.length, virtual.keys.length, bits?.words);
   // Rows that are themselves come last: only then it is known which of them have no other key.
   const own = Math.ceil(queries / tileRows);
   tiles.forEach((_, index) => {
     const number = (index + own) % tiles.length;
     const tile = tiles[number];
-    writer.begin(number, tile, bits?.words[number]);
+    writer.begin(number, tile, bits?.numbers[number]);
     const stop = tile.firstRow + tile.rows;
     if (bits === undefined) {
       for (let row = tile.firstRow; row < stop; row++) {

@@ -242,7 +242,7 @@ function padded(list: Int32Array, multiple: number): Int32Array {
 }
 
 /** Lists one after the other. */
-export function joined(lists: readonly Int32Array[]): Int32Array {
+function joined(lists: readonly Int32Array[]): Int32Array {
   const all = new Int32Array(lists.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const list of lists) {
