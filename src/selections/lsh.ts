@@ -143,25 +143,30 @@ function roundOf(
 ): Round {
   const { queryBuckets, keyBuckets, buckets } = of;
   const sizes = new Int32Array(buckets);
-  for (const bucket of keyBuckets) sizes[bucket] += 1;
+  for (let key = 0; key < keyBuckets.length; key++) sizes[keyBuckets[key]] += 1;
   // Numbers of chunks of two buckets are never neighbours; a query may fall behind the last key of its bucket.
-  const firstCodes = new Int32Array(buckets);
+  /** The present chunk of every bucket, at first the first one, and how many keys it still takes. */
+  const codes = new Int32Array(buckets);
   for (let bucket = 1; bucket < buckets; bucket++) {
-    firstCodes[bucket] = firstCodes[bucket - 1] + Math.floor(sizes[bucket - 1] / chunk) + 2;
+    codes[bucket] = codes[bucket - 1] + Math.floor(sizes[bucket - 1] / chunk) + 2;
   }
-  const seen = new Int32Array(buckets);
-  const codeOf = (bucket: number): number => firstCodes[bucket] + Math.floor(seen[bucket] / chunk);
+  const most = Math.min(chunk, keyBuckets.length + 1);
+  const room = new Int32Array(buckets).fill(most);
   const keyCodes = new Int32Array(keyBuckets.length);
   const queryCodes = new Int32Array(queryBuckets.length);
   let query = 0;
   for (let key = 0; key < keyCodes.length; key++) {
     if (key === offset + query && query < queryCodes.length) {
-      queryCodes[query] = codeOf(queryBuckets[query]);
+      queryCodes[query] = codes[queryBuckets[query]];
       query++;
     }
-    keyCodes[key] = codeOf(keyBuckets[key]);
-    seen[keyBuckets[key]] += 1;
+    const bucket = keyBuckets[key];
+    keyCodes[key] = codes[bucket];
+    room[bucket] -= 1;
+    if (room[bucket] > 0) continue;
+    room[bucket] = most;
+    codes[bucket] += 1;
   }
-  for (; query < queryCodes.length; query++) queryCodes[query] = codeOf(queryBuckets[query]);
+  for (; query < queryCodes.length; query++) queryCodes[query] = codes[queryBuckets[query]];
   return { queryCodes, keyCodes };
 }

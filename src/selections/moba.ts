@@ -52,15 +52,11 @@ export const moba: PartFactory<Selection, MobaOptions> = definePart<Selection, M
     choose(head, arithmetic = choiceArithmetic) {
       const { queries, keys, width, offset } = head;
       const count = queries.length / width;
-      const keyCodes = new Int32Array(keys.length / width);
-      for (let key = 0; key < keyCodes.length; key++) keyCodes[key] = Math.floor(key / block);
+      const keyCodes = blocksOf(0, keys.length / width, block);
       const means = meansOf(head, block);
       const blocks = means.length / width;
-      const [own, earlier] = [new Int32Array(count), new Int32Array(count)];
-      for (let query = 0; query < count; query++) {
-        own[query] = Math.floor((query + offset) / block);
-        earlier[query] = Math.max(0, Math.min(own[query], blocks));
-      }
+      const own = blocksOf(offset, count, block);
+      const earlier = own.map((number) => Math.max(0, Math.min(number, blocks)));
       const codes = [own, ...arithmetic.largest(queries, means, width, earlier, k)];
       return {
         rounds: codes.map((queryCodes) => ({ queryCodes, keyCodes })),
@@ -74,18 +70,29 @@ export const moba: PartFactory<Selection, MobaOptions> = definePart<Selection, M
   }),
 );
 
+/** The blocks of so many places from `first` on, ⌊place/block⌋ each. */
+function blocksOf(first: number, count: number, block: number): Int32Array {
+  const numbers = new Int32Array(count);
+  let number = Math.floor(first / block);
+  for (let start = number * block - first; start < count; start += block) {
+    numbers.fill(number++, Math.max(0, start), Math.min(start + block, count));
+  }
+  return numbers;
+}
+
 /** The mean key of every block, [blocks, D]. */
 function meansOf({ keys, width }: HeadVectors, block: number): Float32Array {
   const count = keys.length / width;
   const means = new Float32Array(Math.ceil(count / block) * width);
+  const sums = new Float64Array(width);
   for (let start = 0; start < count; start += block) {
     const stop = Math.min(start + block, count);
     const at = (start / block) * width;
-    for (let d = 0; d < width; d++) {
-      let sum = 0;
-      for (let key = start; key < stop; key++) sum += keys[key * width + d];
-      means[at + d] = sum / (stop - start);
+    sums.fill(0);
+    for (let from = start * width; from < stop * width; from += width) {
+      for (let d = 0; d < width; d++) sums[d] += keys[from + d];
     }
+    for (let d = 0; d < width; d++) means[at + d] = sums[d] / (stop - start);
   }
   return means;
 }

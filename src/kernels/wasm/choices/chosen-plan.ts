@@ -34,7 +34,6 @@ export function chosenPlan(engine: WasmEngine, choice: Choice, pairs: PlanPairs)
   const virtual = virtualRows(choice, queries, keys, pattern === "causal" ? offset : undefined);
   const hasRanges = pattern !== "other" && choice.isDisjoint && !choice.isOwnLast;
   const tiles = rowTiles(virtual, pairs, choice, hasRanges);
-  const writer = new TileWriter(virtual.rows.length, virtual.keys.length);
   const hasKeys = new Uint8Array(queries);
   const rows = { rows: virtual.rows, keys: virtual.keys };
   const isOnEngine = choice.isOwnLast && pattern !== "other" && areGroupsApart(choice);
@@ -44,12 +43,13 @@ export function chosenPlan(engine: WasmEngine, choice: Choice, pairs: PlanPairs)
       if (virtual.rounds[row] >= 0 && bits.found[row] !== 0) hasKeys[virtual.rows[row]] = 1;
     }
   }
+  const writer = new TileWriter(virtual.rows.length, virtual.keys.length, bits?.words);
   // Rows that are themselves come last: only then it is known which of them have no other key.
   const own = Math.ceil(queries / tileRows);
   tiles.forEach((_, index) => {
     const number = (index + own) % tiles.length;
     const tile = tiles[number];
-    writer.begin(number, tile, bits?.words[number]);
+    writer.begin(number, tile, bits?.numbers[number]);
     const stop = tile.firstRow + tile.rows;
     if (bits === undefined) {
       for (let row = tile.firstRow; row < stop; row++) {
@@ -75,7 +75,7 @@ function areGroupsApart({ rounds }: Choice): boolean {
  * @param hasRanges - whether every row sees all keys of its range
  */
 function rowTiles(
-  { rows, starts, stops }: VirtualRows,
+  { rows, starts, stops, keys: { length: keyCount } }: VirtualRows,
   { queries, keys, offset }: PlanPairs,
   { isOwnLast }: Choice,
   hasRanges: boolean,
@@ -83,14 +83,16 @@ function rowTiles(
   return Array.from({ length: Math.ceil(rows.length / tileRows) }, (_, tile) => {
     const firstRow = tile * tileRows;
     const stopRow = Math.min(firstRow + tileRows, rows.length);
-    let [first, stop] = [Infinity, 0];
-    const common = { start: 0, stop: hasRanges ? Infinity : 0 };
+    let [first, stop] = [keyCount, 0];
+    const common = { start: 0, stop: hasRanges ? keyCount : 0 };
     for (let row = firstRow; row < stopRow; row++) {
-      common.start = Math.max(common.start, starts[row]);
-      common.stop = Math.min(common.stop, stops[row]);
-      if (starts[row] >= stops[row]) continue;
-      if (starts[row] < first) first = starts[row];
-      if (stops[row] > stop) stop = stops[row];
+      const start = starts[row];
+      const end = stops[row];
+      if (start > common.start) common.start = start;
+      if (end < common.stop) common.stop = end;
+      if (start >= end) continue;
+      if (start < first) first = start;
+      if (end > stop) stop = end;
     }
     if (isOwnLast && firstRow < queries) {
       first = Math.min(first, firstRow + offset);

@@ -4,7 +4,7 @@ import { type KernelCode, type WasmEngine } from "../engine/engine.ts";
 import { foundFields, foundModule, tileBitsBytes } from "./found-bits-kernel.ts";
 import { runTasks } from "../engine/task-records.ts";
 import { type KeyTiles } from "./tile-writer.ts";
-import { joined, type VirtualRows } from "./virtual-rows.ts";
+import { type VirtualRows } from "./virtual-rows.ts";
 
 /** A row tile, whose rows belong to one round, and its key tiles. */
 export interface RowTile extends KeyTiles {
@@ -12,9 +12,12 @@ export interface RowTile extends KeyTiles {
   readonly rows: number;
 }
 
-/** Bits of the key tiles of every row tile, one after the other, and whether a virtual row has a key. */
+/** Bits of tiles, and whether a virtual row has a key. */
 export interface FoundBits {
-  readonly words: readonly Int32Array[];
+  /** Those of a whole tile, and of the key tiles of every row tile, one after the other. */
+  readonly words: Int32Array;
+  /** By row tile, the number of its first key tile's bits. */
+  readonly numbers: readonly number[];
   readonly found: Int32Array;
 }
 
@@ -39,8 +42,13 @@ export function foundBits(
   };
   try {
     const queries = rounds[0].queryCodes.length;
-    const queryCodes = write(joined(rounds.map((round) => round.queryCodes)));
-    const keyCodes = rounds.map((_, round) => earlierCodes(rounds, round, virtual)).map(write);
+    const queryCodes = arena.take(4 * rounds.length * queries);
+    rounds.forEach((of, round) => arena.integers.set(of.queryCodes, queryCodes / 4 + round * queries));
+    const keyCodes = rounds.map((_, round) => {
+      const address = arena.take(4 * Math.max(1, round * virtual.keyCounts[round]));
+      writeEarlierCodes(arena.integers, address / 4, rounds, round, virtual);
+      return address;
+    });
     const ofAll = {
       order: write(virtual.rows),
       starts: write(virtual.starts),
@@ -60,28 +68,28 @@ export function foundBits(
       firstKey: virtual.firstKeys[round],
     }));
     const tileWords = tileBitsBytes / 4;
-    const counts = tiles.map(({ tileCount }) => tileCount);
-    const all = counts.reduce((sum, count) => sum + count, 0);
-    const bits = arena.take(Math.max(1, all) * tileBitsBytes);
-    arena.integers.fill(0, bits / 4, bits / 4 + all * tileWords);
-    let end = bits;
-    const records = tiles.flatMap(({ firstRow, rows, firstTile, tileCount }) => {
-      const start = end;
-      end += tileCount * tileBitsBytes;
+    let count = 1;
+    const numbers = tiles.map(({ tileCount }) => {
+      const number = count;
+      count += tileCount;
+      return number;
+    });
+    const bits = arena.take(count * tileBitsBytes);
+    const start = bits / 4;
+    arena.integers.fill(-1, start, start + tileWords).fill(0, start + tileWords, start + count * tileWords);
+    const records = tiles.flatMap(({ firstRow, rows, firstTile, tileCount }, tile) => {
       const round = virtual.rounds[firstRow];
       if (round < 0 || tileCount === 0) return [];
-      return [{ shared: ofRounds[round], rows, firstRow, firstTile, bits: start }];
+      return [
+        { shared: ofRounds[round], rows, firstRow, firstTile, bits: bits + numbers[tile] * tileBitsBytes },
+      ];
     });
     const kernel = codes.get(engine) ?? engine.compile(foundModule(engine.shared));
     codes.set(engine, kernel);
     runTasks(engine, "foundBits", foundFields, records, { kernel, scratch: 0, scratchBytes: 0 });
-    const read = (address: number, count: number): Int32Array =>
-      new Int32Array(arena.integers.subarray(address / 4, address / 4 + count));
-    const words = read(bits, all * tileWords);
-    const found = read(ofAll.found, virtual.rows.length);
-    let start = 0;
-    const ofTiles = counts.map((count) => words.subarray(start, (start += count * tileWords)));
-    return { words: ofTiles, found };
+    const read = (address: number, length: number): Int32Array =>
+      new Int32Array(arena.integers.subarray(address / 4, address / 4 + length));
+    return { words: read(bits, count * tileWords), numbers, found: read(ofAll.found, virtual.rows.length) };
   } finally {
     arena.giveBack(mark);
   }
@@ -89,17 +97,18 @@ export function foundBits(
 
 const codes = new WeakMap<WasmEngine, KernelCode>();
 
-/** Codes of the keys of a round in its order, of every earlier round. */
-function earlierCodes(
+/** Writes the codes of the keys of a round in its order, of every earlier round. */
+function writeEarlierCodes(
+  target: Int32Array,
+  at: number,
   rounds: Choice["rounds"],
   round: number,
   { keys, firstKeys, keyCounts }: VirtualRows,
-): Int32Array {
+): void {
   const [first, count] = [firstKeys[round], keyCounts[round]];
-  const sorted = new Int32Array(round * count);
   for (let earlier = 0; earlier < round; earlier++) {
     const { keyCodes } = rounds[earlier];
-    for (let at = 0; at < count; at++) sorted[earlier * count + at] = keyCodes[keys[first + at]];
+    const to = at + earlier * count;
+    for (let key = 0; key < count; key++) target[to + key] = keyCodes[keys[first + key]];
   }
-  return sorted;
 }

@@ -17,37 +17,42 @@ export class TileWriter {
   readonly #rows: number;
   readonly #keys: number;
   readonly #lists: number[][];
-  /** Bits of the tiles between the first and the last key of the present row tile. */
+  /** Bits of the tiles between the first and the last key of the present row tile, and their first number where they are kept. */
   #open: Int32Array = new Int32Array(0);
+  #openNumber: number | undefined;
   #rowTile = 0;
   #firstTile = 0;
   #tileCount = 0;
   /** Tiles whose pairs are all allowed, of which no bits are kept. */
   #firstWhole = 0;
   #stopWhole = 0;
-  #masks: Int32Array = new Int32Array(firstCapacity * wordsPerTile);
-  #maskCount = 1;
+  #masks: Int32Array;
+  #maskCount: number;
 
-  constructor(rows: number, keys: number) {
+  /** @param known - bits of tiles that {@link begin} names by their numbers, those of a whole tile first; they become the plan's */
+  constructor(rows: number, keys: number, known?: Int32Array) {
     this.#rows = rows;
     this.#keys = keys;
     this.#lists = Array.from({ length: Math.ceil(rows / tileRows) }, () => []);
-    this.#masks.fill(-1, 0, wordsPerTile);
+    this.#masks = known ?? new Int32Array(firstCapacity * wordsPerTile).fill(-1, 0, wordsPerTile);
+    this.#maskCount = known === undefined ? 1 : known.length / wordsPerTile;
   }
 
   /**
    * Begins a row tile.
    *
-   * @param words - bits of its key tiles, where they are known; pairs may still be added
+   * @param number - of the bits of its first key tile, which those of the others follow, where they are known; pairs may still
+   *   be added
    */
-  begin(rowTile: number, { firstTile, tileCount, common }: KeyTiles, words?: Int32Array): void {
+  begin(rowTile: number, { firstTile, tileCount, common }: KeyTiles, number?: number): void {
     this.#rowTile = rowTile;
     this.#firstTile = firstTile;
     this.#tileCount = tileCount;
     this.#firstWhole = Math.ceil(common.start / tileKeys);
     this.#stopWhole = common.stop === this.#keys ? firstTile + tileCount : Math.floor(common.stop / tileKeys);
     const count = tileCount * wordsPerTile;
-    if (words !== undefined) this.#open = words;
+    this.#openNumber = number;
+    if (number !== undefined) this.#open = this.#masks.subarray(number * wordsPerTile);
     else if (this.#open.length < count) this.#open = new Int32Array(count);
     else this.#open.fill(0, 0, count);
   }
@@ -85,9 +90,8 @@ export class TileWriter {
         continue;
       }
       const keys = Math.min(tileKeys, this.#keys - keyTile * tileKeys);
-      const words = this.#open.subarray(tile * wordsPerTile, (tile + 1) * wordsPerTile);
-      const share = shareOf(words, rows, keys);
-      if (share !== "none") list.push(keyTile, share === "all" ? 0 : this.#keep(words));
+      const share = shareOf(this.#open, tile * wordsPerTile, rows, keys);
+      if (share !== "none") list.push(keyTile, share === "all" ? 0 : this.#numberOf(tile));
     }
   }
 
@@ -98,24 +102,27 @@ export class TileWriter {
     };
   }
 
-  #keep(words: Int32Array): number {
+  /** The number of an open tile's bits, which are kept from now on. */
+  #numberOf(tile: number): number {
+    if (this.#openNumber !== undefined) return this.#openNumber + tile;
     const at = this.#maskCount * wordsPerTile;
     if (at === this.#masks.length) {
       const larger = new Int32Array(2 * at);
       larger.set(this.#masks);
       this.#masks = larger;
     }
-    this.#masks.set(words, at);
+    this.#masks.set(this.#open.subarray(tile * wordsPerTile, (tile + 1) * wordsPerTile), at);
     return this.#maskCount++;
   }
 }
 
-/** Whether the first rows of a tile are allowed all of its first keys. */
-function shareOf(words: Int32Array, rows: number, keys: number): "all" | "none" | "some" {
+/** Whether the first rows of the tile whose words begin at `at` are allowed all of its first keys. */
+function shareOf(words: Int32Array, at: number, rows: number, keys: number): "all" | "none" | "some" {
   const [low, high] = [keys < 32 ? (1 << keys) - 1 : -1, keys <= 32 ? 0 : -1 >>> (64 - keys)];
   let [isAny, isAll] = [0, true];
-  for (let row = 0; row < rows; row++) {
-    const [first, second] = [words[2 * row], words[2 * row + 1]];
+  for (let place = at; place < at + 2 * rows; place += 2) {
+    const first = words[place];
+    const second = words[place + 1];
     isAny |= first | second;
     isAll &&= first === low && second === (high | 0);
     if (isAny !== 0 && !isAll) return "some";

@@ -71,61 +71,82 @@ export function virtualRows(
     rowParts.push({ rounds: sorted, ...part });
     rowCount += roundUp(part.length, tileRows);
   }
-  const allKeys = joined(keyParts);
-  const rows = numbers(rowCount, queries);
-  const ofRounds = new Int32Array(rowCount).fill(-1);
-  const [starts, stops] = [new Int32Array(rowCount), new Int32Array(rowCount)];
-  /** Writes rows of a round, whose queries are asked for in ascending order. */
-  const writerOf = (
-    round: number,
-    lasts: Int32Array,
-  ): ((at: number, query: number, code: number) => void) => {
-    const groups = groupsOfRound[round];
-    const [firstKey, most] = [firstKeys[round], groups.firsts.length - 1];
-    return (at, query, code) => {
-      const group = Math.min(code, most);
-      const start = firstKey + groups.firsts[group];
-      let stop = firstKey + groups.lasts[group];
-      if (causalOffset !== undefined) {
-        const place = query + causalOffset;
-        if (groups.isInOrder) stop = Math.max(start, Math.min(stop, place + 1));
-        else {
-          // The keys of a group ascend: a later query sees those of an earlier one, and further ones.
-          let last = Math.max(lasts[group], start);
-          while (last < stop && allKeys[last] <= place) last++;
-          lasts[group] = stop = last;
-        }
-      }
-      rows[at] = query;
-      ofRounds[at] = round;
-      starts[at] = start;
-      stops[at] = stop;
-    };
+  const filled: FilledRows = {
+    rows: numbers(rowCount, queries),
+    keys: joined(keyParts),
+    starts: new Int32Array(rowCount),
+    stops: new Int32Array(rowCount),
+    rounds: new Int32Array(rowCount).fill(-1),
   };
-  if (ownRound >= 0) {
-    const { queryCodes } = rounds[ownRound];
-    const write = writerOf(ownRound, new Int32Array(0));
-    for (let query = 0; query < queries; query++) write(query, query, queryCodes[query]);
-  }
+  const fill = (of: readonly number[], firstRow: number, next?: Int32Array): void => {
+    if (of.length === 0) return;
+    const [groups, firstKey] = [groupsOfRound[of[0]], firstKeys[of[0]]];
+    const codes = of.map((round) => rounds[round].queryCodes);
+    fillRows(filled, { rounds: of, codes, groups, firstKey, firstRow, next, causalOffset });
+  };
+  if (ownRound >= 0) fill([ownRound], 0);
   let firstRow = roundUp(queries, tileRows);
   for (const { rounds: sorted, next, length } of rowParts) {
-    if (sorted.length > 0) {
-      const lasts = new Int32Array(groupsOfRound[sorted[0]].firsts.length);
-      const lists = sorted.map((round) => ({
-        codes: rounds[round].queryCodes,
-        write: writerOf(round, lasts),
-      }));
-      for (let query = 0; query < queries; query++) {
-        for (const { codes, write } of lists) {
-          const code = codes[query];
-          if (code >= 0) write(firstRow + next[code]++, query, code);
-        }
-      }
-    }
+    fill(sorted, firstRow, next);
     firstRow += roundUp(length, tileRows);
   }
   const keyCounts = groupsOfRound.map(({ order }) => order.length);
-  return { rows, keys: allKeys, starts, stops, rounds: ofRounds, firstKeys, keyCounts };
+  return { ...filled, firstKeys, keyCounts };
+}
+
+type FilledRows = Pick<VirtualRows, "rows" | "keys" | "starts" | "stops" | "rounds">;
+
+/** Rounds over the same groups, whose rows {@link fillRows} writes. */
+interface RowsOfRounds {
+  readonly rounds: readonly number[];
+  /** The codes of the queries, of each of these rounds. */
+  readonly codes: readonly Int32Array[];
+  readonly groups: Groups;
+  readonly firstKey: number;
+  readonly firstRow: number;
+  /** Where the next row of every code lies behind the first one; absent where query i is row i. */
+  readonly next: Int32Array | undefined;
+  readonly causalOffset: number | undefined;
+}
+
+/** No place of a key lies beyond. */
+const lastPlace = 2 ** 31 - 2;
+
+/** Writes the rows of some rounds. In one loop without calls, as it runs over all virtual rows. */
+function fillRows(
+  { rows, keys, starts, stops, rounds: ofRows }: FilledRows,
+  { rounds, codes, groups, firstKey, firstRow, next, causalOffset }: RowsOfRounds,
+): void {
+  const { firsts, lasts, isInOrder } = groups;
+  const most = firsts.length - 1;
+  /** By group, the virtual key behind those that the last query saw. */
+  const seen = new Int32Array(firsts.length);
+  const queries = codes[0].length;
+  for (let query = 0; query < queries; query++) {
+    const place = causalOffset === undefined ? lastPlace : query + causalOffset;
+    for (let number = 0; number < codes.length; number++) {
+      const code = codes[number][query];
+      if (code < 0) continue;
+      const at = next === undefined ? query : firstRow + next[code]++;
+      const group = code < most ? code : most;
+      const start = firstKey + firsts[group];
+      let stop = firstKey + lasts[group];
+      if (isInOrder) {
+        if (stop > place + 1) stop = place + 1;
+        if (stop < start) stop = start;
+      } else {
+        // The keys of a group ascend: a later query sees those of an earlier one, and further ones.
+        let last = seen[group];
+        if (last < start) last = start;
+        while (last < stop && keys[last] <= place) last++;
+        seen[group] = stop = last;
+      }
+      rows[at] = query;
+      ofRows[at] = rounds[number];
+      starts[at] = start;
+      stops[at] = stop;
+    }
+  }
 }
 
 /**
@@ -182,11 +203,19 @@ function alignedStarts(
 /** Where each code starts when all of them are sorted, one more at the end. */
 function startsOf(lists: readonly Int32Array[]): Int32Array {
   let largest = -1;
-  for (const codes of lists) for (const code of codes) if (code > largest) largest = code;
+  for (const codes of lists) largest = Math.max(largest, largestOf(codes));
   const starts = new Int32Array(largest + 2);
-  for (const codes of lists) for (const code of codes) if (code >= 0) starts[code + 1] += 1;
+  for (const codes of lists) {
+    for (let at = 0; at < codes.length; at++) if (codes[at] >= 0) starts[codes[at] + 1] += 1;
+  }
   for (let code = 0; code <= largest; code++) starts[code + 1] += starts[code];
   return starts;
+}
+
+function largestOf(codes: Int32Array): number {
+  let largest = -1;
+  for (let at = 0; at < codes.length; at++) if (codes[at] > largest) largest = codes[at];
+  return largest;
 }
 
 function isAscending(codes: Int32Array): boolean {
@@ -213,7 +242,7 @@ function padded(list: Int32Array, multiple: number): Int32Array {
 }
 
 /** Lists one after the other. */
-export function joined(lists: readonly Int32Array[]): Int32Array {
+function joined(lists: readonly Int32Array[]): Int32Array {
   const all = new Int32Array(lists.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const list of lists) {

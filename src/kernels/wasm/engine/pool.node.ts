@@ -70,9 +70,11 @@ export function nodeWorkers(memory: WebAssembly.Memory): NodeWorkers {
       return { end: () => void worker.terminate() };
     },
     onSilence() {
-      // Events do not reach a thread that waits, so another one listens for it.
-      const ports = links.map(({ port }) => port);
-      const threads = links.map(({ thread }) => thread);
+      // Events do not reach a thread that waits, so another one listens for it, and goes on listening: the links are its own.
+      const given = links.splice(0);
+      if (given.length === 0) return;
+      const ports = given.map(({ port }) => port);
+      const threads = given.map(({ thread }) => thread);
       new Worker(watcherSource, {
         eval: true,
         workerData: { memory, protocol, threads, ports },

@@ -17,8 +17,17 @@ import { nodeEngine, nodeWorkers } from "./pool.node.ts";
 describe("workers of Node", () => {
   poolContract((memory) => nodeWorkers(memory).start);
 
-  test("the death of a worker in the middle of a task is noticed while everybody waits", async () => {
-    const { pool, workers, phase, written, awaitWorker } = await openWorkshop(nodeWorkers);
+  test.each([
+    { silences: 0, when: "" },
+    { silences: 2, when: ", and when phases before were silent too" },
+  ])("the death of a worker in the middle of a task is noticed while everybody waits$when", async (of) => {
+    let silence = (): void => {};
+    const { pool, workers, phase, written, awaitWorker } = await openWorkshop((memory) => {
+      const started = nodeWorkers(memory);
+      silence = () => started.onSilence();
+      return started;
+    });
+    for (let before = 0; before < of.silences; before++) silence();
     const cut = (): void => {
       awaitWorker();
       workers[0].end();
