@@ -19,13 +19,7 @@ export type Calibration = "spread" | "none";
  * similarities without a temperature, and of one whose similarity is the old one's stay as they are.
  *
  * @param own - the selector of the attention that is replaced
- * @example
- * ```ts
- * import { calibratedSelector } from "qklab/swap";
- * calibratedSelector("cosine+topk:k=8", "dot+rope+causal"); // "cosine:beta=auto+topk:k=8"
- * calibratedSelector("cosine:beta=10", "dot+rope+causal"); // "cosine:beta=10"
- * calibratedSelector("dot", "dot+rope+causal"); // "dot"
- * ```
+ * For `dot+rope+causal`, `cosine+topk:k=8` becomes `cosine:beta=auto+topk:k=8`; `cosine:beta=10` and `dot` stay.
  */
 export function calibratedSelector(
   selector: string,
