@@ -4,7 +4,6 @@
  */
 import { calibratedParameters, parseSelector, printSelector, rowSpread } from "../attention/index.ts";
 import { type AnyPartFactory } from "../attention/index.ts";
-import { resolveParameters } from "../attention/parameters.ts";
 import { type Tensor, type Tensor64 } from "../base/tensor.ts";
 import { type Activations, type ComposedGroup, parseMixer } from "../models/index.ts";
 import { heldName, heldValues, holdValues } from "../nn/attention-parameters.ts";
@@ -66,10 +65,16 @@ export async function calibrateSwap(
       const inputs = inputsOf(activations, layer, from, group);
       const prefix = `model.layers.${layer}.self_attn.groups.${index}`;
       const target = await baseSpread(base, activations, layer, from, group.heads);
-      const scores = await scoresAlone(inputs, { group, prefix, held: {}, engine });
+      // Given as they are now: an attention on its own would turn what is `auto` by itself.
+      const held = await heldOf(swapped.arrays, prefix);
+      const scores = await scoresAlone(inputs, { group, prefix, held, engine });
       if (scores === undefined || !("composition" in group)) continue;
-      const width = inputs.q.shape[3];
-      const current = resolveParameters(group.composition, { heads: group.heads, width });
+      const current = Object.fromEntries(
+        turned.map((parameter) => [
+          parameter.name,
+          heldValues(parameter, held[`${prefix}.${heldName(parameter)}`]),
+        ]),
+      );
       const spread = rowSpread(scores).map((value, head) => value / target[head]);
       const values: Record<string, Tensor64> = calibratedParameters(group.composition, current, spread);
       for (const parameter of turned) {
