@@ -5,6 +5,7 @@ import { addCompare } from "./commands/compare.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEmit } from "./commands/emit.ts";
+import { addGenerate } from "./commands/generate.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addList } from "./commands/list.ts";
 import { addTrain } from "./commands/train.ts";
@@ -19,6 +20,7 @@ import { version } from "./version.ts";
 const commands: readonly ((program: Command, session: Session) => Command)[] = [
   addCompare,
   addTrain,
+  addGenerate,
   addAttend,
   addEmit,
   addList,

@@ -16,6 +16,7 @@ import { type ModelLayout, readDecoderLayout } from "./layouts/index.ts";
 import { findLlama2cTokenizer } from "./llama2c-files.node.ts";
 import { loadDecoder, type LoadedModel, type LoadOptions } from "./load-decoder.ts";
 import { requireTokensInModel } from "./model-tokens.ts";
+import { textModel, type TextModel } from "./text-session.ts";
 
 /** A trained model with what turns text into its tokens and back; its numbers are read by `load`. */
 export interface LanguageModel {
@@ -32,6 +33,12 @@ export interface LanguageModel {
   readonly unreachable?: string;
   /** @throws as `loadDecoder` */
   load(options?: LoadOptions): Promise<LoadedModel<Decoder>>;
+  /**
+   * Loads it for reading and writing texts: how those are computed is chosen here.
+   *
+   * @throws as `loadDecoder`
+   */
+  texts(options?: LoadOptions): Promise<TextModel>;
   /** Closes the files of the weights. */
   close(): Promise<void>;
 }
@@ -40,7 +47,7 @@ export interface LanguageModel {
 export type OpenModelOptions = Pick<FetchModelOptions, "environment" | "onProgress" | "signal">;
 
 /** The name of the package's model. */
-export const packagedModel = "minimind";
+const packagedModel = "minimind";
 
 /**
  * Opens a language model; close it when done.
@@ -79,6 +86,7 @@ async function openPlace(name: string, place: string): Promise<LanguageModel> {
       ...parts,
       source: weights,
       load: (load) => loadDecoder(weights, parts.layout, load),
+      texts: async (load) => textModel(await loadDecoder(weights, parts.layout, load)),
       close: () => weights.close(),
     };
   } catch (error) {

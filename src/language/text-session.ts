@@ -16,11 +16,25 @@ export interface TextSession extends NextToken {
 
 /** A loaded model whose weights are where they are computed with. */
 export interface TextModel {
-  /** Begins a text, from an empty past; texts do not know of each other. */
-  begin(): TextSession;
+  /**
+   * Begins a text, from an empty past; texts do not know of each other.
+   *
+   * @param signal - ends what the text waits for, with its reason
+   */
+  begin(signal?: AbortSignal): TextSession;
   /** Frees the weights and the model; its texts must have ended. */
   dispose(): void;
 }
+
+/** Of a prompt at once: as many as the products are large enough for, and no more than memory for their scores. */
+const prefillTokens = 512;
+
+/** Everything is computed on this thread: others, such as those who interrupt, are heard between tokens. */
+const pause = (): Promise<void> =>
+  new Promise((resolve) => {
+    if (typeof setImmediate === "function") setImmediate(resolve);
+    else setTimeout(resolve);
+  });
 
 /**
  * Makes a loaded model ready to read and write texts.
@@ -47,15 +61,28 @@ export function textModel({ model, tensors }: LoadedModel<Decoder>): TextModel {
     Object.entries(tensors).map(([name, tensor]) => [name, arrayOf(tensor)]),
   );
   return {
-    begin() {
+    begin(signal) {
       const decoding = model.decode(arrays);
+      const take = async (tokens: Int32Array): Promise<Float32Array> => {
+        signal?.throwIfAborted();
+        const { data } = await decoding.take(tokens);
+        await pause();
+        return data;
+      };
       return {
         maximumLength: model.config.maximumLength,
         get length() {
           return decoding.length;
         },
-        prefill: async (tokens) => (await decoding.take(Int32Array.from(tokens))).data,
-        step: async (token) => (await decoding.step(Int32Array.of(token))).data,
+        async prefill(tokens) {
+          const given = Int32Array.from(tokens);
+          const lastFrom = Math.max(0, Math.ceil(given.length / prefillTokens) - 1) * prefillTokens;
+          for (let from = 0; from < lastFrom; from += prefillTokens) {
+            await take(given.subarray(from, from + prefillTokens));
+          }
+          return take(given.subarray(lastFrom));
+        },
+        step: (token) => take(Int32Array.of(token)),
         dispose: () => decoding.dispose(),
       };
     },

@@ -54,7 +54,7 @@ function optionFacts(option: Option): OptionFacts {
     flags: [short, long].filter((flag) => flag !== undefined),
     description,
     isList: valueName(option).endsWith("s"),
-    isRepeatable: valueName(option) === "setting",
+    isRepeatable: ["setting", "ending"].includes(valueName(option)),
     ...(takesValue ? { values: valuesOf(option) } : {}),
   };
 }
@@ -70,6 +70,7 @@ function valuesOf(option: Option): Values {
   if (option.argChoices !== undefined) return option.argChoices;
   const name = valueName(option);
   if (name === "file" || name === "folder") return name;
+  if (name === "model") return { wordsOrFile: ["minimind"] };
   if (name === "task" || name === "tasks") return tasks;
   return name === "selector" || name === "selectors" ? selectorNames() : "free";
 }

@@ -40,6 +40,13 @@ export const texts = {
       en: `Did you mean ${nearest.map((name) => `'${name}'`).join(" or ")}?`,
       zh: `您是不是想用 ${nearest.map((name) => `'${name}'`).join(" 或 ")}？`,
     }),
+  places: (option: string, seen: string): Bilingual =>
+    because(
+      option,
+      { en: "all, or places from 0 and ranges of them", zh: " all，或从 0 起的序号及其范围" },
+      seen,
+      write("2-5", "0,3,6-7"),
+    ),
   setting: (seen: string): Bilingual =>
     because(
       "--set",

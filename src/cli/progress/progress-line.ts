@@ -10,6 +10,8 @@ export interface RunStanding {
   /** Steps done. */
   readonly step: number;
   readonly steps: number;
+  /** What lines that are kept say in place of the step, such as bytes of a file. */
+  readonly amount?: string;
   readonly loss?: number | undefined;
   readonly itemsPerSecond: number;
   /** What the rate counts. */
@@ -32,8 +34,8 @@ const shortestLabel = 20;
 
 /** For a log: `recall · l2: step 120/300, loss 0.52, 1.2k queries/s, 12 s left`. */
 export function plainLine(standing: RunStanding, say: Say): string {
-  const { label, step, steps } = standing;
-  return `${label}: ${[say(texts.step(step, steps)), ...facts(standing, say)].join(", ")}`;
+  const { label, step, steps, amount = say(texts.step(step, steps)) } = standing;
+  return `${label}: ${[amount, ...facts(standing, say)].join(", ")}`;
 }
 
 /** How a live line is drawn. */
