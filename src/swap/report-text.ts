@@ -1,7 +1,8 @@
 /** @file The words of a report of swaps, in both languages. */
 import { type Bilingual } from "../compare/bilingual.ts";
 
-const words = {
+/** What stands in the report. */
+export const swapText = {
   title: { en: "What a swapped attention changes", zh: "替换注意力后的变化" },
   lead: {
     en: "The attention of a trained model was replaced and nothing was trained again. What the model still knows, and where it breaks, is measured.",
@@ -61,9 +62,10 @@ const words = {
   left: { en: "cells are left", zh: "个单元格未完成" },
   method: { en: "How it was measured", zh: "测量方法" },
   download: { en: "Download as JSON", zh: "下载 JSON" },
-} satisfies Readonly<Record<string, Bilingual>>;
+} as const;
 
-const methods: readonly Bilingual[] = [
+/** How the numbers came about, one paragraph each. */
+export const swapMethods: readonly Bilingual[] = [
   {
     en: "Temperatures that were left out are turned, head by head, until the rows of the new scores spread as those of the old on the model's own queries and keys (unless calibration is none). A similarity whose parameter has a largest value may not reach the spread.",
     zh: "未写明的温度逐头调整，使新分数各行的离散程度与原分数在模型自身查询和键上的离散程度一致（校准为 none 时除外）。参数有上限的相似度可能达不到。",
@@ -77,8 +79,3 @@ const methods: readonly Bilingual[] = [
     zh: "各层的权重、输出与残差流取自第一个窗口。",
   },
 ];
-
-/** What stands in the report. */
-export const swapText: Readonly<Record<keyof typeof words, Bilingual>> & {
-  readonly methods: readonly Bilingual[];
-} = { ...words, methods };

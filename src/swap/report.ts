@@ -13,7 +13,7 @@ import { encodeNumbers } from "../train/json-numbers.ts";
 import { meanOfHeads, type HeadDivergence } from "./layer-divergence.ts";
 import { type Continuation, type SwapMeasurement } from "./measure-swap.ts";
 import { layersLabel, type SwapResults } from "./plan.ts";
-import { swapText as text } from "./report-text.ts";
+import { swapMethods, swapText as text } from "./report-text.ts";
 
 /** The report; it needs nothing else. */
 export function renderSwapReport(results: SwapResults): string {
@@ -46,7 +46,7 @@ export function renderSwapReport(results: SwapResults): string {
           ${saidSection(results)} ${failuresSection(results)}
           <section>
             <h2>${both(text.method)}</h2>
-            ${text.methods.map((method) => html`<p>${both(method)}</p>`)}
+            ${swapMethods.map((method) => html`<p>${both(method)}</p>`)}
             <button
               type="button"
               hidden
