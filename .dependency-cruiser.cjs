@@ -25,6 +25,8 @@ const layers = [
   ["tasks"],
   ["train"],
   ["compare"],
+  // Trained models before and after; its report is drawn as that of comparisons.
+  ["swap"],
   ["claims"],
   ["cli"],
 ];

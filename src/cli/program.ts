@@ -8,6 +8,7 @@ import { addEmit } from "./commands/emit.ts";
 import { addGenerate } from "./commands/generate.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addList } from "./commands/list.ts";
+import { addSwap } from "./commands/swap.ts";
 import { addTrain } from "./commands/train.ts";
 import { texts } from "./dictionary/common.ts";
 import { helpIn } from "./help.ts";
@@ -21,6 +22,7 @@ const commands: readonly ((program: Command, session: Session) => Command)[] = [
   addCompare,
   addTrain,
   addGenerate,
+  addSwap,
   addAttend,
   addEmit,
   addList,

@@ -76,7 +76,8 @@ export function renderReport(results: ComparisonResults, report: ComparisonRepor
   return page.markup;
 }
 
-function controls(): Markup {
+/** The reader's choices of language and colours. */
+export function controls(): Markup {
   const choice = (group: string, id: string, isChecked: boolean, text: Markup): Markup =>
     html`<label
       ><input type="radio" name="${group}" id="${id}" ${isChecked ? raw(" checked") : undefined} />

@@ -1,0 +1,224 @@
+/** @file Swaps of a real trained model: those that change nothing, those that change something, and what is told of both. */
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { describeWithSharedData } from "../../test/shared-data.ts";
+import { positive } from "../base/parameter.ts";
+import { startJax } from "../kernels/jax/start.ts";
+import { WasmEngine } from "../kernels/wasm/index.ts";
+import { type LanguageModel, openLanguageModel } from "../language/open-model.node.ts";
+import { toArrays } from "../models/model-fixtures.ts";
+import { similarity } from "../similarities/index.ts";
+import { rowSpread } from "../attention/index.ts";
+import {
+  type MeasuredBase,
+  measureBase,
+  measureSwap,
+  needleTest,
+  type SwapMeasurement,
+  type SwapQuestions,
+  textWindows,
+  type TrainedModel,
+} from "./index.ts";
+import { headsOf, scoresAlone } from "./layer-heads.ts";
+
+/** Scores of size 10 that have gained and lost a bias of size 20 are off by 20·2⁻²⁴ each: weights by some 1e-6, sums of rows by 1e-5. */
+const biasTolerance = 1e-4;
+/** A choice of all keys is another kernel: the same sums in another order, some roundings of 2⁻²⁴ through five layers. */
+const orderTolerance = 1e-5;
+
+const unbiased = similarity("l2-without-its-key-bias", {
+  inner: "dot",
+  params: { beta: positive((width) => 1 / (2 * Math.sqrt(width))) },
+  score: ({ s, q2, k2, beta }) => beta.mul(s.mul(2).sub(k2)).sub(beta.mul(q2)).add(beta.mul(k2)),
+});
+
+beforeAll(() => startJax());
+
+describeWithSharedData("swaps of stories260K", "stories260K/stories260K.bin", (place) => {
+  let opened: LanguageModel;
+  let base: TrainedModel;
+  let questions: SwapQuestions;
+  let measured: MeasuredBase;
+
+  beforeAll(async () => {
+    opened = await openLanguageModel(place);
+    const engine = new WasmEngine();
+    const { model, tensors } = await opened.load({ engine });
+    base = {
+      model,
+      arrays: toArrays(tensors),
+      config: opened.layout.config,
+      engine,
+      similarities: [unbiased],
+    };
+    const story = (
+      JSON.parse(readFileSync(new URL("../published.json", `file://${place}`), "utf8")) as {
+        readonly stories260K: { readonly ids: readonly number[] };
+      }
+    ).stories260K.ids;
+    const { tokenizer } = opened;
+    const text = tokenizer.decode(story.slice(0, 90));
+    questions = {
+      windows: textWindows(tokenizer, text, 40),
+      tokenizer,
+      calibration: "spread",
+      seed: 0,
+      needles: needleTest(tokenizer, text, { length: 72, language: "en", depths: [0, 1], trials: 2 }),
+      prompt: { tokens: [1], newTokens: 12, endTokens: opened.endTokens },
+    };
+    measured = await measureBase(base, questions);
+  });
+
+  afterAll(async () => {
+    for (const array of Object.values(base.arrays)) array.dispose();
+    base.model.dispose();
+    await opened.close();
+  });
+
+  const swap = (
+    selector: string,
+    layers: readonly number[] = [0, 1, 2, 3, 4],
+    heads?: readonly number[],
+    calibration: SwapQuestions["calibration"] = "spread",
+  ): Promise<SwapMeasurement> =>
+    measureSwap(
+      base,
+      measured,
+      { selector, layers, ...(heads === undefined ? {} : { heads }) },
+      { ...questions, calibration },
+    );
+
+  const worst = ({ layers, streams, difference }: SwapMeasurement): number =>
+    Math.max(
+      ...streams,
+      Math.abs(difference.bitsPerCharacter),
+      ...layers.flatMap(({ heads }) =>
+        heads.flatMap((head) => [
+          head.divergence ?? Infinity,
+          head.totalVariation ?? Infinity,
+          head.outputError ?? Infinity,
+          Math.abs(head.before!.entropy - head.after!.entropy),
+          Math.abs(head.before!.sink - head.after!.sink),
+        ]),
+      ),
+    );
+
+  test("a story that the model wrote costs it little, and its parts add up", async () => {
+    const { score, continuation, needles } = measured.measurement;
+    expect(questions.windows.counts.slice(0, -1)).toEqual(
+      questions.windows.counts.slice(0, -1).map(() => 40),
+    );
+    expect(score.tokens).toBe(questions.windows.targets.reduce((sum, { length }) => sum + length, 0));
+    expect(score.perplexity).toBeLessThan(3);
+    const nats = score.windows.reduce((sum, value) => sum + value, 0);
+    expect(score.bitsPerCharacter).toBeCloseTo(nats / Math.LN2 / score.characters, 12);
+    // One window, by the logits of the whole pass.
+    const { data } = await base.model.logits(base.arrays, questions.windows.tokens[0], 1);
+    const expected = [...questions.windows.targets[0]].reduce((sum, target, at) => {
+      const row = data.subarray(at * 512, (at + 1) * 512);
+      return sum + Math.log(row.reduce((mass, logit) => mass + Math.exp(logit), 0)) - row[target];
+    }, 0);
+    expect(score.windows[0]).toBeCloseTo(expected, 3);
+    expect(continuation).toEqual({ text: expect.stringMatching(/^ ?Once upon a time/) as string });
+    expect(needles?.map(({ depth, trials }) => [depth, trials])).toEqual([
+      [0, 2],
+      [1, 2],
+    ]);
+  });
+
+  test("to dot changes no bit, by layers or heads", async () => {
+    for (const [layers, heads] of [
+      [[0, 1, 2, 3, 4], undefined],
+      [
+        [1, 3],
+        [2, 3, 6, 7],
+      ],
+    ] as const) {
+      const same = await swap("dot", layers, heads);
+      expect(worst(same)).toBe(0);
+      expect(same.score).toEqual(measured.measurement.score);
+      expect(same.continuation).toEqual(measured.measurement.continuation);
+      expect(same.needles).toEqual(measured.measurement.needles);
+    }
+  });
+
+  test("to l2 without its key bias, and to a choice of all keys, changes roundings", async () => {
+    const l2 = await swap("l2-without-its-key-bias", [1, 3], undefined, "none");
+    expect(worst(l2)).toBeLessThan(biasTolerance);
+    const chosen = await swap("dot+topk:k=72", [0, 4]);
+    expect(worst(chosen)).toBeLessThan(orderTolerance);
+  });
+
+  test("to another similarity changes what it should, with the spread of the old scores", async () => {
+    const cosine = await swap("cosine", [2], [0, 1]);
+    expect(cosine.attention).toMatch(/^cosine:beta=auto\+rope/);
+    expect(cosine.difference.bitsPerCharacter).not.toBe(0);
+    const [{ heads }] = cosine.layers;
+    expect(heads.map(({ totalVariation }) => totalVariation! > 0)).toEqual(
+      [0, 1, 2, 3, 4, 5, 6, 7].map((head) => head < 2),
+    );
+    expect(cosine.streams.map((error) => error > 0)).toEqual([false, false, true, true, true]);
+    const activations = measured.activations;
+    const { q, k, v } = headsOf(activations.layers[2]);
+    const spreadOf = async (selector: string, beta?: readonly number[]): Promise<number[]> => {
+      const { model } = base;
+      const [group] = model.config.groups[2];
+      const { parseSelector, completeSelector, compose } = await import("../attention/index.ts");
+      const composition = compose(completeSelector(parseSelector(selector), {}));
+      const held: Record<string, { data: Float32Array; shape: number[] }> =
+        beta === undefined
+          ? {}
+          : {
+              "p.log_beta": {
+                data: Float32Array.from({ length: 8 }, (_, head) => Math.log(beta[head] ?? 1)),
+                shape: [8],
+              },
+            };
+      const scores = await scoresAlone(
+        { q, k, v },
+        { group: { ...group, composition } as typeof group, prefix: "p", held },
+      );
+      return [...rowSpread(scores!)].slice(0, 2);
+    };
+    const rope = "rope:theta=10000,layout=interleaved+causal";
+    const [wanted, found] = [
+      await spreadOf(`dot+${rope}`),
+      await spreadOf(`cosine:beta=learned+${rope}`, cosine.temperatures[0].values),
+    ];
+    // A cosine's β is at most 100, which cuts the spread of a head that needs more.
+    const isCut = cosine.temperatures[0].values.map((beta) => beta > 99.9);
+    expect(isCut).toEqual([true, false]);
+    expect(found[0] / wanted[0]).toBeLessThan(1);
+    expect(found[1] / wanted[1]).toBeCloseTo(1, 4);
+  });
+
+  test("to a recurrence has outputs that are those of its layer, and weights where it has some", async () => {
+    const linear = await swap("linear:map=elu1", [1, 2]);
+    for (const { heads } of linear.layers) {
+      for (const head of heads) {
+        expect(head.after!.entropy).toBeGreaterThan(head.before!.entropy);
+        expect(head.totalVariation).toBeGreaterThan(0);
+        expect(head.outputError).toBeGreaterThan(0);
+      }
+    }
+    const gated = await swap("gla", [1, 2]);
+    expect(gated.layers.map(({ heads }) => heads.every(({ after }) => after === undefined))).toEqual([
+      true,
+      true,
+    ]);
+    expect(
+      gated.layers.map(({ heads }) => heads.every(({ outputError }) => outputError === undefined)),
+    ).toEqual([false, true]);
+  });
+
+  test.each([
+    ["a text of nothing", () => textWindows(opened.tokenizer, "", 8), "swap-text"],
+    [
+      "a text too short for a fact",
+      () => needleTest(opened.tokenizer, "A cat.", { length: 12, language: "en" }),
+      "swap-needle",
+    ],
+  ])("%s is refused", (_, act, code) => {
+    expect(act).toThrow(expect.objectContaining({ code }));
+  });
+});
