@@ -24,6 +24,7 @@ const layers = [
   ["language"],
   ["tasks"],
   ["train"],
+  ["distil"],
   ["compare"],
   ["claims"],
   ["cli"],
