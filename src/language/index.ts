@@ -11,3 +11,4 @@ export {
 export { loadDecoder, type LoadedModel, loadEncoder, type LoadOptions } from "./load-decoder.ts";
 export { readParameters, requireFittingWeights } from "./read-parameters.ts";
 export { type AttentionSwap, swapAttention } from "./swap-attention.ts";
+export { textModel, type TextModel, type TextSession } from "./text-session.ts";
