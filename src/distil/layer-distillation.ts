@@ -66,11 +66,18 @@ const smallest = 1e-9;
  */
 export function layerDistillation(options: LayerDistillationOptions): LayerDistillation {
   const { teacher, student, layer, loss, lowRank, engine } = options;
-  const learner = mixingLayer({ config: student, layer, engine, lowRank });
+  const learner = mixingLayer({
+    config: student,
+    layer,
+    engine,
+    lowRank,
+    // Weights say nothing of values.
+    sides: loss === "weights" ? ["q", "k"] : ["q", "k", "v"],
+  });
   if (loss === "weights") [...teacher.groups[layer], ...student.groups[layer]].forEach(requireWeights);
   const weigher: MixingLayer | undefined =
     loss === "weights"
-      ? mixingLayer({ config: teacher, layer, engine, lowRank: { rank: 0, alpha: 0 } })
+      ? mixingLayer({ config: teacher, layer, engine, lowRank: { rank: 0, alpha: 0 }, sides: [] })
       : undefined;
   const measure = loss === "weights" ? divergence() : relativeError();
 

@@ -27,7 +27,11 @@ export interface MixingLayerOptions {
   readonly layer: number;
   readonly engine: WasmEngine | undefined;
   readonly lowRank: LowRank;
+  /** What changes move, where the rank is not 0. */
+  readonly sides: readonly Side[];
 }
+
+type Side = "q" | "k" | "v";
 
 /** Values of a layer on the tape: its rows before the norm [B, N, width], and all its heads [B, H, N, D]. */
 export interface TaughtValues {
@@ -59,7 +63,7 @@ export interface MixingLayer {
  *
  * @throws UnsupportedError `distil-model` for models whose heads are not made by projections alone
  */
-export function mixingLayer({ config, layer, engine, lowRank }: MixingLayerOptions): MixingLayer {
+export function mixingLayer({ config, layer, engine, lowRank, sides }: MixingLayerOptions): MixingLayer {
   const prefix = `model.layers.${layer}`;
   requirePlainHeads(config, lowRank);
   const attention = attentionLayer({
@@ -75,18 +79,17 @@ export function mixingLayer({ config, layer, engine, lowRank }: MixingLayerOptio
   const ownNames = new Set([...attention.held, ...attention.gated]);
   const own = attention.parameters.filter(({ name }) => ownNames.has(name));
   const weightOf = { q: weights.q, k: weights.k, v: weights.v };
-  const changed =
-    lowRank.rank === 0
-      ? []
-      : attention.parameters.filter(({ name }) => Object.values(weightOf).includes(name));
+  const moved = new Set<Side>(lowRank.rank === 0 ? [] : sides);
+  const changedNames = new Set([...moved].map((side) => weightOf[side]));
+  const changed = attention.parameters.filter(({ name }) => changedNames.has(name));
   const scale = lowRank.alpha / Math.max(1, lowRank.rank);
 
   const prepare = stage<string, string>("taught heads", ({ x, q, k, v, ...arrays }: ModelArrays) => {
     const [batch, length, width] = x.shape;
     const rows = norm.apply(x.reshape([batch * length, width]), arrays);
     const prepared: Record<string, np.Array> = {};
-    for (const [side, taught] of Object.entries({ q, k, v }) as ["q" | "k" | "v", np.Array][]) {
-      const all = changed.length === 0 ? taught : taught.add(changeOf(side, rows.ref, arrays, batch));
+    for (const [side, taught] of Object.entries({ q, k, v }) as [Side, np.Array][]) {
+      const all = moved.has(side) ? taught.add(changeOf(side, rows.ref, arrays, batch)) : taught;
       let start = 0;
       for (const { names, heads, keyValueHeads } of groups) {
         const stop = start + (side === "q" ? heads : keyValueHeads);
@@ -100,7 +103,7 @@ export function mixingLayer({ config, layer, engine, lowRank }: MixingLayerOptio
   });
 
   /** α/r·rows·Aᵀ·Bᵀ by heads. */
-  function changeOf(side: "q" | "k" | "v", rows: np.Array, arrays: ModelArrays, batch: number): np.Array {
+  function changeOf(side: Side, rows: np.Array, arrays: ModelArrays, batch: number): np.Array {
     const { a, b } = factorNames(weightOf[side]!);
     const change = linear(linear(rows, arrays[a]), arrays[b]).mul(scale);
     return splitHeads(change, batch, side === "q" ? config.heads : config.keyValueHeads);
