@@ -84,22 +84,33 @@ export function mixingLayer({ config, layer, engine, lowRank, sides }: MixingLay
   const changed = attention.parameters.filter(({ name }) => changedNames.has(name));
   const scale = lowRank.alpha / Math.max(1, lowRank.rank);
 
-  const prepare = stage<string, string>("taught heads", ({ x, q, k, v, ...arrays }: ModelArrays) => {
+  const sidesOf = (areMoved: boolean): readonly Side[] =>
+    (["q", "k", "v"] as const).filter((side) => moved.has(side) === areMoved);
+  const intoGroups = (side: Side, all: np.Array): Record<string, np.Array> => {
+    const parts: Record<string, np.Array> = {};
+    let start = 0;
+    for (const { names, heads, keyValueHeads } of groups) {
+      const stop = start + (side === "q" ? heads : keyValueHeads);
+      parts[names[side]] = all.ref.slice([], [start, stop]);
+      start = stop;
+    }
+    all.dispose();
+    return parts;
+  };
+  /** What nobody moves has no gradient, so it stays out of the stage that has one. */
+  const taughtAlone = stage<string, string>(
+    "taught heads",
+    (arrays: ModelArrays) =>
+      Object.assign({}, ...sidesOf(false).map((side) => intoGroups(side, arrays[side]))) as ModelArrays,
+  );
+  const learned = stage<string, string>("learned heads", ({ x, ...arrays }: ModelArrays) => {
     const [batch, length, width] = x.shape;
     const rows = norm.apply(x.reshape([batch * length, width]), arrays);
-    const prepared: Record<string, np.Array> = {};
-    for (const [side, taught] of Object.entries({ q, k, v }) as [Side, np.Array][]) {
-      const all = moved.has(side) ? taught.add(changeOf(side, rows.ref, arrays, batch)) : taught;
-      let start = 0;
-      for (const { names, heads, keyValueHeads } of groups) {
-        const stop = start + (side === "q" ? heads : keyValueHeads);
-        prepared[names[side]] = all.ref.slice([], [start, stop]);
-        start = stop;
-      }
-      all.dispose();
-    }
+    const parts = sidesOf(true).map((side) =>
+      intoGroups(side, arrays[side].add(changeOf(side, rows.ref, arrays, batch))),
+    );
     const gates = attention.gates(rows, batch, arrays);
-    return { ...prepared, ...gates, ...attention.parameterValues(arrays) };
+    return Object.assign({}, ...parts, gates, attention.parameterValues(arrays)) as ModelArrays;
   });
 
   /** α/r·rows·Aᵀ·Bᵀ by heads. */
@@ -114,13 +125,21 @@ export function mixingLayer({ config, layer, engine, lowRank, sides }: MixingLay
     changed,
     frozen: norm.parameters.map(({ name }) => name),
     async run(tape, taught, values) {
-      const prepared = await tape.run(prepare, { ...taught, ...values });
+      const pick = (sides: readonly Side[]): Record<string, Value> =>
+        Object.fromEntries(sides.map((side) => [side, taught[side]]));
+      const alone = moved.size === 3 ? {} : await tape.run(taughtAlone, pick(sidesOf(false)));
+      const learns = moved.size + own.length > 0;
+      const moving = learns
+        ? await tape.run(learned, { x: taught.x, ...pick(sidesOf(true)), ...values })
+        : {};
       tape.release(...Object.values(taught));
+      const prepared = { ...alone, ...moving };
       const outputs = await attention.attend(tape, prepared);
       return groups.map(({ names }) => outputs[names.out]);
     },
     dispose() {
-      prepare.dispose();
+      taughtAlone.dispose();
+      learned.dispose();
       attention.dispose();
     },
   };
