@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { addAttend } from "./commands/attend.ts";
 import { addCompare } from "./commands/compare.ts";
 import { addCompletion } from "./commands/completion.ts";
+import { addDistil } from "./commands/distil.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEmit } from "./commands/emit.ts";
 import { addInspect } from "./commands/inspect.ts";
@@ -19,6 +20,7 @@ import { version } from "./version.ts";
 const commands: readonly ((program: Command, session: Session) => Command)[] = [
   addCompare,
   addTrain,
+  addDistil,
   addAttend,
   addEmit,
   addList,
