@@ -3,7 +3,7 @@ import { cli, useBuiltCli } from "./run-cli.ts";
 
 useBuiltCli();
 
-const commands = ["compare", "train", "attend", "emit", "list", "inspect", "doctor", "completion"];
+const commands = ["compare", "train", "distil", "attend", "emit", "list", "inspect", "doctor", "completion"];
 /** Commands of later issues: they must not be promised. */
 const laterCommands = ["bench", "swap", "generate", "claims", "sweep", "serve", "export"];
 const chinese = /[\u4e00-\u9fff]/;
