@@ -24,6 +24,7 @@ const layers = [
   ["language"],
   ["tasks"],
   ["train"],
+  ["distil"],
   ["compare"],
   // Trained models before and after; its report is drawn as that of comparisons.
   ["swap"],

@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { addAttend } from "./commands/attend.ts";
 import { addCompare } from "./commands/compare.ts";
 import { addCompletion } from "./commands/completion.ts";
+import { addDistil } from "./commands/distil.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEmit } from "./commands/emit.ts";
 import { addGenerate } from "./commands/generate.ts";
@@ -23,6 +24,7 @@ const commands: readonly ((program: Command, session: Session) => Command)[] = [
   addTrain,
   addGenerate,
   addSwap,
+  addDistil,
   addAttend,
   addEmit,
   addList,

@@ -1,6 +1,12 @@
 /** @file From a model's run on the tape and its two last stages to the whole of what a {@link Model} offers. */
-import { type Operation, Tape, type Value } from "../autodiff/index.ts";
-import { countParameters, type Model, type ModelArrays, type ModelParameter } from "./model.ts";
+import { type Operation, Tape, Value } from "../autodiff/index.ts";
+import {
+  countParameters,
+  type LossInputs,
+  type Model,
+  type ModelArrays,
+  type ModelParameter,
+} from "./model.ts";
 import { calibrationObserver, type LayerObserver, statisticsObserver } from "./observe-scores.ts";
 
 /** Values on the tape, by name. */
@@ -82,8 +88,11 @@ export function pick(values: Values, names: readonly string[]): Values {
   return Object.fromEntries(names.map((name) => [name, values[name]]));
 }
 
-function valuesOn(tape: Tape, arrays: ModelArrays): Values {
+function valuesOn(tape: Tape, arrays: LossInputs): Values {
   return Object.fromEntries(
-    Object.entries(arrays).map(([name, array]) => [name, tape.parameter(name, array)]),
+    Object.entries(arrays).map(([name, array]) => [
+      name,
+      array instanceof Value ? array : tape.parameter(name, array),
+    ]),
   );
 }

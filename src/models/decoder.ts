@@ -123,7 +123,7 @@ export function decoder(
     places: numbersOf(places, resolved) ?? embedding.parameters[1]?.name,
     engine,
   });
-  const activations = activationStages(resolved.residual, embedding, layers);
+  const activations = activationStages(resolved.residual, embedding, layers, engine);
   const bytesOf =
     (length: number) =>
     (sum: number, group: ComposedGroup): number =>

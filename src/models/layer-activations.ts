@@ -1,15 +1,18 @@
 /**
- * @file What tokens become in a decoder, layer by layer: the stages of its blocks one after the other, with everything between them
- * read. For looking at a model and for teaching another one; training and generation have faster ways through the same blocks.
+ * @file What tokens become in a decoder, layer by layer: its blocks one after the other, as stages or on an engine, with everything
+ * between them read. For looking at a model and for teaching another one; training and generation have faster ways through the same
+ * blocks.
  */
 import { type Tape, type Value } from "../autodiff/index.ts";
 import { UnsupportedError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
+import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { type Values, withoutGradient } from "./assemble-model.ts";
 import { type EmbeddingBlock } from "./decoder-blocks.ts";
 import { type ComputedEmbedding, type DecoderBlock, type DecoderLayer } from "./decoder-layers.ts";
+import { fusedBlocks } from "./fused-layers.ts";
 import { type ModelArrays } from "./model.ts";
-import { stagedAttention, stagedEmbedding, stagedFeedForward } from "./staged-layers.ts";
+import { stagedAttention, stagedBlocks, stagedEmbedding } from "./staged-layers.ts";
 
 /** Queries, keys, values and outputs of heads that share an attention. */
 export interface GroupActivations {
@@ -57,11 +60,12 @@ export function activationStages(
   residual: "plain" | "reversible",
   embedding: EmbeddingBlock,
   layers: readonly DecoderLayer[],
+  engine: WasmEngine | undefined,
 ): ActivationStages {
   const embed: ComputedEmbedding = stagedEmbedding(embedding);
   const seen = new WeakMap<Tape, GroupActivations[]>();
   const observed = layers.map((layer): ObservedLayer => {
-    const { attention, feedForward, routed } = layer;
+    const { attention } = layer;
     const attend: typeof attention.attend = async (tape, projected) => {
       const before = await Promise.all(
         attention.groups.map(async ({ names }) => ({
@@ -78,11 +82,9 @@ export function activationStages(
       seen.set(tape, await Promise.all(groups));
       return outputs;
     };
-    const after: DecoderBlock | undefined =
-      routed === undefined
-        ? feedForward && stagedFeedForward(feedForward)
-        : { reads: [], run: (tape, x, values) => routed.run(tape, x, values), dispose: () => undefined };
-    return { attention: stagedAttention({ ...layer, attention: { ...attention, attend } }), after };
+    const seenLayer = { ...layer, attention: { ...attention, attend } };
+    const [first, after] = engine === undefined ? blocksOf(seenLayer) : fusedBlocks(seenLayer, engine);
+    return { attention: first, after };
   });
   return {
     read: (arrays, given) => {
@@ -106,6 +108,16 @@ export function activationStages(
       for (const { attention, after } of observed) [attention, after].forEach((block) => block?.dispose());
     },
   };
+}
+
+/** A layer as stages of jax-js, its experts among them. */
+function blocksOf(layer: DecoderLayer): readonly DecoderBlock[] {
+  const { routed } = layer;
+  if (routed === undefined) return stagedBlocks(layer);
+  return [
+    stagedAttention(layer),
+    { reads: [], run: (tape, x, values) => routed.run(tape, x, values), dispose: () => undefined },
+  ];
 }
 
 /** A copy, as what blocks hand on is released. */

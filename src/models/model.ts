@@ -16,6 +16,9 @@ export interface ModelParameter {
 /** A model's tensors on the device, by name. */
 export type ModelArrays = Readonly<Record<string, np.Array>>;
 
+/** What a loss is made of: a model's tensors, and in place of any of them a value of the tape, which is another's to train. */
+export type LossInputs = Readonly<Record<string, np.Array | Value>>;
+
 /** What a model says about every label, without gradient. */
 export interface LabelResults {
   /** −ln p of the label, in nats. */
@@ -45,7 +48,7 @@ export interface Model<Batch> {
   /** Parameters that one token meets; absent where it meets all, as without experts. */
   readonly activeParameterCount?: number;
   /** The mean loss of a batch's labels, in nats, on a tape that can go backward. */
-  loss(tape: Tape, arrays: ModelArrays, batch: Batch): Promise<Value>;
+  loss(tape: Tape, arrays: LossInputs, batch: Batch): Promise<Value>;
   evaluate(arrays: ModelArrays, batch: Batch): Promise<LabelResults>;
   /**
    * The held values of every temperature that is `auto`, turned so that the rows of each head's scores have unit standard
