@@ -3,7 +3,7 @@
  * its symbolic derivatives.
  */
 import { type Tensor64 } from "../base/tensor.ts";
-import { compileJavaScript, derivative } from "../score/index.ts";
+import { type CompiledScore, compileJavaScript, derivative } from "../score/index.ts";
 import { inners, type Similarity, termVariables } from "../similarities/index.ts";
 import { type LiftedHead } from "./lifted-head.ts";
 
@@ -42,12 +42,9 @@ export function pairScore(similarity: Similarity, width: number, guard: number):
     .map(({ name }) => name)
     .filter((name) => name !== similarity.metric);
   const termNames = variables.flatMap(({ inner, queryNorm, keyNorm }) => [inner, queryNorm, keyNorm]);
-  const inputs = [...termNames, ...parameterNames, "guard"];
-  const derivatives = [...termNames, ...parameterNames].map((name) => derivative(similarity.score, name));
-  const evaluateScore = compileJavaScript([similarity.score], inputs);
-  const evaluateDerivatives = compileJavaScript(derivatives, inputs);
+  const { evaluateScore, evaluateDerivatives } = compiledOf(similarity, [...termNames, ...parameterNames]);
   const scoreOut = new Float64Array(1);
-  const derivativesOut = new Float64Array(derivatives.length);
+  const derivativesOut = new Float64Array(termNames.length + parameterNames.length);
   const { dot } = inners;
 
   const arguments_ = (
@@ -96,6 +93,33 @@ export function pairScore(similarity: Similarity, width: number, guard: number):
         parameterGradient[index] += cotangent * derivativesOut[3 * terms.length + index];
       });
     },
+  };
+}
+
+/** A similarity's score and its derivatives by all its variables, as functions of these and the guard. */
+interface CompiledSimilarity {
+  readonly evaluateScore: CompiledScore;
+  readonly evaluateDerivatives: CompiledScore;
+}
+
+const compiled = new WeakMap<Similarity, Map<string, CompiledSimilarity>>();
+
+/** Derived and compiled once for all calls of a similarity with as many terms. */
+function compiledOf(similarity: Similarity, names: readonly string[]): CompiledSimilarity {
+  const ofNames = compiled.get(similarity) ?? new Map<string, CompiledSimilarity>();
+  compiled.set(similarity, ofNames);
+  const key = names.join(" ");
+  const found = ofNames.get(key) ?? compile(similarity, names);
+  ofNames.set(key, found);
+  return found;
+}
+
+function compile({ score }: Similarity, names: readonly string[]): CompiledSimilarity {
+  const inputs = [...names, "guard"];
+  const derivatives = names.map((name) => derivative(score, name));
+  return {
+    evaluateScore: compileJavaScript([score], inputs),
+    evaluateDerivatives: compileJavaScript(derivatives, inputs),
   };
 }
 
