@@ -115,9 +115,10 @@ async function layModel(name: string, change: Readonly<Record<string, unknown>> 
       return [own, tensor];
     }),
   );
-  const table = tensors["model.embed_tokens.weight"].data;
+  const dataOf = (own: string): Float32Array => tensors[own]!.data;
+  const table = dataOf("model.embed_tokens.weight");
   for (const [token, next] of followers) {
-    tensors["lm_head.weight"].data.set(table.subarray(token * 64, token * 64 + 64), next * 64);
+    dataOf("lm_head.weight").set(table.subarray(token * 64, token * 64 + 64), next * 64);
   }
   await writeSafetensors(join(place, "model.safetensors"), tensors);
   const json = (file: string, value: unknown): Promise<void> =>
