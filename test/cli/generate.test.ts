@@ -115,7 +115,8 @@ async function layModel(name: string, change: Readonly<Record<string, unknown>> 
       return [own, tensor];
     }),
   );
-  const dataOf = (own: string): Float32Array => (tensors[own] as Tensor).data;
+  const drawn = new Map(Object.entries(tensors));
+  const dataOf = (own: string): Float32Array => drawn.get(own)!.data;
   const table = dataOf("model.embed_tokens.weight");
   for (const [token, next] of followers) {
     dataOf("lm_head.weight").set(table.subarray(token * 64, token * 64 + 64), next * 64);
