@@ -49,6 +49,7 @@ describe("completion", () => {
     expect(complete("qklab", "inspect", "swi")).toEqual(["switch"]);
     expect(complete("qklab", "inspect", "retn")).toEqual(["retnet"]);
     expect(complete("qklab", "inspect", "package.j")).toEqual(["package.json"]);
+    expect(complete("qklab", "generate", "--model", "minim")).toEqual(["minimind"]);
     expect(complete("qklab", "emit", "--spec", "g")).toEqual(["gla", "gated-deltanet"]);
   });
 
@@ -56,7 +57,7 @@ describe("completion", () => {
     "of %s names every command, and parses where that shell is installed",
     async (shell) => {
       const { stdout } = await cli(["completion", shell]);
-      for (const command of ["compare", "train", "attend", "emit", "list", "inspect", "doctor"])
+      for (const command of ["compare", "train", "generate", "attend", "emit", "list", "inspect", "doctor"])
         expect(stdout).toContain(command);
       const script = join(folder, `completion.${shell}`);
       await writeFile(script, stdout);

@@ -18,6 +18,8 @@ export interface CliResult {
 export interface CliOptions {
   readonly cwd?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** What stdin gives; nothing when absent. */
+  readonly stdin?: string;
 }
 
 /** A command line in progress. */
@@ -34,13 +36,14 @@ const plainEnvironment = { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), LANG
 /** Starts `qklab` with these arguments. */
 export function startCli(
   arguments_: readonly string[],
-  { cwd = root, environment = {} }: CliOptions = {},
+  { cwd = root, environment = {}, stdin }: CliOptions = {},
 ): RunningCli {
   const child = spawn(process.execPath, [program, ...arguments_], {
     cwd,
     env: { ...plainEnvironment, ...environment },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
+  child.stdin.end(stdin);
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));

@@ -1,0 +1,357 @@
+/** @file `qklab generate`: what it says with real weights and with small ones laid by hand, and what it refuses. */
+import { readFileSync } from "node:fs";
+import { cp, mkdir, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { sizeOf, type Tensor } from "../../src/base/tensor.ts";
+import { random } from "../../src/base/random.ts";
+import { minimindFolder } from "../../src/checkpoints/minimind.node.ts";
+import { writeSafetensors } from "../../src/checkpoints/safetensors-file.node.ts";
+import { exitCodeOf } from "../../src/cli/exit-codes.ts";
+import { generateText } from "../../src/cli/generate/generate.ts";
+import { type GenerateFlags } from "../../src/cli/generate/options.ts";
+import { type Session } from "../../src/cli/session.ts";
+import { serveHub } from "../../src/hub/hub-server-fixture.node.ts";
+import { publishedIds } from "../../src/language/trained-fixtures.ts";
+import { decoder } from "../../src/models/index.ts";
+import { byteLevelTokenizer } from "../../src/text/tokenizer-fixtures.ts";
+import { describeWithSharedData } from "../shared-data.ts";
+import { startCli, temporaryFolder, useBuiltCli } from "./run-cli.ts";
+
+useBuiltCli();
+const folder = temporaryFolder();
+
+/** What a command in this process printed and told. */
+interface Heard {
+  readonly out: string;
+  readonly told: string;
+  readonly exitCode: number;
+}
+
+/** Runs the command in this process: starting another costs more than the small models do. */
+async function say(flags: Partial<GenerateFlags> & { readonly model: string }): Promise<Heard> {
+  const heard = { out: "", told: "" };
+  const tell = (line: string): void => {
+    heard.told += `${line}\n`;
+  };
+  const session: Session = {
+    language: "en",
+    terminal: { isLive: false, hasColour: false, tableColumns: undefined, tableHasColour: false },
+    verbosity: "quiet",
+    exitCode: 0,
+    say: ({ en }) => en,
+    print: (data) => {
+      heard.out += String(data);
+      return Promise.resolve();
+    },
+    tell: ({ en }) => tell(en),
+    detail: () => undefined,
+    next: (...words) => tell(`Next: ${words.join(" ")}`),
+  };
+  const usual = { prompt: "h", maxTokens: 20, temperature: 0, seed: 0, device: "wasm", threads: 1 } as const;
+  await generateText({ ...usual, ...flags }, session);
+  return { ...heard, exitCode: session.exitCode };
+}
+
+/** A document of `--json`, as far as it is looked at. */
+interface Document {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly logProbabilities: readonly number[];
+  readonly prompt: { readonly chat: boolean; readonly tokens: readonly number[] };
+  readonly finish: { readonly reason: string; readonly newTokens?: number };
+}
+
+const sayJson = async (flags: Partial<GenerateFlags> & { readonly model: string }): Promise<Document> =>
+  JSON.parse((await say({ ...flags, json: true })).out) as Document;
+
+const [start, end] = [261, 262];
+/** After each token another: `h` is followed by 天 and 你 in pieces that are no characters, x and y by each other for ever. */
+const followers: readonly (readonly [number, number])[] = [
+  [0x68, 260],
+  [260, 0xa9],
+  [0xa9, 0xe4],
+  [0xe4, 0xbd],
+  [0xbd, 0xa0],
+  [0xa0, end],
+  [0x78, 0x79],
+  [0x79, 0x78],
+];
+const config = {
+  model_type: "llama",
+  vocab_size: 264,
+  hidden_size: 64,
+  intermediate_size: 8,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  max_position_embeddings: 100_000,
+};
+
+/** A Hugging Face folder whose layers add nothing: its head says what follows the last token. */
+async function layModel(name: string, change: Readonly<Record<string, unknown>> = {}): Promise<string> {
+  const place = join(folder, name);
+  await mkdir(place);
+  const { parameters } = decoder({
+    vocabulary: 264,
+    width: 64,
+    hidden: 8,
+    layers: 2,
+    heads: 4,
+    norm: "rms",
+    feedForward: "swiglu",
+    tiedHead: false,
+    attention: "dot+rope+causal",
+    maximumLength: 100,
+  });
+  const draw = (parameter: string, shape: readonly number[]): Tensor => ({
+    data: random(1, parameter).normals(sizeOf(shape)),
+    shape,
+  });
+  const tensors = Object.fromEntries(
+    parameters.map(({ name: own, shape }) => {
+      const tensor = draw(own, shape);
+      if (/norm/.test(own)) tensor.data.fill(1);
+      else if (/o_proj|down_proj|lm_head/.test(own)) tensor.data.fill(0);
+      return [own, tensor];
+    }),
+  );
+  const drawn = new Map(Object.entries(tensors));
+  const dataOf = (own: string): Float32Array => drawn.get(own)!.data;
+  const table = dataOf("model.embed_tokens.weight");
+  for (const [token, next] of followers) {
+    dataOf("lm_head.weight").set(table.subarray(token * 64, token * 64 + 64), next * 64);
+  }
+  await writeSafetensors(join(place, "model.safetensors"), tensors);
+  const json = (file: string, value: unknown): Promise<void> =>
+    writeFile(join(place, file), JSON.stringify(value));
+  await json("config.json", { ...config, ...change });
+  await json("tokenizer.json", byteLevelTokenizer());
+  await json("tokenizer_config.json", { eos_token: "<|im_end|>" });
+  await writeFile(
+    join(place, "chat_template.jinja"),
+    "{% for message in messages %}<|im_start|>{{ message.content }}{% endfor %}",
+  );
+  return place;
+}
+
+const small = await layModel("small");
+
+describe("a Hugging Face folder", () => {
+  test("is asked as a chat, and answers in whole characters with their tokens until its end token", async () => {
+    const { out, told, exitCode } = await say({ model: small });
+    expect({ out, exitCode }).toEqual({ out: "天你\n", exitCode: 0 });
+    expect(told).toMatch(
+      /6 tokens at .* tokens\/s after 2 of the prompt .*: the model ended it\nNext: generate/,
+    );
+    const document = await sayJson({ model: small, system: "s" });
+    expect(document).toMatchObject({
+      text: "天你",
+      tokens: [260, 0xa9, 0xe4, 0xbd, 0xa0],
+      prompt: { chat: true, tokens: [start, 0x73, start, 0x68] },
+      finish: { reason: "stop-token", newTokens: 6 },
+    });
+    // A head of 64 products near 1 against those near 0.
+    for (const value of document.logProbabilities) expect(Math.exp(value)).toBeGreaterThan(0.99);
+  });
+
+  test("goes on with plain text, to a stop text or a count, also with another attention and on jax-js", async () => {
+    const plain = await sayJson({ model: small, chat: false, stop: ["你"], device: "jax" });
+    expect(plain).toMatchObject({
+      text: "天",
+      prompt: { chat: false, tokens: [0x68] },
+      finish: { reason: "stop-string" },
+    });
+    const { out, told } = await say({
+      model: join(small, "model.safetensors"),
+      prompt: "x",
+      maxTokens: 5,
+      attention: "l2",
+      layers: [1],
+      heads: [2, 3],
+    });
+    expect(out).toBe("yxyxy\n");
+    expect(told).toContain(
+      "0 dot+rope:theta=10000+causal · 1 dot+rope:theta=10000+causal (2) | l2+rope:theta=10000+causal (2)",
+    );
+    expect(told).toContain("--max-tokens was reached\nNext: inspect l2");
+  });
+
+  test("is fetched from the hub by its name, and found again without it", async () => {
+    const names = ["config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+    const files = [...names, "model.safetensors"].map((name) => [
+      name,
+      { bytes: readFileSync(join(small, name)), isLarge: name === "model.safetensors" },
+    ]);
+    const hub = await serveHub("owner/small", Object.fromEntries(files) as Parameters<typeof serveHub>[1]);
+    const before = { ...process.env };
+    try {
+      process.env["HF_HOME"] = join(folder, "hub");
+      process.env["HF_ENDPOINT"] = hub.endpoint;
+      expect((await say({ model: "hf:owner/small" })).out).toBe("天你\n");
+      process.env["HF_HUB_OFFLINE"] = "1";
+      expect((await say({ model: "hf:owner/small" })).out).toBe("天你\n");
+      await expect(say({ model: "hf:owner/other" })).rejects.toMatchObject({ code: "hub-offline" });
+    } finally {
+      process.env = before;
+      await hub.close();
+    }
+  });
+
+  test("is stopped by Ctrl-C with what it has said, and takes its prompt from stdin", async () => {
+    const { process: child, ended } = startCli(
+      [
+        "generate",
+        "--model",
+        small,
+        "--prompt",
+        "-",
+        "--no-chat",
+        "--temperature",
+        "0",
+        "--max-tokens",
+        "90k",
+      ],
+      { stdin: "x\n" },
+    );
+    child.stdout?.once("data", () => child.kill("SIGINT"));
+    const { code, stdout, stderr } = await ended;
+    expect(stdout).toMatch(/^y(xy)*x?\n$/);
+    expect(stderr).toMatch(/Stopping\n\d+ tokens at .*: interrupted\nNext: [^\n]+\n$/);
+    expect(code).toBe(130);
+  });
+});
+
+describe("refuses", () => {
+  const changed = (name: string, act: (place: string) => Promise<unknown>) => async (): Promise<string> => {
+    const place = join(folder, name);
+    await cp(small, place, { recursive: true });
+    await act(place);
+    return place;
+  };
+  const weights = "model.safetensors";
+
+  test.each<{
+    name: string;
+    lay?: () => Promise<string>;
+    flags?: Partial<GenerateFlags>;
+    exitCode: number;
+    code: string;
+  }>([
+    { name: "what is not there", flags: { model: "nowhere" }, exitCode: 3, code: "model-missing" },
+    {
+      name: "a half-downloaded file",
+      lay: changed("half", (place) => truncate(join(place, weights), 5000)),
+      exitCode: 3,
+      code: "safetensors-offsets",
+    },
+    {
+      name: "missing shards",
+      lay: changed("shards", async (place) => {
+        await rename(join(place, weights), join(place, "a.safetensors"));
+        const map = { "lm_head.weight": "a.safetensors", "model.norm.weight": "b.safetensors" };
+        await writeFile(join(place, `${weights}.index.json`), JSON.stringify({ weight_map: map }));
+      }),
+      exitCode: 3,
+      code: "shard-missing",
+    },
+    {
+      name: "a config that does not fit",
+      lay: () => layModel("misfit", { intermediate_size: 9 }),
+      exitCode: 3,
+      code: "weights-shape",
+    },
+    {
+      name: "a folder without config",
+      lay: changed("bare", (place) => rm(join(place, "config.json"))),
+      exitCode: 3,
+      code: "model-file",
+    },
+    {
+      name: "half a tokenizer",
+      lay: changed("words", (place) => truncate(join(place, "tokenizer.json"), 100)),
+      exitCode: 3,
+      code: "model-file",
+    },
+    {
+      name: "the tokenizer of a larger vocabulary",
+      lay: () => layModel("few", { vocab_size: 250 }),
+      exitCode: 2,
+      code: "tokenizer-vocabulary",
+    },
+    {
+      name: "a prompt beyond the context",
+      lay: () => layModel("short", { max_position_embeddings: 4 }),
+      flags: { prompt: "xyxyx" },
+      exitCode: 2,
+      code: "prompt-too-long",
+    },
+    {
+      name: "layers without another attention",
+      flags: { layers: [0] },
+      exitCode: 2,
+      code: "attention-alone",
+    },
+    {
+      name: "a layer that is not there",
+      flags: { attention: "l2", layers: [2] },
+      exitCode: 2,
+      code: "swap-place",
+    },
+    {
+      name: "a system prompt of plain text",
+      flags: { chat: false, system: "s" },
+      exitCode: 2,
+      code: "no-chat",
+    },
+    {
+      name: "a sampling option before the model",
+      flags: { model: "nowhere", topP: 2 },
+      exitCode: 2,
+      code: "bad-sampling",
+    },
+  ])("$name", async ({ lay, flags = {}, exitCode, code }) => {
+    const model = lay === undefined ? small : await lay();
+    const error: unknown = await say({ model, ...flags }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code,
+      message: expect.stringMatching(/^Cannot [^\n]+: [^\n]+\. /) as unknown,
+    });
+    expect(exitCodeOf(error)).toBe(exitCode);
+  });
+});
+
+describeWithSharedData("stories260K of llama2.c", "stories260K/stories260K.bin", (place) => {
+  test("says its published text, and has no chat form", async () => {
+    const published = JSON.parse(readFileSync(new URL("../published.json", `file://${place}`), "utf8")) as {
+      readonly stories260K: { readonly text: string };
+    };
+    const { text, tokens } = await sayJson({ model: join(place, ".."), prompt: "", maxTokens: 200 });
+    expect(text).toBe(published.stories260K.text);
+    expect(tokens).toEqual(publishedIds(published));
+    await expect(say({ model: place, chat: true })).rejects.toMatchObject({ code: "no-chat" });
+  });
+});
+
+const hasMinimind = ((): boolean => {
+  try {
+    minimindFolder();
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+/** The likeliest tokens of onnxruntime on the package's graph, with one token at a time given to it; from there on its 8-bit activations part. */
+const onnxruntimeIds = [
+  954, 1440, 726, 3175, 5210, 3857, 775, 270, 345, 1775, 5407, 2588, 413, 5205, 623, 4846,
+];
+
+test.skipIf(!hasMinimind)("minimind answers a question in Chinese, as onnxruntime does", async () => {
+  const { text, tokens } = await sayJson({
+    model: "minimind",
+    prompt: "为什么天空是蓝色的？",
+    maxTokens: onnxruntimeIds.length,
+  });
+  expect(tokens).toEqual(onnxruntimeIds);
+  expect(text).toMatch(/^天空之所以呈现蓝色，是因为大气层中的/);
+});
