@@ -17,7 +17,7 @@ export const exitCodes = {
 } as const;
 
 /** Codes that say which file, rather than which wish, is at fault. */
-const aboutFiles = /^(safetensors-|onnx-|llama2c-|index-|weights-|file-)/;
+const aboutFiles = /^(safetensors-|onnx-|llama2c-|index-|weights-|file-|adapter-)/;
 
 /** Codes of an UnsupportedError that say that a device is absent; the others refuse a combination. */
 const aboutDevices = /^(backend|device)/;

@@ -154,7 +154,10 @@ describeWithSharedData("distilling stories260K", "stories260K/stories260K.bin", 
     const written = JSON.parse(readFileSync(config, "utf8")) as Record<string, unknown>;
     const cases = [
       [{ ...written, r: 3 }, "adapter-shape"],
-      [{ ...written, qklab: { ...(written["qklab"] as object), attention: [..."abcde"] } }, "unknown-part"],
+      [
+        { ...written, qklab: { ...(written["qklab"] as object), attention: ["a", "b", "c", "d", "e"] } },
+        "unknown-part",
+      ],
       [{ ...written, qklab: { ...(written["qklab"] as object), format_version: 2 } }, "adapter-invalid"],
       [
         { ...written, qklab: { ...(written["qklab"] as object), attention: model.layout.config.attention } },

@@ -113,8 +113,9 @@ export async function readAdapter(folder: string, base: AdapterBase): Promise<Re
         `that is ${config.base_model_name_or_path}, of layout ${qklab.layout}. Pass that model, or another adapter`,
     );
   }
-  const { parameters, dispose } = decoder({ ...layout.config, attention });
-  dispose();
+  const adapted = decoder({ ...layout.config, attention });
+  const { parameters } = adapted;
+  adapted.dispose();
   const file = await openSafetensors(join(folder, tensorFile));
   try {
     const shapes = [...file.entries.values()].map(({ name, shape }) => [nameOfStored(name), shape] as const);

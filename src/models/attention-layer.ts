@@ -20,6 +20,7 @@ import {
 } from "./attention-group.ts";
 import { filled } from "./decoder-blocks.ts";
 import { type ConvolvedHeads, convolvedHeads } from "./convolved-heads.ts";
+import { groupPrefix } from "./group-prefix.ts";
 import { type ModelArrays, type ModelParameter } from "./model.ts";
 import { type LayerObserver } from "./observe-scores.ts";
 import { type RecurrenceGroup, recurrenceGroup, type RecurrentHeads } from "./recurrence-group.ts";
@@ -122,10 +123,8 @@ export interface AttentionLayer {
 export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
   const { prefix, width, headWidth, valueWidth = headWidth, outWidth = width, deviations } = options;
   const { sharedQueryKey = false } = options;
-  const prefixOf = (index: number): string =>
-    options.groups.length === 1 ? prefix : `${prefix}.groups.${index}`;
   const groups = options.groups.map((group, index): MixingGroup => {
-    const at = prefixOf(index);
+    const at = groupPrefix(prefix, options.groups.length, index);
     return "recurrence" in group
       ? recurrenceGroup(group, index, at, { width, headWidth, valueWidth }, options.engine)
       : attentionGroup(group, index, at, headWidth, options.engine);
@@ -170,7 +169,10 @@ export function attentionLayer(options: AttentionLayerOptions): AttentionLayer {
     taps === 1
       ? undefined
       : convolvedHeads(
-          groups.map((group, index) => ({ ...group, prefix: prefixOf(index) })),
+          groups.map((group, index) => ({
+            ...group,
+            prefix: groupPrefix(prefix, options.groups.length, index),
+          })),
           taps,
           { headWidth, valueWidth },
         );

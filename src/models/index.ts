@@ -5,6 +5,7 @@ export { type ExpertConfig, type ResolvedExperts } from "./expert-config.ts";
 export { decoder, type Decoder } from "./decoder.ts";
 export { type Decoding } from "./decoding-session.ts";
 export { inference, type InferenceModel, type InferenceWeights } from "./inference.ts";
+export { groupPrefix } from "./group-prefix.ts";
 export { type ComposedGroup, type LayerAttentions } from "./head-groups.ts";
 export type { Activations, GroupActivations, LayerActivations } from "./layer-activations.ts";
 export { linearTransformer, type PresetConfig } from "./linear-transformer.ts";

@@ -5,7 +5,7 @@
 import { calibratedParameters, parseSelector, printSelector, rowSpread } from "../attention/index.ts";
 import { type AnyPartFactory } from "../attention/index.ts";
 import { type Tensor, type Tensor64 } from "../base/tensor.ts";
-import { type Activations, type ComposedGroup, parseMixer } from "../models/index.ts";
+import { type Activations, type ComposedGroup, groupPrefix, parseMixer } from "../models/index.ts";
 import { heldName, heldValues, holdValues } from "../nn/attention-parameters.ts";
 import { headsOf, scoresAlone, takeHeads } from "./layer-heads.ts";
 import { type SwappedModel, type TrainedModel } from "./swapped-model.ts";
@@ -63,7 +63,7 @@ export async function calibrateSwap(
       const turned = temperaturesOf(group);
       if (turned.length === 0) continue;
       const inputs = inputsOf(activations, layer, from, group);
-      const prefix = `model.layers.${layer}.self_attn.groups.${index}`;
+      const prefix = prefixOf(layer, groups, index);
       const target = await baseSpread(base, activations, layer, from, group.heads);
       // Given as they are now: an attention on its own would turn what is `auto` by itself.
       const held = await heldOf(swapped.arrays, prefix);
@@ -93,7 +93,7 @@ export function temperaturesHeld(
   return config.groups.flatMap((groups, layer) =>
     groups.flatMap((group, index) =>
       temperaturesOf(group).flatMap((parameter) => {
-        const value = held[`model.layers.${layer}.self_attn.groups.${index}.${heldName(parameter)}`];
+        const value = held[`${prefixOf(layer, groups, index)}.${heldName(parameter)}`];
         if (value === undefined) return [];
         return [{ layer, parameter: parameter.name, values: [...heldValues(parameter, value).data] }];
       }),
@@ -123,9 +123,10 @@ async function baseSpread(
   heads: number,
 ): Promise<Float64Array> {
   const spreads: number[] = [];
-  for (const [index, group] of model.config.groups[layer].entries()) {
+  const groups = model.config.groups[layer];
+  for (const [index, group] of groups.entries()) {
     const inputs = inputsOf(activations, layer, spreads.length, group);
-    const prefix = `model.layers.${layer}.self_attn.groups.${index}`;
+    const prefix = prefixOf(layer, groups, index);
     const held = await heldOf(arrays, prefix);
     const scores = await scoresAlone(inputs, { group, prefix, held, engine });
     const own = scores === undefined ? new Float64Array(group.heads).fill(1) : rowSpread(scores);
@@ -134,12 +135,18 @@ async function baseSpread(
   return Float64Array.from(spreads.slice(first, first + heads));
 }
 
-/** The numbers of a group's parameters in a model. */
+/** Where the parameters of a layer's group are. */
+export const prefixOf = (layer: number, groups: readonly ComposedGroup[], index: number): string =>
+  groupPrefix(`model.layers.${layer}.self_attn`, groups.length, index);
+
+/** The numbers of a group's own parameters in a model: names of one word, unlike those of the projections beside them. */
 export async function heldOf(
   arrays: TrainedModel["arrays"],
   prefix: string,
 ): Promise<Record<string, Tensor>> {
-  const own = Object.entries(arrays).filter(([name]) => name.startsWith(`${prefix}.`));
+  const own = Object.entries(arrays).filter(
+    ([name]) => name.startsWith(`${prefix}.`) && !name.slice(prefix.length + 1).includes("."),
+  );
   const read = own.map(async ([name, array]) => {
     const data = Float32Array.from((await array.ref.data()) as Float32Array);
     return [name, { data, shape: array.shape }] as const;

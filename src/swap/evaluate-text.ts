@@ -76,7 +76,7 @@ export function textWindows(
     }),
     counts: starts.map((start) => Math.min(length, all.length - 1 - start)),
     targets: starts.map((start) => Int32Array.from(all.slice(start + 1, start + length + 1))),
-    characters: [...(isWhole ? text : tokenizer.decode(predicted, { continues: begin === undefined }))]
+    characters: Array.from(isWhole ? text : tokenizer.decode(predicted, { continues: begin === undefined }))
       .length,
   };
 }

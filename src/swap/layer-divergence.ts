@@ -4,7 +4,7 @@
  */
 import { type Tensor } from "../base/tensor.ts";
 import { type Activations } from "../models/index.ts";
-import { heldOf } from "./calibrate-swap.ts";
+import { heldOf, prefixOf } from "./calibrate-swap.ts";
 import { type HeadOutputs, headsOf, runGroup, takeHeads } from "./layer-heads.ts";
 import { type SwappedModel, type TrainedModel } from "./swapped-model.ts";
 
@@ -82,10 +82,11 @@ async function runLayer(
 ): Promise<readonly (HeadOutputs | undefined)[]> {
   const { q, k, v } = headsOf(activations.layers[layer]);
   const heads: (HeadOutputs | undefined)[] = [];
-  for (const [index, group] of model.config.groups[layer].entries()) {
+  const groups = model.config.groups[layer];
+  for (const [index, group] of groups.entries()) {
     const shared = group.heads / group.keyValueHeads;
     const [start, count] = [heads.length / shared, group.keyValueHeads];
-    const prefix = `model.layers.${layer}.self_attn.groups.${index}`;
+    const prefix = prefixOf(layer, groups, index);
     const inputs = {
       q: takeHeads(q, heads.length, group.heads),
       k: takeHeads(k, start, count),

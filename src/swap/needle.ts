@@ -91,8 +91,7 @@ export function needleTest(
       const order = shuffled(answers, () => draw.uniform());
       const name = names[Math.floor(draw.uniform() * names.length)];
       const needle = encode(fact(name, order[0]));
-      const endings = order.slice(0, answersAsked).map((answer) => encode(question(name, answer)));
-      const shared = sharedLength(endings);
+      const { endings, shared } = toldApart(order.map((answer) => encode(question(name, answer))));
       const room = length - (begin === undefined ? 0 : 1) - needle.length - shared;
       if (room < 0) refuse(`a length of ${length} tokens is ${-room} too short`);
       const at = Math.round(depth * room);
@@ -151,14 +150,28 @@ export async function findNeedles(
   });
 }
 
-/** How many tokens all endings begin with; what follows tells them apart. */
+/** The first ending and others that differ from it, and from each other, in the token after what they share. */
+function toldApart(all: readonly (readonly number[])[]): {
+  readonly endings: readonly (readonly number[])[];
+  readonly shared: number;
+} {
+  let endings = [all[0]];
+  for (const ending of all.slice(1)) {
+    if (endings.length === answersAsked) break;
+    const more = [...endings, ending];
+    const at = sharedLength(more);
+    if (new Set(more.map((one) => one[at] ?? -1)).size === more.length) endings = more;
+  }
+  if (endings.length < answersAsked) refuse("its vocabulary begins too many answers alike");
+  return { endings, shared: sharedLength(endings) };
+}
+
+/** How many tokens all endings begin with. */
 function sharedLength(endings: readonly (readonly number[])[]): number {
   const [first] = endings;
   let length = 0;
   while (length < first.length && endings.every((ending) => ending[length] === first[length])) length += 1;
-  const next = endings.map((ending) => ending[length]);
-  if (new Set(next).size === next.length && !next.includes(undefined as never)) return length;
-  refuse("its vocabulary begins several answers alike");
+  return length;
 }
 
 function shuffled<Item>(items: readonly Item[], draw: () => number): Item[] {

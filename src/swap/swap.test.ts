@@ -174,10 +174,7 @@ describeWithSharedData("swaps of stories260K", "stories260K/stories260K.bin", (p
                 shape: [8],
               },
             };
-      const scores = await scoresAlone(
-        { q, k, v },
-        { group: { ...group, composition } as typeof group, prefix: "p", held },
-      );
+      const scores = await scoresAlone({ q, k, v }, { group: { ...group, composition }, prefix: "p", held });
       return [...rowSpread(scores!)].slice(0, 2);
     };
     const rope = "rope:theta=10000,layout=interleaved+causal";

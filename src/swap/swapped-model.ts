@@ -75,8 +75,8 @@ export function openSwap(
 /** Parameters of an attention go on only where the attention does: a β of another one has the same name. */
 function isInherited({ model: base, arrays }: TrainedModel, swapped: Decoder, name: string): boolean {
   if (arrays[name] === undefined) return false;
-  const [, layer] = /^model\.layers\.(\d+)\.self_attn\.groups\./.exec(name) ?? [];
-  if (layer === undefined) return true;
+  const [, layer, own] = /^model\.layers\.(\d+)\.self_attn\.(.+)$/.exec(name) ?? [];
+  if (layer === undefined || /^[qkvo]_proj\.|^[qk]_norm\./.test(own)) return true;
   const written = ({ config }: Decoder): string =>
     JSON.stringify(config.groups[Number(layer)].map(({ selector, heads }) => [selector, heads]));
   return written(base) === written(swapped);

@@ -62,8 +62,21 @@ async function distilModel(
   const tokens = await distilTokens(placed, model, engine, session);
   const { steps, tuneSteps, loss, rank, alpha, batch, length, tuneRate } = settings;
   const trainable = await distillation({
-    ...{ source, layout, attention, layers, loss, lowRank: { rank, alpha }, tokens, batch, length },
-    ...{ steps, tuneSteps, learningRate, tuneRate, seed, engine },
+    source,
+    layout,
+    attention,
+    layers,
+    loss,
+    lowRank: { rank, alpha },
+    tokens,
+    batch,
+    length,
+    steps,
+    tuneSteps,
+    learningRate,
+    tuneRate,
+    seed,
+    engine,
   });
   const isResumed = flags.resume !== undefined;
   const identity = { ...run, settings: { ...settings, text: hashOf(tokens) } };

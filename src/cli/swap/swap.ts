@@ -3,9 +3,10 @@ import { readFile } from "node:fs/promises";
 import { formatDuration, formatNumber } from "../../compare/format.ts";
 import type { LanguageModel } from "../../language/open-model.node.ts";
 import type { SwapCell, SwapMeasurement, TrainedModel } from "../../swap/index.ts";
+import type { openSwapFolder } from "../../swap/swap-folder.node.ts";
 import { layersLabel, type SwapPlan, type SwapResults } from "../../swap/plan.ts";
 import { texts } from "../dictionary/swap.ts";
-import { exitCodes } from "../exit-codes.ts";
+import { codeOf, exitCodes } from "../exit-codes.ts";
 import { openModel } from "../generate/load.ts";
 import { listenForInterruption } from "../interruption.ts";
 import { formatOf, printJson, printSections } from "../printing.ts";
@@ -18,8 +19,8 @@ import { type SwapFlags } from "./options.ts";
 export async function swap(flags: SwapFlags, session: Session): Promise<void> {
   const { startJax } = await import("../../kernels/jax/start.ts");
   await startJax({ threads: 1 });
-  const { makeSwapFolder, openSwapFolder } = await import("../../swap/swap-folder.node.ts");
-  const opened = flags.resume === undefined ? undefined : await openSwapFolder(flags.resume);
+  const { makeSwapFolder, openSwapFolder: open } = await import("../../swap/swap-folder.node.ts");
+  const opened = flags.resume === undefined ? undefined : await open(flags.resume);
   const plan = opened?.plan ?? (await planOf(flags));
   const interruption = listenForInterruption(() => session.tell(texts.stopping));
   let model: LanguageModel | undefined;
@@ -99,7 +100,7 @@ async function checkedCells(base: TrainedModel, plan: SwapPlan): Promise<readonl
   return cells;
 }
 
-type Folder = Awaited<ReturnType<typeof import("../../swap/swap-folder.node.ts").openSwapFolder>>;
+type Folder = Awaited<ReturnType<typeof openSwapFolder>>;
 
 async function measureAll(
   base: TrainedModel,
@@ -178,7 +179,9 @@ async function measureAll(
         const was = bits(before.measurement.score.bitsPerCharacter);
         progress.log(say(texts.measured(label, was, now, formatDuration(found.wallMs))));
       } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
+        // What a cell cannot be is the cell's; anything else is a fault of the command.
+        if (!(error instanceof Error) || codeOf(error) === undefined) throw error;
+        const { message } = error;
         failures.push({ cell, message });
         progress.log(say(texts.failed(label, message)));
       }
