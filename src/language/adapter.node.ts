@@ -150,11 +150,10 @@ export async function readAdapter(folder: string, base: AdapterBase): Promise<Re
 export async function loadAdapted(
   folder: string,
   base: AdapterBase,
-  options: Omit<LoadOptions, "attention"> = {},
+  options: Omit<LoadOptions, "attention" | "tensors"> = {},
 ): Promise<LoadedModel<Decoder>> {
   const { attention, tensors } = await readAdapter(folder, base);
-  const loaded = await loadDecoder(base.source, base.layout, { ...options, attention });
-  return { model: loaded.model, tensors: { ...loaded.tensors, ...tensors } };
+  return loadDecoder(base.source, base.layout, { ...options, attention, tensors });
 }
 
 async function readConfig(folder: string): Promise<unknown> {

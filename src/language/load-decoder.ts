@@ -24,7 +24,9 @@ export interface LoadOptions {
   readonly similarities?: readonly AnyPartFactory[];
   /** Computes the attentions, and of a decoder all blocks that it has kernels for; jax-js when absent. */
   readonly engine?: WasmEngine | undefined;
-  /** Of parameters that only another attention has (default 0). */
+  /** Numbers of some parameters, by their names, in place of those of the source: what training has moved. */
+  readonly tensors?: Readonly<Record<string, Tensor>>;
+  /** Of parameters that only another attention has, and that `tensors` lacks (default 0). */
   readonly seed?: number;
 }
 
@@ -86,8 +88,8 @@ async function loadModel<
 >(
   source: WeightSource,
   layout: ModelLayout<Config>,
-  { attention, seed = 0, ...options }: LoadOptions,
-  make: (config: Config, options: Omit<LoadOptions, "attention" | "seed">) => Model,
+  { attention, tensors = {}, seed = 0, ...options }: LoadOptions,
+  make: (config: Config, options: Omit<LoadOptions, "attention" | "tensors" | "seed">) => Model,
 ): Promise<LoadedModel<Model>> {
   // Weights are those of the attention that they were trained with, whatever takes its place.
   const own = make(layout.config, {});
@@ -95,7 +97,8 @@ async function loadModel<
   own.dispose();
   const model = make(attention === undefined ? layout.config : { ...layout.config, attention }, options);
   try {
-    return { model, tensors: await readParameters(source, layout, model.parameters, seed) };
+    const others = model.parameters.filter(({ name }) => !Object.hasOwn(tensors, name));
+    return { model, tensors: { ...(await readParameters(source, layout, others, seed)), ...tensors } };
   } catch (error) {
     model.dispose();
     throw error;

@@ -1,6 +1,4 @@
 /** @file A trained decoder that generates on an engine, from its config and its weights: 8-bit matrices stay 8-bit numbers. */
-import { type AnyPartFactory } from "../attention/index.ts";
-import { type Tensor } from "../base/tensor.ts";
 import { type WeightSource } from "../checkpoints/index.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import {
@@ -9,24 +7,13 @@ import {
   inference,
   type InferenceModel,
   type InferenceWeights,
-  type LayerAttentions,
 } from "../models/index.ts";
 import { type ModelLayout } from "./layouts/index.ts";
+import { type LoadOptions } from "./load-decoder.ts";
 import { readParameters, readStoredParameters, requireFittingWeights } from "./read-parameters.ts";
 
-/** How a model is loaded. */
-export interface InferenceOptions {
-  /** Computes everything, and holds the weights. */
-  readonly engine: WasmEngine;
-  /** In place of the attention of its config. */
-  readonly attention?: LayerAttentions;
-  /** The caller's own similarities, which selectors may name. */
-  readonly similarities?: readonly AnyPartFactory[];
-  /** Numbers of some parameters, by their names, in place of those of the source: what training has moved. */
-  readonly tensors?: Readonly<Record<string, Tensor>>;
-  /** Of parameters that only another attention has, and that `tensors` lacks (default 0). */
-  readonly seed?: number;
-}
+/** How a model is loaded; the engine computes everything, and holds the weights. */
+export type InferenceOptions = LoadOptions & { readonly engine: WasmEngine };
 
 /**
  * Loads a decoder into an engine's memory. Matrices that are stored as 8-bit numbers, each whole and as [out, in], are never widened.

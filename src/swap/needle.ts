@@ -150,20 +150,19 @@ export async function findNeedles(
   });
 }
 
-/** The first ending and others that differ from it, and from each other, in the token after what they share. */
+/** The first ending and others, which differ from it and from each other in the token after what all of them share. */
 function toldApart(all: readonly (readonly number[])[]): {
   readonly endings: readonly (readonly number[])[];
   readonly shared: number;
 } {
-  let endings = [all[0]];
-  for (const ending of all.slice(1)) {
-    if (endings.length === answersAsked) break;
-    const more = [...endings, ending];
-    const at = sharedLength(more);
-    if (new Set(more.map((one) => one[at] ?? -1)).size === more.length) endings = more;
-  }
-  if (endings.length < answersAsked) refuse("its vocabulary begins too many answers alike");
-  return { endings, shared: sharedLength(endings) };
+  const shared = sharedLength(all);
+  const byToken = new Map<number | undefined, readonly number[]>();
+  for (const ending of all) if (!byToken.has(ending[shared])) byToken.set(ending[shared], ending);
+  byToken.delete(undefined);
+  const endings = [...byToken.values()].slice(0, answersAsked);
+  if (endings.length < answersAsked || endings[0] !== all[0])
+    refuse("its vocabulary begins too many answers alike");
+  return { endings, shared };
 }
 
 /** How many tokens all endings begin with. */

@@ -149,6 +149,21 @@ describeWithSharedData("swaps of stories260K", "stories260K/stories260K.bin", (p
     expect(worst(chosen)).toBeLessThan(orderTolerance);
   });
 
+  test("of all heads at once turns the temperature of every layer", async () => {
+    const l2 = await swap("l2", [2, 4]);
+    expect(l2.attention).toMatch(/^l2:beta=auto/);
+    const { temperatures } = l2;
+    expect(temperatures.map(({ layer, values }) => [layer, values.length])).toEqual([
+      [2, 8],
+      [4, 8],
+    ]);
+    // In a group of their own the same heads have the same temperatures.
+    const alone = await swap("l2", [2], [0, 1]);
+    alone.temperatures[0].values.forEach((value, head) =>
+      expect(value).toBeCloseTo(temperatures[0].values[head], 5),
+    );
+  });
+
   test("to another similarity changes what it should, with the spread of the old scores", async () => {
     const cosine = await swap("cosine", [2], [0, 1]);
     expect(cosine.attention).toMatch(/^cosine:beta=auto\+rope/);

@@ -35,6 +35,7 @@ export function addGenerate(program: Command, session: Session): Command {
     .option("--seed <number>", say(texts.seed), whole("--seed"), 0)
     .option("--stop <ending>", say(texts.stop), collectTexts)
     .option("--attention <selector>", say(texts.attention))
+    .option("--adapter <folder>", say(texts.adapter))
     .option("--layers <places>", say(texts.layers), placeRanges("--layers"))
     .option("--heads <places>", say(texts.heads), placeRanges("--heads"))
     .addOption(new Option("--device <device>", say(texts.device)).choices(["wasm", "jax"]).default("wasm"))

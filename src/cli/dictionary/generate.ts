@@ -61,6 +61,18 @@ export const texts = {
     en: "attention or recurrence in place of the model's; place and pattern stay unless named",
     zh: "替换模型注意力的选择器；未写明时保留原有位置与模式",
   },
+  adapter: {
+    en: "what distil has taught this model, in its folder",
+    zh: "distil 为该模型训练得到的适配器文件夹",
+  },
+  adapted: (folder: string, attention: LayerAttentions | undefined): Bilingual => ({
+    en: `With the adapter ${folder}: ${attentionsIn(attention)}`,
+    zh: `使用适配器 ${folder}：${attentionsIn(attention)}`,
+  }),
+  twoAttentions: {
+    en: "Cannot take --attention and --adapter together as an adapter brings its own attentions: both were given. Drop one of them",
+    zh: "不能同时使用 --attention 与 --adapter，因为适配器带有自己的注意力。请去掉其中一个",
+  },
   layers: {
     en: "layers that get it, such as 2-5 or 0,3 (default all)",
     zh: "替换哪些层，例如 2-5 或 0,3（默认全部）",

@@ -1,4 +1,5 @@
 /** @file Opens and loads the model of a command, and says how far it has come. */
+import type { ReadAdapter } from "../../language/adapter.node.ts";
 import type { LanguageModel } from "../../language/open-model.node.ts";
 import type { TextModel } from "../../language/index.ts";
 import { formatBytes, formatDuration } from "../../compare/format.ts";
@@ -9,7 +10,10 @@ import { openProgress } from "../progress/progress.ts";
 import { type Session } from "../session.ts";
 import { type GenerateFlags } from "./options.ts";
 
-type ModelFlags = Pick<GenerateFlags, "model" | "attention" | "layers" | "heads" | "device" | "threads">;
+type ModelFlags = Pick<
+  GenerateFlags,
+  "model" | "attention" | "adapter" | "layers" | "heads" | "device" | "threads"
+>;
 
 /** Opens the model by its name; where it is fetched, progress goes to stderr. */
 export async function openModel(
@@ -56,15 +60,32 @@ export async function loadTexts(
   session: Session,
 ): Promise<TextModel> {
   const startMs = performance.now();
-  const attention = await attentionOf(model, flags);
+  const adapter = await adapterOf(model, flags);
+  const attention = adapter?.attention ?? (await attentionOf(model, flags));
   const { nodeEngine } = await import("../../kernels/wasm/engine/pool.node.ts");
   const { threads } = flags;
   const engine = flags.device === "jax" ? undefined : nodeEngine(threads === undefined ? {} : { threads });
-  const loaded = await model.texts({ engine, ...(attention === undefined ? {} : { attention }) });
+  const loaded = await model.texts({
+    engine,
+    ...(attention === undefined ? {} : { attention }),
+    ...(adapter === undefined ? {} : { tensors: adapter.tensors }),
+  });
   const { name, layers, width } = { ...model.layout, ...model.layout.config };
   session.tell(texts.loaded(model.name, name, layers, width, formatDuration(performance.now() - startMs)));
+  if (flags.adapter !== undefined) session.tell(texts.adapted(flags.adapter, attention));
   if (flags.attention !== undefined) session.tell(texts.swapped(flags.attention, attention));
   return loaded;
+}
+
+/** What `distil` has taught the model, where its folder is named. */
+async function adapterOf(
+  { name, layout, source }: LanguageModel,
+  { adapter, attention }: ModelFlags,
+): Promise<ReadAdapter | undefined> {
+  if (adapter === undefined) return undefined;
+  if (attention !== undefined) throw new CommandError("two-attentions", texts.twoAttentions);
+  const { readAdapter } = await import("../../language/adapter.node.ts");
+  return readAdapter(adapter, { name, layout, source });
 }
 
 /** The attentions in place of the model's own; undefined where it keeps them. */

@@ -17,6 +17,8 @@ export interface GenerateFlags {
   readonly seed: number;
   readonly stop?: readonly string[];
   readonly attention?: string;
+  /** A folder of `distil`. */
+  readonly adapter?: string;
   /** Undefined: all. */
   readonly layers?: readonly number[];
   /** Undefined: all. */
