@@ -1,4 +1,2 @@
 /** @file Teaching a swapped attention to do as the original: layer by layer, then the whole model by changes of low rank. */
 export { type Distillation, distillation, type DistillationOptions } from "./distillation.ts";
-export { type LayerLoss } from "./layer-distillation.ts";
-export { type LowRank } from "./mixing-layer.ts";

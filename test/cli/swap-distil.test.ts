@@ -64,20 +64,11 @@ describeWithSharedData("on stories260K", "stories260K/stories260K.bin", (place) 
   test("a distillation that was killed ends with the adapter of one that was not, and generates", async () => {
     const text = join(folder, "story.txt");
     await writeFile(text, story().repeat(4));
-    const words = (out: string): string[] => [
-      ...[
-        "distil",
-        "--model",
-        model,
-        "--attention",
-        "linear:map=hedgehog",
-        "--layers",
-        "3-4",
-        "--data",
-        text,
-      ],
-      ...["--steps", "6", "--tune-steps", "2", "--length", "32", "--batch", "2", "--rank", "2", "--out", out],
-    ];
+    const sizes = "--steps 6 --tune-steps 2 --length 32 --batch 2 --rank 2 --layers 3-4";
+    const words = (out: string): string[] =>
+      `distil --attention linear:map=hedgehog ${sizes}`
+        .split(" ")
+        .concat("--model", model, "--data", text, "--out", out);
     const whole = await cli(words(join(folder, "whole")));
     expect([whole.code, whole.stderr]).toEqual([0, expect.stringContaining("--adapter") as string]);
 
