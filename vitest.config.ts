@@ -4,7 +4,11 @@ import { defineConfig, type ViteUserConfigFnObject } from "vitest/config";
 const source = (path: string): string => fileURLToPath(new URL(`src/${path}`, import.meta.url));
 
 /** Tests of a whole process, its memory or its threads: each has a process of its own, as others share two. */
-const wholeProcess = ["src/{autodiff,train}/memory.test.ts", "src/kernels/jax/threads.node.test.ts"];
+const wholeProcess = [
+  "src/{autodiff,train}/memory.test.ts",
+  "src/models/decoding-memory.test.ts",
+  "src/kernels/jax/threads.node.test.ts",
+];
 
 /**
  * `vitest run` is everything quick, `--mode random` the same with other random cases every time, `--mode long` the

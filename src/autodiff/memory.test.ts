@@ -2,21 +2,8 @@
  * @file The memory of training: a hundred steps of a model with attention must not make jax-js's WebAssembly memory grow,
  * which only happens when something is not freed. The memory is caught when jax-js is loaded.
  */
-import { expect, test, vi } from "vitest";
-
-const { memories } = vi.hoisted(() => {
-  const memories: WebAssembly.Memory[] = [];
-  const Original = WebAssembly.Memory;
-  WebAssembly.Memory = class extends Original {
-    constructor(descriptor: WebAssembly.MemoryDescriptor) {
-      super(descriptor);
-      memories.push(this);
-    }
-  };
-  return { memories };
-});
-
-const bytes = (): number => memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+import { expect, test } from "vitest";
+import { memoryBytes } from "../../test/watched-memory.ts";
 
 test("a hundred steps, and a hundred evaluations, need no more memory than ten", async () => {
   const { compose } = await import("../attention/index.ts");
@@ -60,12 +47,12 @@ test("a hundred steps, and a hundred evaluations, need no more memory than ten",
     await step(true);
     await step(false);
   }
-  const before = bytes();
+  const before = memoryBytes();
   expect(before).toBeGreaterThan(0);
   for (let round = 0; round < 100; round++) {
     await step(true);
     await step(false);
   }
-  expect(bytes()).toBe(before);
+  expect(memoryBytes()).toBe(before);
   expect([weight.refCount, beta.refCount]).toEqual([1, 1]);
 });

@@ -4,7 +4,7 @@
  */
 import { encodeNumbers } from "../train/json-numbers.ts";
 import { taskTitle } from "./labels.ts";
-import { both, html, type Markup, raw, scriptJson } from "./markup.ts";
+import { both, html, type Markup } from "./markup.ts";
 import { type ComparisonReport } from "./report-json.ts";
 import {
   definitions,
@@ -14,7 +14,7 @@ import {
   taskSection,
   verdictsSection,
 } from "./report-sections.ts";
-import { script, styleSheet } from "./report-style.ts";
+import { reportPage } from "./report-page.ts";
 import { methodText, reportText } from "./report-text.ts";
 import { type Styles } from "./plot-parts.ts";
 import { type ComparisonResults, type RunResult, columnOf } from "./results.ts";
@@ -30,74 +30,28 @@ import { printComparison } from "./table.ts";
 export function renderReport(results: ComparisonResults, report: ComparisonReport): string {
   const styles = seriesStyles(results.plan.cells.map(({ selector }) => selector));
   const tasks = [...new Set(results.plan.columns.map(({ task }) => task))];
-  const page = html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="generator" content="qklab" />
-        <title>${reportText.title.en} · ${reportText.title.zh} · qklab</title>
-        <style>
-          ${raw(styleSheet)}
-        </style>
-      </head>
-      <body>
-        ${controls()}
-        <header>
-          <h1>${both(reportText.title)}</h1>
-          <p>${both(reportText.question)}</p>
-          ${facts(results, report)}
-          <nav aria-label="${reportText.matrix.en} / ${reportText.matrix.zh}">
-            <ul>
-              ${[
-                { id: "verdicts", text: reportText.verdicts },
-                { id: "results", text: reportText.matrix },
-                ...tasks.map((task) => ({ id: `task-${task}`, text: taskTitle(task) })),
-                { id: "method", text: reportText.method },
-              ].map(({ id, text }) => html`<li><a href="#${id}">${both(text)}</a></li>`)}
-            </ul>
-          </nav>
-        </header>
-        <main>
-          ${verdictsSection(report.verdicts)} ${matrixSection(results, styles)}
-          ${tasks.map((task) => taskSection(results, task, styles))} ${methodSection(results, report, styles)}
-        </main>
-        <script type="application/json" id="report-json">
-          ${scriptJson(encodeNumbers(report))}
-        </script>
-        <script type="application/json" id="report-csv">
-          ${scriptJson(printComparison(results, { format: "csv", language: "en" }))}
-        </script>
-        <script>
-          ${raw(script)};
-        </script>
-      </body>
-    </html> `;
-  return page.markup;
-}
-
-/** The reader's choices of language and colours. */
-export function controls(): Markup {
-  const choice = (group: string, id: string, isChecked: boolean, text: Markup): Markup =>
-    html`<label
-      ><input type="radio" name="${group}" id="${id}" ${isChecked ? raw(" checked") : undefined} />
-      ${text}</label
-    >`;
-  return html`<div class="controls">
-    <fieldset>
-      <legend>${both(reportText.language)}</legend>
-      ${choice("lang", "lang-en", true, html`English`)}${choice("lang", "lang-zh", false, html`中文`)}
-    </fieldset>
-    <fieldset>
-      <legend>${both(reportText.theme)}</legend>
-      ${choice("theme", "theme-auto", true, both(reportText.themeAuto))}${choice(
-        "theme",
-        "theme-light",
-        false,
-        both(reportText.themeLight),
-      )}${choice("theme", "theme-dark", false, both(reportText.themeDark))}
-    </fieldset>
-  </div>`;
+  return reportPage({
+    title: reportText.title,
+    header: html`<h1>${both(reportText.title)}</h1>
+      <p>${both(reportText.question)}</p>
+      ${facts(results, report)}
+      <nav aria-label="${reportText.matrix.en} / ${reportText.matrix.zh}">
+        <ul>
+          ${[
+            { id: "verdicts", text: reportText.verdicts },
+            { id: "results", text: reportText.matrix },
+            ...tasks.map((task) => ({ id: `task-${task}`, text: taskTitle(task) })),
+            { id: "method", text: reportText.method },
+          ].map(({ id, text }) => html`<li><a href="#${id}">${both(text)}</a></li>`)}
+        </ul>
+      </nav>`,
+    main: html`${verdictsSection(report.verdicts)} ${matrixSection(results, styles)}
+    ${tasks.map((task) => taskSection(results, task, styles))} ${methodSection(results, report, styles)}`,
+    data: {
+      "report-json": encodeNumbers(report),
+      "report-csv": printComparison(results, { format: "csv", language: "en" }),
+    },
+  });
 }
 
 function facts({ runs, plan, cells }: ComparisonResults, { created }: ComparisonReport): Markup {

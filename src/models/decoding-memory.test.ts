@@ -2,21 +2,8 @@
  * @file The memory of decoding: a hundred tokens, and decodings that come and go, must not make the WebAssembly memories of jax-js and
  * of the engine grow, which only happens when something is not freed. The memories are caught when they are made.
  */
-import { expect, test, vi } from "vitest";
-
-const { memories } = vi.hoisted(() => {
-  const memories: WebAssembly.Memory[] = [];
-  const Original = WebAssembly.Memory;
-  WebAssembly.Memory = class extends Original {
-    constructor(descriptor: WebAssembly.MemoryDescriptor) {
-      super(descriptor);
-      memories.push(this);
-    }
-  };
-  return { memories };
-});
-
-const bytes = (): number => memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+import { expect, test } from "vitest";
+import { memoryBytes, memoryCount } from "../../test/watched-memory.ts";
 
 test("what does not grow stays as it was, and what was disposed is there again", async () => {
   const { startJax } = await import("../kernels/jax/start.ts");
@@ -55,9 +42,11 @@ test("what does not grow stays as it was, and what was disposed is there again",
     };
     await decode(2, 10);
     await decode(2, 10);
-    const before = bytes();
+    // That of jax-js and that of the engine.
+    expect(memoryCount()).toBe(2);
+    const before = memoryBytes();
     await decode(4, 80);
-    expect([bytes(), engine.arena.mark]).toEqual([before, mark]);
+    expect([memoryBytes(), engine.arena.mark]).toEqual([before, mark]);
     expect(Object.values(arrays).every(({ refCount }) => refCount === 1)).toBe(true);
   });
   model.dispose();

@@ -2,11 +2,10 @@
 import { dot, line } from "@observablehq/plot";
 import { axisLabel, drawFigure, type Figure } from "../compare/drawing.ts";
 import { formatNumber } from "../compare/format.ts";
-import { both, type Content, html, type Markup, raw, scriptJson } from "../compare/markup.ts";
+import { both, type Content, html, type Markup, raw } from "../compare/markup.ts";
 import { common } from "../compare/plot-parts.ts";
-import { controls } from "../compare/report.ts";
+import { reportPage } from "../compare/report-page.ts";
 import { scrollable } from "../compare/report-sections.ts";
-import { script, styleSheet } from "../compare/report-style.ts";
 import { type Bilingual, same } from "../compare/bilingual.ts";
 import { seriesStyles } from "../compare/series-style.ts";
 import { encodeNumbers } from "../train/json-numbers.ts";
@@ -18,56 +17,34 @@ import { swapMethods, swapText as text } from "./report-text.ts";
 /** The report; it needs nothing else. */
 export function renderSwapReport(results: SwapResults): string {
   const { plan, base, cells } = results;
-  const page = html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="generator" content="qklab" />
-        <title>${text.title.en} · ${text.title.zh} · qklab</title>
-        <style>
-          ${raw(styleSheet)}
-        </style>
-      </head>
-      <body>
-        ${controls()}
-        <header>
-          <h1>${both(text.title)}: ${plan.model}</h1>
-          <p>${both(text.lead)}</p>
-          <ul class="facts">
-            <li>${both(text.perplexity)} <b>${shown(base.score.perplexity)}</b></li>
-            <li>${both(text.bits)} <b>${shown(base.score.bitsPerCharacter)}</b></li>
-            <li><b>${base.score.tokens}</b> ${both(text.tokens)}</li>
-            <li><b>${base.score.characters}</b> ${both(text.characters)}</li>
-          </ul>
-        </header>
-        <main>
-          ${matrixSection(results)} ${costSection(results)} ${layersSection(cells)} ${needleSection(results)}
-          ${saidSection(results)} ${failuresSection(results)}
-          <section>
-            <h2>${both(text.method)}</h2>
-            ${swapMethods.map((method) => html`<p>${both(method)}</p>`)}
-            <button
-              type="button"
-              hidden
-              data-from="report-json"
-              data-json="yes"
-              data-name="report.json"
-              data-type="application/json"
-            >
-              ${both(text.download)}
-            </button>
-          </section>
-        </main>
-        <script type="application/json" id="report-json">
-          ${scriptJson(encodeNumbers(results))}
-        </script>
-        <script>
-          ${raw(script)};
-        </script>
-      </body>
-    </html> `;
-  return page.markup;
+  return reportPage({
+    title: text.title,
+    header: html`<h1>${both(text.title)}: ${plan.model}</h1>
+      <p>${both(text.lead)}</p>
+      <ul class="facts">
+        <li>${both(text.perplexity)} <b>${shown(base.score.perplexity)}</b></li>
+        <li>${both(text.bits)} <b>${shown(base.score.bitsPerCharacter)}</b></li>
+        <li><b>${base.score.tokens}</b> ${both(text.tokens)}</li>
+        <li><b>${base.score.characters}</b> ${both(text.characters)}</li>
+      </ul>`,
+    main: html`${matrixSection(results)} ${costSection(results)} ${layersSection(cells)}
+      ${needleSection(results)} ${saidSection(results)} ${failuresSection(results)}
+      <section>
+        <h2>${both(text.method)}</h2>
+        ${swapMethods.map((method) => html`<p>${both(method)}</p>`)}
+        <button
+          type="button"
+          hidden
+          data-from="report-json"
+          data-json="yes"
+          data-name="report.json"
+          data-type="application/json"
+        >
+          ${both(text.download)}
+        </button>
+      </section>`,
+    data: { "report-json": encodeNumbers(results) },
+  });
 }
 
 function shown(value: number | undefined, decimals = 3): string {

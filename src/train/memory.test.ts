@@ -2,21 +2,8 @@
  * @file The memory of a run: steps, measurements and checkpoints must not make jax-js's WebAssembly memory grow, which only
  * happens when something is not freed. Memories are caught when they are made; that of an engine is as large as its largest call.
  */
-import { expect, test, vi } from "vitest";
-
-const { memories } = vi.hoisted(() => {
-  const memories: WebAssembly.Memory[] = [];
-  const Original = WebAssembly.Memory;
-  WebAssembly.Memory = class extends Original {
-    constructor(descriptor: WebAssembly.MemoryDescriptor) {
-      super(descriptor);
-      memories.push(this);
-    }
-  };
-  return { memories };
-});
-
-const bytes = (): number => memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+import { expect, test } from "vitest";
+import { memoryBytes } from "../../test/watched-memory.ts";
 
 test("eighty steps with measurements and checkpoints need no more memory than eight", async () => {
   const { recallTokensRecipe } = await import("./recipes/recall-tokens.ts");
@@ -48,11 +35,11 @@ test("eighty steps with measurements and checkpoints need no more memory than ei
   };
   for (let step = 0; step < 8; step++) await round(step);
   await run.test();
-  const before = bytes();
+  const before = memoryBytes();
   expect(before).toBeGreaterThan(0);
   for (let step = 8; step < 88; step++) await round(step);
   await run.test();
-  expect(bytes()).toBe(before);
+  expect(memoryBytes()).toBe(before);
   run.dispose();
 });
 
@@ -62,7 +49,7 @@ test.each(["an engine", "jax-js alone"])(
     const { recallTokensRecipe } = await import("./recipes/recall-tokens.ts");
     const { WasmEngine } = await import("../kernels/wasm/index.ts");
     const engine = device === "an engine" ? new WasmEngine() : undefined;
-    const grown = (): number => bytes() - (engine?.arena.sizeBytes ?? 0);
+    const grown = (): number => memoryBytes() - (engine?.arena.sizeBytes ?? 0);
     const settings = recallTokensRecipe.settings({
       vocabulary: 16,
       length: 16,
