@@ -204,6 +204,6 @@ async function loadTexts(
     return textsOf(await loadInference(weights, layout, { ...options, engine }));
   } catch (error) {
     if (!(error instanceof UnsupportedError) || error.code !== "inference-form") throw error;
-    return textModel(await loadDecoder(weights, layout, options));
+    return { ...textModel(await loadDecoder(weights, layout, options)), byStages: error.message };
   }
 }

@@ -22,6 +22,8 @@ export interface TextModel {
    * @param signal - ends what the text waits for, with its reason
    */
   begin(signal?: AbortSignal): TextSession;
+  /** Why an engine does not hold the weights though it was given: stages compute then, more slowly. */
+  readonly byStages?: string;
   /** Frees the weights and the model; its texts must have ended. */
   dispose(): void;
 }

@@ -13,7 +13,7 @@ import { type GenerateFlags } from "../../src/cli/generate/options.ts";
 import { type Session } from "../../src/cli/session.ts";
 import { serveHub } from "../../src/hub/hub-server-fixture.node.ts";
 import { publishedIds } from "../../src/language/trained-fixtures.ts";
-import { decoder } from "../../src/models/index.ts";
+import { decoder, type DecoderConfig } from "../../src/models/index.ts";
 import { byteLevelTokenizer } from "../../src/text/tokenizer-fixtures.ts";
 import { describeWithSharedData } from "../shared-data.ts";
 import { startCli, temporaryFolder, useBuiltCli } from "./run-cli.ts";
@@ -88,7 +88,11 @@ const config = {
 };
 
 /** A Hugging Face folder whose layers add nothing: its head says what follows the last token. */
-async function layModel(name: string, change: Readonly<Record<string, unknown>> = {}): Promise<string> {
+async function layModel(
+  name: string,
+  change: Readonly<Record<string, unknown>> = {},
+  layers: Partial<DecoderConfig> = {},
+): Promise<string> {
   const place = join(folder, name);
   await mkdir(place);
   const { parameters } = decoder({
@@ -102,6 +106,7 @@ async function layModel(name: string, change: Readonly<Record<string, unknown>> 
     tiedHead: false,
     attention: "dot+rope+causal",
     maximumLength: 100,
+    ...layers,
   });
   const draw = (parameter: string, shape: readonly number[]): Tensor => ({
     data: random(1, parameter).normals(sizeOf(shape)),
@@ -135,6 +140,19 @@ async function layModel(name: string, change: Readonly<Record<string, unknown>> 
 }
 
 const small = await layModel("small");
+
+test("layers that an engine cannot hold are computed by stages, and that is said", async () => {
+  const odd = { head_dim: 12, num_key_value_heads: 4, tie_word_embeddings: false };
+  const headed = await layModel(
+    "headed",
+    { model_type: "qwen3", ...odd },
+    { headWidth: 12, headNorm: "rms" },
+  );
+  const [own, staged] = [await say({ model: small }), await say({ model: headed })];
+  expect(staged.told).toMatch(/computed by stages.*norms of heads of width 12/);
+  expect(own.told).not.toMatch(/stages/);
+  expect(staged.out).toBe(own.out);
+});
 
 describe("a Hugging Face folder", () => {
   test("is asked as a chat, and answers in whole characters with their tokens until its end token", async () => {

@@ -69,6 +69,10 @@ export const texts = {
     en: `With the adapter ${folder}: ${attentionsIn(attention)}`,
     zh: `使用适配器 ${folder}：${attentionsIn(attention)}`,
   }),
+  byStages: (message: string): Bilingual => ({
+    en: `Note: computed by stages, which is slower: ${message}`,
+    zh: `注意：改由逐段计算，速度较慢：${message}`,
+  }),
   twoAttentions: {
     en: "Cannot take --attention and --adapter together as an adapter brings its own attentions: both were given. Drop one of them",
     zh: "不能同时使用 --attention 与 --adapter，因为适配器带有自己的注意力。请去掉其中一个",

@@ -72,6 +72,7 @@ export async function loadTexts(
   });
   const { name, layers, width } = { ...model.layout, ...model.layout.config };
   session.tell(texts.loaded(model.name, name, layers, width, formatDuration(performance.now() - startMs)));
+  if (loaded.byStages !== undefined) session.tell(texts.byStages(loaded.byStages));
   if (flags.adapter !== undefined) session.tell(texts.adapted(flags.adapter, attention));
   if (flags.attention !== undefined) session.tell(texts.swapped(flags.attention, attention));
   return loaded;
