@@ -11,13 +11,14 @@ export interface FeatureMap {
   readonly features: (width: number) => number;
   /** Writes φ(x); `weight` is the head's own, for maps that are learned. */
   readonly forward: (x: Float64Array, out: Float64Array, weight: Float64Array) => void;
-  /** Adds the gradients of Σ φ(x)·dOut. */
+  /** Adds the gradients of Σ φ(x)·dOut; `features` is φ(x). */
   readonly backward: (
     x: Float64Array,
     dOut: Float64Array,
     dx: Float64Array,
     weight: Float64Array,
     dWeight: Float64Array,
+    features: Float64Array,
   ) => void;
 }
 
@@ -71,6 +72,7 @@ export function mapRows(map: FeatureMap, tensor: Tensor64, heads: number, weight
           gradient.data.subarray(from, from + width),
           weightOf(weight, head),
           weightOf(dWeight, head),
+          rows.data.subarray(to, to + features),
         ),
       );
       return { gradient, weight: dWeight };
@@ -139,24 +141,20 @@ export const taylor2: FeatureMap = {
 export const hedgehog: FeatureMap = {
   features: (width) => 2 * width,
   forward: (x, out, weight) => {
-    const scores = product(weight, x);
-    out.set(softmax(scores));
-    out.set(softmax(scores.map((score) => -score)), x.length);
+    writeHedgehog(product(weight, x), out);
   },
-  backward: (x, dOut, dx, weight, dWeight) => {
+  backward: (x, dOut, dx, weight, dWeight, features) => {
     const width = x.length;
-    const scores = product(weight, x);
-    const dScores = new Float64Array(width);
-    for (const sign of [1, -1]) {
-      const weights = softmax(scores.map((score) => sign * score));
-      const own = dOut.subarray(sign === 1 ? 0 : width, sign === 1 ? width : 2 * width);
-      const mean = weights.reduce((sum, w, r) => sum + w * own[r], 0);
-      weights.forEach((w, r) => (dScores[r] += sign * w * (own[r] - mean)));
+    let [above, below] = [0, 0];
+    for (let r = 0; r < width; r++) {
+      above += features[r] * dOut[r];
+      below += features[width + r] * dOut[width + r];
     }
     for (let r = 0; r < width; r++) {
-      for (let d = 0; d < width; d++) {
-        dx[d] += dScores[r] * weight[r * width + d];
-        dWeight[r * width + d] += dScores[r] * x[d];
+      const dScore = features[r] * (dOut[r] - above) - features[width + r] * (dOut[width + r] - below);
+      for (let d = 0, place = r * width; d < width; d++, place++) {
+        dx[d] += dScore * weight[place];
+        dWeight[place] += dScore * x[d];
       }
     }
   },
@@ -165,14 +163,30 @@ export const hedgehog: FeatureMap = {
 /** W·x for W [R, D]. */
 export function product(weight: Float64Array, x: Float64Array): Float64Array {
   const width = x.length;
-  return Float64Array.from({ length: weight.length / width }, (_, row) =>
-    x.reduce((sum, value, d) => sum + weight[row * width + d] * value, 0),
-  );
+  const result = new Float64Array(weight.length / width);
+  for (let row = 0, place = 0; row < result.length; row++) {
+    let sum = 0;
+    for (let d = 0; d < width; d++, place++) sum += weight[place] * x[d];
+    result[row] = sum;
+  }
+  return result;
 }
 
-function softmax(scores: Float64Array): Float64Array {
-  const largest = scores.reduce((most, score) => Math.max(most, score), -Infinity);
-  const weights = scores.map((score) => Math.exp(score - largest));
-  const sum = weights.reduce((total, weight) => total + weight, 0);
-  return weights.map((weight) => weight / sum);
+/** [softmax(s), softmax(−s)]. */
+function writeHedgehog(scores: Float64Array, out: Float64Array): void {
+  const width = scores.length;
+  let [most, least] = [-Infinity, Infinity];
+  for (const score of scores) {
+    most = Math.max(most, score);
+    least = Math.min(least, score);
+  }
+  let [above, below] = [0, 0];
+  for (let r = 0; r < width; r++) {
+    above += out[r] = Math.exp(scores[r] - most);
+    below += out[width + r] = Math.exp(least - scores[r]);
+  }
+  for (let r = 0; r < width; r++) {
+    out[r] /= above;
+    out[width + r] /= below;
+  }
 }
