@@ -10,7 +10,7 @@ import {
   type LiftedSaved,
   requireOnEngine,
 } from "../kernels/wasm/recurrence/lifted-recurrence.ts";
-import { checkCall } from "../recurrence/check-call.ts";
+import { checkCall, givenGradients } from "../recurrence/check-call.ts";
 import {
   printRecurrence,
   type RecurrenceComposition,
@@ -67,18 +67,19 @@ export function recurrenceOperation(
         ...(out === undefined ? {} : { out }),
         ...(state === undefined ? {} : { state }),
       };
-      if (engine !== undefined) return wantedOf(liftedBackward(engine, saved!, cotangents), wanted);
+      const given = (gradients: RuleGradients): Tensors =>
+        wantedOf(givenGradients(composition, gradients, 0), wanted);
+      if (engine !== undefined) return given(liftedBackward(engine, saved!, cotangents));
       const call = callOf(tensors);
       const { batch, heads, queries, valueWidth } = call.sizes;
       const wide = ({ data, shape }: Tensor) => ({ data: Float64Array.from(data), shape });
       const shape = [batch, heads, queries, valueWidth];
       const size = shape.reduce((product, extent) => product * extent, 1);
-      return wantedOf(
+      return given(
         rule.backward(call, {
           out: out === undefined ? { data: new Float64Array(size), shape } : wide(out),
           ...(state === undefined ? {} : { state: wide(state) }),
         }),
-        wanted,
       );
     },
   });

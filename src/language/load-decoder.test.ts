@@ -170,6 +170,8 @@ describe("a swap", () => {
     ["other parts", "cosine+topk:k=2", learned, "cosine+learned+causal+topk:k=2"],
     ["a rule, without what it has no use for", "gla", layer, "gla"],
     ["a rule, with places of the embeddings", "gla", learned, "gla+learned"],
+    ["a rule, turned where it can be", "retnet", layer, "retnet+rope:theta=9"],
+    ["a rule, without a rotation where it says so", "retnet+nope", layer, "retnet+nope"],
   ])("has %s", (_, selector, old, expected) => {
     const [swapped] = swapAttention([old], { selector });
     expect(swapped).toBe(expected);

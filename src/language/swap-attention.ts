@@ -4,11 +4,14 @@ import { DomainError } from "../base/errors.ts";
 import {
   type ComposedGroup,
   type LayerAttentions,
+  type Mixer,
   parseMixer,
   positionOf,
   printMixer,
 } from "../models/index.ts";
 import { causal } from "../patterns/index.ts";
+import { type Position } from "../positions/index.ts";
+import { isTurnable } from "../recurrence/index.ts";
 
 /** What takes the place of what. */
 export interface AttentionSwap {
@@ -22,7 +25,7 @@ export interface AttentionSwap {
 
 /**
  * The attentions of a model with some of them swapped. A rule of the recurrent class keeps places that are added to embeddings, and
- * has no other positions and no pattern but its own.
+ * rotations where it can be turned; it has no other positions, and no pattern but its own.
  *
  * @param groups - the head groups of every layer, as in `model.config.groups`
  * @param similarities - the caller's own, which selectors may name
@@ -67,9 +70,7 @@ export function swapAttention(
 function completeSwap(selector: string, was: string, similarities: readonly AnyPartFactory[]): string {
   const [mixer, before] = [selector, was].map((text) => parseMixer(text, similarities));
   const position = positionOf(mixer) ?? positionOf(before);
-  if (mixer.kind === "recurrence") {
-    return printMixer(position?.place === "embedding" ? { ...mixer, position } : mixer);
-  }
+  if (mixer.kind === "recurrence") return printMixer(placedRecurrence(mixer, position));
   const { parts } = mixer;
   const past = before.kind === "attention" ? before.parts.patterns : [causal()];
   return printMixer({
@@ -80,6 +81,17 @@ function completeSwap(selector: string, was: string, similarities: readonly AnyP
       patterns: parts.patterns.length > 0 ? parts.patterns : past,
     },
   });
+}
+
+/** A recurrence with the places of another mixer, where it has a use for them. */
+function placedRecurrence(
+  mixer: Extract<Mixer, { kind: "recurrence" }>,
+  position: Position | undefined,
+): Mixer {
+  if (position?.place === "embedding") return { ...mixer, position };
+  const { recurrence } = mixer;
+  if (position?.place !== "rotation" || !isTurnable(recurrence.rule, position)) return mixer;
+  return { ...mixer, recurrence: { ...recurrence, position } };
 }
 
 function requirePlaces(what: "layers" | "heads", chosen: readonly number[] | undefined, count: number): void {

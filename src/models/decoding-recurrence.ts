@@ -20,22 +20,26 @@ import { type GroupState, type TokenTensors } from "./decoding-group.ts";
 
 /** The state of a recurrence. */
 export function recurrenceState(
-  { rule: given }: RecurrenceComposition,
+  { rule: given, position }: RecurrenceComposition,
   parameterNames: readonly string[],
   engine: WasmEngine | undefined,
 ): GroupState {
   // Tokens are taken as they come, whatever the chunk of longer calls.
   const rule = { ...given, chunk: undefined };
+  let taken = 0;
   const callOf = (tensors: TokenTensors, state?: Tensor): RuleCall => {
+    const offset = taken;
+    taken += tensors["k"].shape[2];
     const entries = Object.entries(tensors);
     const inputs = entries.filter(([name]) => !parameterNames.includes(name));
     return checkCall(
-      { rule, whole: false },
+      { rule, ...(position === undefined ? {} : { position }), whole: false },
       {
         ...(Object.fromEntries(inputs) as unknown as RecurrenceInputs<Tensor>),
         parameters: Object.fromEntries(entries.filter(([name]) => parameterNames.includes(name))),
         ...(state === undefined ? {} : { state }),
       },
+      position === undefined ? undefined : offset,
     );
   };
   const { lift } = rule;

@@ -41,7 +41,7 @@ describe.each(Object.entries(engines))("%s", (_name, engine) => {
       { norm: "layer", feedForward: "gelu", attention: "linear:map=hedgehog+sinusoidal" },
     ],
     ["logarithms of features", { attention: ["performer:features=5", "linear:map=exp"] }],
-    ["decays of heads and channels", { keyValueHeads: 1, attention: ["retnet", "gla"] }],
+    ["decays of heads and channels", { keyValueHeads: 1, attention: ["retnet+rope:theta=9", "gla"] }],
     ["delta rules", { attention: ["gated-deltanet", "rwkv7"], tiedHead: false }],
     [
       "experts",

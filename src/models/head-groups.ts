@@ -99,6 +99,7 @@ function composeGroups(
     if (mixer.kind === "recurrence") {
       const { recurrence, position } = mixer;
       if (recurrence.whole && sees === "past") refuseFuture(selector, "full", "Drop +full");
+      recurrence.position?.pairs(headWidth);
       return { ...counts, recurrence, position: embeddingPosition(position) };
     }
     const composition = compose(completeSelector(mixer.parts, {}));

@@ -25,7 +25,7 @@ export type Mixer =
     };
 
 /**
- * Reads the selector of an attention or of a recurrence; a recurrence may name a position that is added to embeddings, as in
+ * Reads the selector of an attention or of a recurrence; a recurrence may name a position that is added to embeddings too, as in
  * `linear+learned`.
  *
  * @param own - similarities of the caller's, which go before rules of the same name
@@ -48,13 +48,14 @@ export function parseMixer(selector: string, own: readonly AnyPartFactory[] = []
     "rule of the recurrent class",
   );
   const isOutside = position?.place === "embedding" || position?.name === "nope";
+  const outside = isOutside ? { position } : {};
   const recurrence = composeRecurrence({
     rule: first as RecurrentRule,
     pattern: patterns,
     ...others,
     ...(position === undefined || isOutside ? {} : { position }),
   });
-  return { kind: "recurrence", recurrence, ...(position === undefined ? {} : { position }) };
+  return { kind: "recurrence", recurrence, ...outside };
 }
 
 /** A mixer as its selector; {@link parseMixer} reads it. */
@@ -66,7 +67,8 @@ export function printMixer(mixer: Mixer): string {
 
 /** The position that a mixer names. */
 export function positionOf(mixer: Mixer): Position | undefined {
-  return mixer.kind === "attention" ? mixer.parts.position : mixer.position;
+  if (mixer.kind === "attention") return mixer.parts.position;
+  return mixer.position ?? mixer.recurrence.position;
 }
 
 /** The position of a recurrence that a model adds to its embeddings. */

@@ -107,7 +107,8 @@ describe("a decoder of recurrences", () => {
 
   test.each<[string, Partial<DecoderConfig>, string]>([
     ["the future", { attention: "linear+full" }, "no token may see a later one"],
-    ["a rotation", { attention: "gla+rope" }, "order enters a state by its updates"],
+    ["a rotation of what decays by coordinate", { attention: "gla+rope" }, "one number for each"],
+    ["a rotation of heads of odd width", { attention: "retnet+rope" }, "even"],
     ["shared channels", { heads: 4, keyValueHeads: 2, attention: "rwkv4" }, "one key and one value each"],
   ])("refuses %s", (_what, variant, message) => {
     expect(() => decoder({ ...base, ...variant })).toThrow(message);

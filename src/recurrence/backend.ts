@@ -1,7 +1,7 @@
 /** @file What computes a recurrence: the f64 reference here; kernels are others. */
 import { narrow, type Tensor, type Tensor64, zeros64 } from "../base/tensor.ts";
 import { requireShape } from "./core.ts";
-import { checkCall, type RecurrenceInputs } from "./check-call.ts";
+import { checkCall, givenGradients, type RecurrenceInputs } from "./check-call.ts";
 import { type RecurrenceComposition } from "./composition.ts";
 import { type CoreResult, type Form } from "./core-reference.ts";
 import { type InputName, narrowState, type RuleCall, type RuleGradients } from "./rule.ts";
@@ -51,34 +51,39 @@ export function namedGradients({ inputs, parameters }: RuleGradients): Recurrenc
  * @param composition - of `composeRecurrence` or `parseRecurrence`
  * @param inputs - named tensors, those that the rule takes
  * @param form - the default is chunks where the rule names their length, else token by token
+ * @param offset - the place of the first token (default 0); only a rope reads it
  * @throws ShapeError, DomainError or NumbersError when inputs do not fit
  */
 export function recurrenceForward(
   composition: RecurrenceComposition,
   inputs: RecurrenceInputs,
   form: Form = formOf(composition),
+  offset?: number,
 ): RecurrenceResult<Tensor64> {
-  return composition.rule.forward(checkCall(composition, inputs), form);
+  return composition.rule.forward(checkCall(composition, inputs, offset), form);
 }
 
 /**
  * Gradients of Σ out·dOut + Σ state·dState in f64.
  *
+ * @param offset - as of {@link recurrenceForward}
  * @throws ShapeError, DomainError or NumbersError when inputs do not fit
  */
 export function recurrenceBackward(
   composition: RecurrenceComposition,
   inputs: RecurrenceInputs,
   cotangents: { readonly dOut: Tensor | Tensor64; readonly dState?: Tensor | Tensor64 },
+  offset?: number,
 ): RecurrenceGradients<Tensor64> {
-  return backwardOf(composition, checkCall(composition, inputs), cotangents);
+  return backwardOf(composition, checkCall(composition, inputs, offset), cotangents);
 }
 
 function backwardOf(
-  { rule }: RecurrenceComposition,
+  composition: RecurrenceComposition,
   call: RuleCall,
   { dOut, dState }: { readonly dOut: Tensor | Tensor64; readonly dState?: Tensor | Tensor64 },
 ): RecurrenceGradients<Tensor64> {
+  const { rule } = composition;
   const { batch, heads, queries, valueWidth } = call.sizes;
   requireShape("dOut", dOut.shape, [batch, heads, queries, valueWidth]);
   if (dState !== undefined) requireShape("dState", dState.shape, rule.stateShape(call.sizes));
@@ -87,9 +92,8 @@ function backwardOf(
     copy.data.set(data);
     return copy;
   };
-  return namedGradients(
-    rule.backward(call, { out: wide(dOut), ...(dState === undefined ? {} : { state: wide(dState) }) }),
-  );
+  const cotangents = { out: wide(dOut), ...(dState === undefined ? {} : { state: wide(dState) }) };
+  return namedGradients(givenGradients(composition, rule.backward(call, cotangents), call.offset));
 }
 
 function formOf({ rule }: RecurrenceComposition): Form {

@@ -3,16 +3,18 @@ import { DomainError, ShapeError } from "../base/errors.ts";
 import { didYouMean } from "../base/options.ts";
 import { requireFinite, sizeOf, type Tensor, type Tensor64, widen } from "../base/tensor.ts";
 import { resolveValues } from "../attention/parameters.ts";
-import { type RecurrenceComposition } from "./composition.ts";
+import { printRecurrence, type RecurrenceComposition } from "./composition.ts";
 import {
   type InputName,
   inputNames,
   type RecurrentRule,
   type RuleCall,
+  type RuleGradients,
   type RuleInput,
   type RuleInputs,
   type RuleSizes,
 } from "./rule.ts";
+import { turned } from "./turned-inputs.ts";
 
 /** Everything that one call of a recurrence reads; which of them a rule takes, its `inputs` say. */
 export interface RecurrenceInputs<T = Tensor | Tensor64> {
@@ -43,12 +45,20 @@ export interface RecurrenceInputs<T = Tensor | Tensor64> {
 }
 
 /**
- * The call that a rule computes from, in f64.
+ * The call that a rule computes from, in f64. Gradients that the rule gives are those of queries and keys that are turned, where
+ * places turn them; {@link givenGradients} turns them back.
  *
+ * @param offset - the place of the first token: how many came before it (default 0); only a rope reads it
  * @throws ShapeError, DomainError or NumbersError for inputs that do not fit
  */
-export function checkCall({ rule, whole }: RecurrenceComposition, given: RecurrenceInputs): RuleCall {
+export function checkCall(
+  composition: RecurrenceComposition,
+  given: RecurrenceInputs,
+  offset?: number,
+): RuleCall {
+  const { rule, position, whole } = composition;
   const { parameters = {}, ...tensors } = given;
+  requireOffset(composition, offset);
   const present = Object.entries(tensors) as [InputName, Tensor | Tensor64 | undefined][];
   const inputs = Object.fromEntries(present.filter(([, tensor]) => tensor !== undefined)) as Partial<
     Record<InputName, Tensor | Tensor64>
@@ -65,11 +75,38 @@ export function checkCall({ rule, whole }: RecurrenceComposition, given: Recurre
   }
   requireChunk(rule, sizes.tokens);
   return {
-    inputs: wide as unknown as RuleInputs,
+    inputs: (position === undefined ? wide : turned(position, wide, offset ?? 0, 1)) as unknown as RuleInputs,
     parameters: resolveValues(rule.parameters, sizes, parameters),
     sizes,
     whole,
+    offset: offset ?? 0,
   };
+}
+
+/** Gradients by queries and keys as they were given, from those that the rule gives. */
+export function givenGradients(
+  { position }: RecurrenceComposition,
+  { inputs, parameters }: RuleGradients,
+  offset: number,
+): RuleGradients {
+  return { inputs: position === undefined ? inputs : turned(position, inputs, offset, -1), parameters };
+}
+
+function requireOffset(composition: RecurrenceComposition, offset: number | undefined): void {
+  if (offset === undefined) return;
+  const selector = printRecurrence(composition);
+  if (!Number.isSafeInteger(offset) || offset < 0) {
+    throw new DomainError(
+      "offset",
+      `Cannot recur with '${selector}' as offset counts the tokens before the first one: ${offset}. Pass a whole number from 0`,
+    );
+  }
+  if (composition.position !== undefined) return;
+  throw new DomainError(
+    "unused-input",
+    `Cannot recur with '${selector}' as offset is read where places turn queries and keys: ${offset} was given. ` +
+      "Leave it out, or add +rope",
+  );
 }
 
 function requireKnown({ name: rule, inputs }: RecurrentRule, given: readonly string[]): void {

@@ -2,6 +2,7 @@
 import { UnsupportedError } from "../base/errors.ts";
 import { type Part, printPart } from "../base/part.ts";
 import { type Pattern } from "../patterns/index.ts";
+import { type Position, type RotaryPosition } from "../positions/index.ts";
 import { type RecurrentRule } from "./rule.ts";
 
 /** What somebody writes. */
@@ -10,18 +11,21 @@ export interface RecurrenceSpec {
   readonly rule: RecurrentRule;
   /** `causal()`, which every rule is when absent, or `full()`, where every query sees all tokens. */
   readonly pattern?: Pattern | readonly Pattern[];
+  /** `rope()`: queries and keys are turned by their places before the rule sees them. */
+  readonly position?: Position;
 }
 
 /** A complete recurrence. */
 export interface RecurrenceComposition {
   readonly rule: RecurrentRule;
+  /** What turns queries and keys. */
+  readonly position?: RotaryPosition;
   /** Whether every query sees all tokens. */
   readonly whole: boolean;
 }
 
 /** Parts of an attention that a selector may name beside a rule. */
 export interface OtherParts {
-  readonly position?: Part;
   readonly selection?: Part;
   readonly normaliser?: Part;
   readonly aggregation?: Part;
@@ -34,8 +38,19 @@ export interface OtherParts {
  *   `clash-aggregation`, naming the cure
  */
 export function composeRecurrence(spec: RecurrenceSpec & OtherParts): RecurrenceComposition {
-  const { rule } = spec;
-  for (const kind of ["position", "selection", "normaliser", "aggregation"] as const) {
+  const { rule, position } = spec;
+  const rotation = position?.place === "rotation" ? position : undefined;
+  if (rotation !== undefined) requireTurnable(rule, rotation);
+  else if (position !== undefined && !isNothing(position)) {
+    refuse(
+      "position",
+      position,
+      rule,
+      "order enters a state by its updates",
+      "Drop it, or use rope where there are queries",
+    );
+  }
+  for (const kind of ["selection", "normaliser", "aggregation"] as const) {
     const part = spec[kind];
     if (part === undefined || isNothing(part)) continue;
     const [reason, cure] = cures[kind];
@@ -71,12 +86,55 @@ export function composeRecurrence(spec: RecurrenceSpec & OtherParts): Recurrence
         `${rule.chunk}. Drop one of them`,
     );
   }
-  return { rule, whole };
+  return { rule, ...(rotation === undefined ? {} : { position: rotation }), whole };
+}
+
+/** Whether a rule can be given queries and keys that are turned. */
+export function isTurnable(rule: RecurrentRule, rotation: RotaryPosition): boolean {
+  return whyNotTurned(rule, rotation) === undefined;
+}
+
+/** Nothing without queries, nor with other numbers for the two coordinates of a pair; and no scale that depends on the length. */
+function whyNotTurned(rule: RecurrentRule, rotation: RotaryPosition): string | undefined {
+  const uneven = rule.inputs.find(
+    ({ name, extents }) => !["q", "k", "v", "state"].includes(name) && extents.endsWith("D]"),
+  );
+  if (!rule.inputs.some(({ name }) => name === "q")) return "it has no queries to turn";
+  if (uneven !== undefined)
+    return `a rotation mixes two coordinates, and '${uneven.name}' has one number for each`;
+  if (rotation.decay !== undefined)
+    return "xpos scales by the length of the whole, which a state does not know";
+  return undefined;
+}
+
+function requireTurnable(rule: RecurrentRule, rotation: RotaryPosition): void {
+  const reason = whyNotTurned(rule, rotation);
+  if (reason === undefined) return;
+  refuse(
+    "position",
+    rotation,
+    rule,
+    reason,
+    "Drop it, or use linear, performer, retnet, deltanet or gated-deltanet with a rope that only turns",
+  );
+}
+
+/**
+ * A recurrence as its selector.
+ *
+ * @example
+ * ```ts
+ * import { parseRecurrence, printRecurrence } from "qklab";
+ * printRecurrence(parseRecurrence("rwkv6:chunk=64+causal")); // "rwkv6:chunk=64"
+ * ```
+ */
+export function printRecurrence({ rule, position, whole }: RecurrenceComposition): string {
+  const parts = [rule, ...(position === undefined ? [] : [position])].map(printPart);
+  return [...parts, ...(whole ? ["full"] : [])].join("+");
 }
 
 /** Why each kind of part does not fit, and what to do. */
 const cures = {
-  position: ["order enters a state by its updates", "Drop it, or turn q and k before the call"],
   selection: ["a state cannot leave out keys", "Drop it"],
   normaliser: [
     "there are no scores of pairs to normalise",

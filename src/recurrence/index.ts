@@ -16,7 +16,13 @@ export {
   type CausalConvolutionResult,
 } from "./causal-convolution.ts";
 export { type RecurrenceInputs } from "./check-call.ts";
-export { composeRecurrence, type RecurrenceComposition, type RecurrenceSpec } from "./composition.ts";
+export {
+  composeRecurrence,
+  isTurnable,
+  printRecurrence,
+  type RecurrenceComposition,
+  type RecurrenceSpec,
+} from "./composition.ts";
 export {
   coreBackward,
   type CoreCotangents,
@@ -53,4 +59,4 @@ export {
 export { rwkv4 } from "./rwkv4.ts";
 export { rwkv5, rwkv6 } from "./rwkv5-6.ts";
 export { rwkv7 } from "./rwkv7.ts";
-export { type AnySelected, parseAnySelector, parseRecurrence, printRecurrence } from "./selector.ts";
+export { type AnySelected, parseAnySelector, parseRecurrence } from "./selector.ts";

@@ -4,9 +4,12 @@ import { compose, referenceForward } from "../attention/index.ts";
 import { random } from "../base/random.ts";
 import { type Tensor64, tensor64 } from "../base/tensor.ts";
 import { none, softmax } from "../normalisers/index.ts";
-import { causal } from "../patterns/index.ts";
+import { causal, full } from "../patterns/index.ts";
+import { rope } from "../positions/index.ts";
 import { dot } from "../similarities/index.ts";
 import { recurrenceForward } from "./backend.ts";
+import { composeRecurrence } from "./composition.ts";
+import { linear } from "./linear.ts";
 import { randomLogFeatures } from "./performer.ts";
 import { randomInputs } from "./rule-fixtures.ts";
 import { parseRecurrence } from "./selector.ts";
@@ -27,6 +30,19 @@ describe("linear attention", () => {
     const { q, k, v } = inputs;
     expectClose(recurrenceForward(composition, inputs).out, referenceForward(pairs, { q: q!, k, v }).out);
   });
+
+  it.each([causal(), full()])(
+    "of the identity map and a rope, undivided, is dot with that rope: %o",
+    (pattern) => {
+      const spec = { position: rope({ theta: 50 }), pattern, normaliser: none() };
+      const rule = linear({ map: "identity", normaliser: "none" });
+      const composition = composeRecurrence({ rule, position: spec.position, pattern });
+      const inputs = randomInputs(composition, "rope", { tokens: 12, width: 4, keyHeads: 1 }, ["state"]);
+      const pairs = compose({ similarity: dot({ scale: 1 }), ...spec });
+      const { q, k, v } = inputs;
+      expectClose(recurrenceForward(composition, inputs).out, referenceForward(pairs, { q: q!, k, v }).out);
+    },
+  );
 
   it("of features e^x, one a token, is a softmax of sums", () => {
     // With D = 1, e^q·e^k is the weight of a softmax over k alone: q cancels.

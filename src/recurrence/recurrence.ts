@@ -8,15 +8,21 @@ import {
   recurrentReference,
 } from "./backend.ts";
 import { checkCall, type RecurrenceInputs } from "./check-call.ts";
-import { composeRecurrence, type RecurrenceComposition, type RecurrenceSpec } from "./composition.ts";
+import {
+  composeRecurrence,
+  printRecurrence,
+  type RecurrenceComposition,
+  type RecurrenceSpec,
+} from "./composition.ts";
 import { requireShape } from "./core.ts";
-import { printRecurrence } from "./selector.ts";
 import { type RuleCall } from "./rule.ts";
 
 /** The inputs of a call. */
 export interface RecurrenceCall extends RecurrenceInputs<Tensor> {
   /** Whether k and v may have fewer heads than q (default false, as in PyTorch). */
   readonly enableGqa?: boolean;
+  /** The place of the first token: how many came before it (default 0). Only a rope reads it. */
+  readonly offset?: number;
 }
 
 /** Inputs of a backward call: those of the forward call, and the gradients of what it returned. */
@@ -44,7 +50,7 @@ export interface Recurrence {
  * Makes a recurrence from a rule: attention whose comparison factorises into a running state M, so that a token costs
  * the same wherever it stands.
  *
- * @param spec - the rule, and `full()` where every query is to see all tokens (linear and performer)
+ * @param spec - the rule, `rope()` to turn queries and keys by their places, and `full()` where every query is to see all tokens (linear and performer)
  * @param options - `backend`: what computes it (default the f64 reference)
  * @returns a function on named tensors of layout [B, H, N, D], with `step` and `backward`
  * @throws UnsupportedError `clash-…` when parts do not fit together; the calls throw ShapeError, DomainError and
@@ -66,12 +72,13 @@ export function recurrence(
   const composition = composeRecurrence(spec);
   const { backend = recurrentReference } = options;
 
-  const check = ({ enableGqa = false, ...inputs }: RecurrenceCall, decoding = false): RuleCall => {
-    const { rule, whole } = composition;
+  const check = ({ enableGqa = false, offset, ...inputs }: RecurrenceCall, decoding = false): RuleCall => {
+    const { rule } = composition;
     // A step is one token, whatever the chunk of longer calls.
     const checked = checkCall(
-      decoding ? { rule: { ...rule, chunk: undefined }, whole } : composition,
+      decoding ? { ...composition, rule: { ...rule, chunk: undefined } } : composition,
       inputs,
+      offset,
     );
     requireGqaAllowed(checked, enableGqa);
     return checked;

@@ -17,6 +17,8 @@ export const ruleSelectors: readonly string[] = [
   "linear:map=identity,normaliser=none",
   "performer:features=7,seed=3",
   "retnet",
+  "retnet+rope:theta=9,dims=2",
+  "linear:map=hedgehog+rope:theta=9,dims=2",
   "gla",
   "deltanet",
   "gated-deltanet",

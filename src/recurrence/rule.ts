@@ -73,13 +73,15 @@ export interface RuleInputs extends Readonly<Record<"q" | "k" | "v" | "beta" | "
   readonly state?: Tensor64;
 }
 
-/** What a rule computes from. */
+/** What a rule computes from; where places turn q and k, they are turned. */
 export interface RuleCall {
   readonly inputs: RuleInputs;
   readonly parameters: Readonly<Record<string, Tensor64>>;
   readonly sizes: RuleSizes;
   /** Whether every query sees all tokens, in place of those up to its own. */
   readonly whole: boolean;
+  /** The place of the first token, by which q and k are turned already where places turn them. */
+  readonly offset: number;
 }
 
 /** Gradients by input and by parameter. */

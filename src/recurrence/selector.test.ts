@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { recurrentNames } from "../attention/selector.ts";
 import { recurrences } from "./recurrences.ts";
-import { parseAnySelector, parseRecurrence, printRecurrence } from "./selector.ts";
+import { printRecurrence } from "./composition.ts";
+import { parseAnySelector, parseRecurrence } from "./selector.ts";
 
 const code = (expected: string, name = "DomainError"): unknown =>
   expect.objectContaining({ name, code: expected });
@@ -29,13 +30,15 @@ describe("selectors", () => {
       .map(([name, chosen]) => [name, chosen] as const),
   );
   const selectors = fc
-    .tuple(options, fc.constantFrom("", "+causal", "+full"))
+    .tuple(options, fc.constantFrom("", "+rope:theta=500"), fc.constantFrom("", "+causal", "+full"))
     .filter(
-      ([[name, chosen], end]) => end !== "+full" || (/linear|performer/.test(name) && !("chunk" in chosen)),
+      ([[name, chosen], position, end]) =>
+        (end !== "+full" || (/linear|performer/.test(name) && !("chunk" in chosen))) &&
+        (position === "" || /linear|performer|retnet|deltanet/.test(name)),
     )
-    .map(([[name, chosen], end]) => {
+    .map(([[name, chosen], position, end]) => {
       const written = Object.entries(chosen).map(([option, value]) => `${option}=${value}`);
-      return `${[name, written.join(",")].filter((text) => text !== "").join(":")}${end}`;
+      return `${[name, written.join(",")].filter((text) => text !== "").join(":")}${position}${end}`;
     });
 
   it("are printed as they are read", () => {
@@ -68,7 +71,10 @@ describe("selectors", () => {
     ["gla:chunk=1.5", "bad-option", "DomainError", /whole number ≥ 1: 1.5/],
     ["retnet+full", "clash-pattern", "UnsupportedError", /use linear or performer/],
     ["linear+window:w=8", "clash-pattern", "UnsupportedError", /forget by decay/],
-    ["retnet+rope", "clash-position", "UnsupportedError", /turn q and k before the call/],
+    ["retnet+alibi", "clash-position", "UnsupportedError", /enters a state by its updates/],
+    ["gla+rope", "clash-position", "UnsupportedError", /'decay' has one number for each/],
+    ["rwkv4+rope", "clash-position", "UnsupportedError", /no queries to turn/],
+    ["retnet+rope:scaling=xpos", "clash-position", "UnsupportedError", /a rope that only turns/],
     ["gla+topk:k=4", "clash-selection", "UnsupportedError", /cannot leave out keys/],
     ["linear+softmax", "clash-normaliser", "UnsupportedError", /normaliser=none/],
     ["linear+centroid", "clash-aggregation", "UnsupportedError", /Drop it/],

@@ -1,18 +1,18 @@
 /**
- * @file Selectors of the recurrent class: `rule[:option=value…][+full]`, beside those of attentions. Parsing and printing
+ * @file Selectors of the recurrent class: `rule[:option=value…][+rope][+full]`, beside those of attentions. Parsing and printing
  * are inverse; `+causal` may be written and says what is so anyway.
  */
 import { firstName, parseSelector, readSelector, type SelectedParts } from "../attention/selector.ts";
 import { similarities } from "../similarities/index.ts";
 import { DomainError } from "../base/errors.ts";
 import { didYouMean } from "../base/options.ts";
-import { printPart } from "../base/part.ts";
 import { composeRecurrence, type RecurrenceComposition } from "./composition.ts";
 import { recurrences } from "./recurrences.ts";
 import { type RecurrentRule } from "./rule.ts";
 
 /**
- * Reads a selector such as `linear:map=elu1`, `performer:features=64,seed=3+full` or `rwkv6:chunk=64`.
+ * Reads a selector such as `linear:map=elu1`, `linear:map=hedgehog+rope:theta=1000000`, `performer:features=64,seed=3+full` or
+ * `rwkv6:chunk=64`.
  *
  * @throws DomainError `unknown-part` with the nearest known names, or an option's error; UnsupportedError `clash-…` for
  *   parts that make no sense with a recurrence
@@ -25,19 +25,6 @@ import { type RecurrentRule } from "./rule.ts";
 export function parseRecurrence(selector: string): RecurrenceComposition {
   const { first, patterns, ...others } = readSelector(selector, recurrences, "rule of the recurrent class");
   return composeRecurrence({ rule: first as RecurrentRule, pattern: patterns, ...others });
-}
-
-/**
- * A recurrence as its selector.
- *
- * @example
- * ```ts
- * import { parseRecurrence, printRecurrence } from "qklab";
- * printRecurrence(parseRecurrence("rwkv6:chunk=64+causal")); // "rwkv6:chunk=64"
- * ```
- */
-export function printRecurrence({ rule, whole }: RecurrenceComposition): string {
-  return whole ? `${printPart(rule)}+full` : printPart(rule);
 }
 
 /** What a selector of either class names. */

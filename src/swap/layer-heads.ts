@@ -150,14 +150,15 @@ async function runRecurrence(
   { recurrence: composition }: Extract<ComposedGroup, { readonly recurrence: unknown }>,
   setting: GroupSetting,
 ): Promise<HeadOutputs | undefined> {
-  const { rule, whole } = composition;
+  const { whole, ...spec } = composition;
+  const { rule } = spec;
   const isDivided =
     rule.name === "performer" || (rule.name === "linear" && rule.options["normaliser"] !== "none");
   if (!isDivided || whole) return undefined;
   const [batch, heads, tokens] = k.shape;
   const identity = new Float32Array(batch * heads * tokens * tokens);
   for (let row = 0; row < batch * heads * tokens; row++) identity[row * tokens + (row % tokens)] = 1;
-  const recur = recurrence({ rule });
+  const recur = recurrence(spec);
   const parameters = parametersFor(rule.parameters, setting);
   const call = { q, k, parameters, enableGqa: true };
   const { out } = await recur({ ...call, v });

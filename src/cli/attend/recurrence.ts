@@ -15,7 +15,6 @@ import {
   type RecurrenceGradients,
   type RecurrenceInputs,
   requireFinite,
-  type RecurrentRule,
   type RuleCall,
   type Tensor,
   type Tensor64,
@@ -53,18 +52,19 @@ export async function attendRecurrence(
 ): Promise<RecurrenceResults> {
   const selector = printRecurrence(composition);
   const { rule } = composition;
-  requireOptions(selector, rule, options);
+  requireOptions(composition, selector, options);
   if (options.device === "wasm") requireOnEngine(rule);
   const file = await readFile(composition, options.in, options.backward ?? false);
   const hasDouble = ["q", "k", "v"].some((name) => file.inputs[name as "k"]?.data instanceof Float64Array);
   const isDouble = hasDouble && options.device === "reference";
-  const call = checkCall(composition, file.inputs);
+  const { offset } = options;
+  const call = checkCall(composition, file.inputs, offset);
   requireMemory(composition, call);
   const drawn = initialValues(rule.parameters, call.sizes, options.seed);
   const values = resolveValues(rule.parameters, call.sizes, { ...drawn, ...file.inputs.parameters });
   const parameters: Record<string, AnyTensor> = isDouble ? values : narrowAll(values);
   const inputs: RecurrenceInputs<AnyTensor> = { ...file.inputs, parameters };
-  const job: Job = { composition, inputs, dOut: file.dOut, dState: file.dState, isDouble };
+  const job: Job = { composition, inputs, offset, dOut: file.dOut, dState: file.dState, isDouble };
   for (const [name, tensor] of Object.entries({ dOut: file.dOut, dState: file.dState })) {
     if (tensor !== undefined) requireFinite(name, tensor);
   }
@@ -82,18 +82,29 @@ interface Job {
   readonly composition: RecurrenceComposition;
   /** With a value for every parameter. */
   readonly inputs: RecurrenceInputs<AnyTensor>;
+  readonly offset: number | undefined;
   readonly dOut: AnyTensor | undefined;
   readonly dState: AnyTensor | undefined;
   /** Whether results stay F64. */
   readonly isDouble: boolean;
 }
 
-const onReference = async ({ composition, inputs, dOut, dState, isDouble }: Job): Promise<Results> => {
-  const { out, state } = recurrenceForward(composition, inputs);
+const onReference = async ({
+  composition,
+  inputs,
+  offset,
+  dOut,
+  dState,
+  isDouble,
+}: Job): Promise<Results> => {
+  const { out, state } = recurrenceForward(composition, inputs, undefined, offset);
   const wide: Record<string, Tensor64> = { out, state };
   if (dOut !== undefined) {
     const cotangents = { dOut, ...(dState === undefined ? {} : { dState }) };
-    Object.assign(wide, gradientsByName(composition, recurrenceBackward(composition, inputs, cotangents)));
+    Object.assign(
+      wide,
+      gradientsByName(composition, recurrenceBackward(composition, inputs, cotangents, offset)),
+    );
   }
   return isDouble ? wide : { ...narrowAll(wide), state: narrowState(composition.rule, state) };
 };
@@ -102,17 +113,18 @@ const onReference = async ({ composition, inputs, dOut, dState, isDouble }: Job)
 async function openKernels(composition: RecurrenceComposition): Promise<(job: Job) => Promise<Results>> {
   const { nodeEngine } = await import("../../kernels/wasm/engine/pool.node.ts");
   const { wasmRecurrenceBackend } = await import("../../kernels/wasm/index.ts");
-  const { rule, whole } = composition;
+  const { whole, ...spec } = composition;
   const recur = recurrence(
-    { rule, pattern: whole ? full() : causal() },
+    { ...spec, pattern: whole ? full() : causal() },
     { backend: wasmRecurrenceBackend(nodeEngine()) },
   );
-  return async ({ inputs, dOut, dState }) => {
+  return async ({ inputs, offset, dOut, dState }) => {
     const { parameters = {}, ...tensors } = inputs;
     const call = {
       ...(narrowAll(tensors) as unknown as RecurrenceInputs<Tensor>),
       parameters: narrowAll(parameters),
       enableGqa: true,
+      ...(offset === undefined ? {} : { offset }),
     };
     const { out, state } = await recur(call);
     if (dOut === undefined) return { out, state };
@@ -188,7 +200,11 @@ async function readFile(
 }
 
 /** Refuses options that mean nothing without pairs. */
-function requireOptions(selector: string, { lift }: RecurrentRule, options: AttendOptions): void {
+function requireOptions(
+  { rule: { lift }, position }: RecurrenceComposition,
+  selector: string,
+  options: AttendOptions,
+): void {
   if (options.device === "jax") {
     throw new CommandError(
       "device-recurrence",
@@ -198,12 +214,12 @@ function requireOptions(selector: string, { lift }: RecurrentRule, options: Atte
   }
   const names = {
     return: "--return",
-    offset: "--offset",
+    ...(position === undefined ? { offset: "--offset" } : {}),
     keyLengths: "--key-lengths",
     scale: "--scale",
   } as const;
   for (const [key, flag] of Object.entries(names)) {
-    if (options[key as keyof typeof names] === undefined) continue;
+    if (options[key as keyof AttendOptions] === undefined) continue;
     throw new CommandError("recurrence-option", texts.pairOption(selector, flag));
   }
 }

@@ -47,8 +47,8 @@ describe.each([
     const composition = parseRecurrence(selector);
     const wide = randomInputs(composition, selector, { tokens, queries, heads: 2, keyHeads: 1 });
     const inputs = narrowed(wide);
-    const { rule, whole } = composition;
-    const recur = recurrence({ rule, pattern: whole ? full() : causal() }, { backend });
+    const { whole, ...spec } = composition;
+    const recur = recurrence({ ...spec, pattern: whole ? full() : causal() }, { backend });
     const call = { ...inputs, enableGqa: true };
     const expected = recurrenceForward(composition, inputs);
     const { out, state } = await recur(call);

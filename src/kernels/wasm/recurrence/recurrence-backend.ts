@@ -2,6 +2,7 @@
 import { narrow, type Tensor } from "../../../base/tensor.ts";
 import { type RecurrenceBackend } from "../../../recurrence/index.ts";
 import { namedGradients } from "../../../recurrence/backend.ts";
+import { givenGradients } from "../../../recurrence/check-call.ts";
 import { narrowState } from "../../../recurrence/rule.ts";
 import { WasmEngine } from "../engine/engine.ts";
 import { liftedBackward, liftedForward, wholeBackwardOnEngine, wholeOnEngine } from "./lifted-recurrence.ts";
@@ -32,12 +33,15 @@ export function wasmRecurrenceBackend(engine: WasmEngine = new WasmEngine()): Re
         : liftedForward(engine, rule, call, false);
       return { out, state: narrowState(rule, state) };
     },
-    async backward({ rule }, call, { dOut, dState }) {
+    async backward(composition, call, { dOut, dState }) {
+      const { rule } = composition;
       const cotangents = { out: dOut, ...(dState === undefined ? {} : { state: dState }) };
       const gradients = call.whole
         ? wholeBackwardOnEngine(engine, rule, call, cotangents)
         : liftedBackward(engine, liftedForward(engine, rule, call, true).saved!, cotangents);
-      const { dParameters, ...ofInputs } = namedGradients(gradients);
+      const { dParameters, ...ofInputs } = namedGradients(
+        givenGradients(composition, gradients, call.offset),
+      );
       const narrowAll = (tensors: object): Record<string, Tensor> =>
         Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, narrow(tensor)]));
       return { ...narrowAll(ofInputs), dParameters: narrowAll(dParameters) };
