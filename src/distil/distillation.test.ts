@@ -9,6 +9,7 @@ import { startJax } from "../kernels/jax/start.ts";
 import { WasmEngine } from "../kernels/wasm/index.ts";
 import { loadAdapted, readAdapter, writeAdapter } from "../language/adapter.node.ts";
 import { openLanguageModel, type LanguageModel } from "../language/open-model.node.ts";
+import { tokenWindows, windowNats } from "../language/evaluate-text.ts";
 import { swapAttention } from "../language/index.ts";
 import { decoder } from "../models/index.ts";
 import { withArrays } from "../models/decoder-fixtures.ts";
@@ -41,6 +42,7 @@ describeWithSharedData("distilling stories260K", "stories260K/stories260K.bin", 
       loss: "outputs",
       lowRank: { rank: 2, alpha: 4 },
       tokens,
+      begin: model.tokenizer.specialTokens.begin,
       batch: 2,
       length: 32,
       steps: 6,
@@ -113,11 +115,9 @@ describeWithSharedData("distilling stories260K", "stories260K/stories260K.bin", 
     one.dispose();
     const { model: adapted, tensors } = await loadAdapted(folder, model, { engine });
     const { tokens } = options("dot");
-    const held = tokens.subarray(-33);
-    const { losses } = await withArrays(tensors, (arrays) =>
-      adapted.evaluate(arrays, { tokens: held.slice(0, -1), batch: 1, targets: held.slice(1) }),
-    );
-    const nats = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+    const held = tokenWindows(tokens.subarray(-33), 32, model.tokenizer.specialTokens.begin);
+    const sums = await withArrays(tensors, (arrays) => windowNats({ model: adapted, arrays }, held));
+    const nats = sums.reduce((sum, own) => sum + own, 0) / 33;
     expect(Math.abs(nats - distilledNats)).toBeLessThan(lossTolerance);
     adapted.dispose();
     expect(readFileSync(place).equals(before)).toBe(true);

@@ -8,6 +8,7 @@ import { type Tensor } from "../base/tensor.ts";
 import { type WeightSource } from "../checkpoints/index.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { type Adapter, factorNames, isAdaptable, mergedWeight } from "../language/adapter-format.ts";
+import { tokenWindows, windowNats } from "../language/evaluate-text.ts";
 import { loadDecoder, type ModelLayout } from "../language/index.ts";
 import {
   decoder,
@@ -30,7 +31,7 @@ import { endToEnd } from "./end-to-end.ts";
 import { layerDistillation, type LayerLoss } from "./layer-distillation.ts";
 import { type LowRank } from "./mixing-layer.ts";
 import { taughtLayers } from "./taught-layers.ts";
-import { splitText, windowsAt, windowsInOrder } from "./text-batches.ts";
+import { splitText, windowsAt } from "./text-batches.ts";
 
 /** What is distilled, and how. */
 export interface DistillationOptions {
@@ -44,6 +45,8 @@ export interface DistillationOptions {
   readonly lowRank: LowRank;
   /** The text. */
   readonly tokens: Int32Array;
+  /** The mark that begins a text, with which every window begins; none where the tokenizer has none. */
+  readonly begin: number | undefined;
   /** B windows of N tokens a step. */
   readonly batch: number;
   readonly length: number;
@@ -72,7 +75,7 @@ const warmUpShare = 0.05;
  * @throws DomainError `distil-data`, UnsupportedError `distil-model` and `distil-loss`, and what `loadDecoder` throws
  */
 export async function distillation(options: DistillationOptions): Promise<Distillation> {
-  const { source, layout, attention, layers, loss, lowRank, batch, length, seed, engine } = options;
+  const { source, layout, attention, layers, loss, lowRank, batch, length, begin, seed, engine } = options;
   const { steps: layerSteps, tuneSteps } = options;
   const { training, held } = splitText(options.tokens, length);
   const { model: teacher, tensors } = await loadDecoder(source, layout, { engine });
@@ -112,7 +115,7 @@ export async function distillation(options: DistillationOptions): Promise<Distil
   let arrays = arraysOf(Object.fromEntries(undecayed.map(({ name, initial }) => [name, initial(seed)])));
   let taken = 0;
 
-  const batchAt = (step: number) => windowsAt(training, { batch, length, seed, step });
+  const batchAt = (step: number) => windowsAt(training, { batch, length, seed, step, begin });
   const pick = (names: readonly string[]): Record<string, np.Array> =>
     Object.fromEntries(names.map((name) => [name, arrays[name]]));
 
@@ -177,8 +180,12 @@ export async function distillation(options: DistillationOptions): Promise<Distil
     return read;
   }
 
-  const nats = (model: Decoder, given: ModelArrays): Promise<number> =>
-    natsPerToken(model, given, held, length);
+  const measured = tokenWindows(held, length, begin);
+  /** Mean −ln p of the held tokens. */
+  const nats = async (model: Decoder, given: ModelArrays): Promise<number> => {
+    const sums = await windowNats({ model, arrays: given }, measured);
+    return sums.reduce((sum, own) => sum + own, 0) / measured.counts.reduce((sum, own) => sum + own, 0);
+  };
 
   async function studentNats(now: Readonly<Record<string, Tensor>>): Promise<number> {
     const merged: Record<string, Tensor> = {};
@@ -256,22 +263,6 @@ export async function distillation(options: DistillationOptions): Promise<Distil
       [...optimisers, tuner, tuning, ...made, teacher, student].forEach((owned) => owned?.dispose());
     },
   };
-}
-
-/** Mean −ln p of the held tokens. */
-async function natsPerToken(
-  model: Decoder,
-  arrays: ModelArrays,
-  held: Int32Array,
-  length: number,
-): Promise<number> {
-  let [sum, count] = [0, 0];
-  for (const batch of windowsInOrder(held, length)) {
-    const { losses } = await model.evaluate(arrays, batch);
-    sum += losses.reduce((total, one) => total + one, 0);
-    count += losses.length;
-  }
-  return sum / count;
 }
 
 /** A of small draws and B of zeros, so that nothing is changed at first. */

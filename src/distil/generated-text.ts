@@ -1,11 +1,11 @@
 /**
- * @file A text that the teacher writes itself, so that distilling needs no data: some texts side by side, sampled at temperature 1. Of
+ * @file A text that the teacher writes itself, so that distilling needs no data: some texts side by side, sampled. Of
  * a chat model the turns of the user are sampled too, as in Xu et al. 2024, Magpie: each text begins with what the template puts
  * before a question, and so does whatever follows an end.
  */
 import { numpy as np } from "@jax-js/jax";
 import { random } from "../base/random.ts";
-import { sampler } from "../generation/index.ts";
+import { sampler, type SamplingOptions } from "../generation/index.ts";
 import { type LoadedModel } from "../language/index.ts";
 import { type Decoder } from "../models/index.ts";
 import { type RenderChat, type Tokenizer } from "../text/index.ts";
@@ -31,6 +31,12 @@ export interface GeneratedTextOptions {
 const sideBySide = 16;
 
 /**
+ * Below temperature 1, as a small model that draws from its whole distribution soon loses its thread, and what follows then teaches
+ * nothing of the texts that it is for.
+ */
+const choosing: SamplingOptions = { temperature: 0.8, topP: 0.9, repetitionPenalty: 1.05 };
+
+/**
  * Writes it.
  *
  * @param loaded - stays the caller's
@@ -53,7 +59,7 @@ export async function generatedText(
     const rows = Array.from({ length: sideBySide }, (_, row) => ({
       text: [] as number[],
       due: [...opening],
-      choose: sampler({ temperature: 1 }, random(seed, "generated", round, row)),
+      choose: sampler(choosing, random(seed, "generated", round, row)),
     }));
     let logits: Float32Array | undefined;
     for (let at = 0; at < length; at++) {

@@ -32,28 +32,32 @@ export function splitText(tokens: Int32Array, length: number): SplitText {
   return { training: tokens.subarray(0, end), held: tokens.subarray(end) };
 }
 
-/** Windows that begin anywhere, with the token after each as its label. */
-export function windowsAt(
-  tokens: Int32Array,
-  { batch, length, seed, step }: { batch: number; length: number; seed: number; step: number },
-): TokenBatch {
+/**
+ * Windows that begin anywhere in a text, with the token after each as its label. As in an evaluation, each begins with the mark that
+ * begins a text, where there is one.
+ */
+export function windowsAt(tokens: Int32Array, { batch, length, seed, step, begin }: BatchPlace): TokenBatch {
   const stream = random(seed, "distil", step);
-  const starts = Array.from({ length: batch }, () => stream.integer(tokens.length - length));
-  return labelled(tokens, starts, length);
+  const windows = Array.from({ length: batch }, () => {
+    const start = stream.integer(tokens.length - length);
+    return begin === undefined
+      ? [...tokens.subarray(start, start + length + 1)]
+      : [begin, ...tokens.subarray(start, start + length)];
+  });
+  return {
+    tokens: Int32Array.from(windows.flatMap((window) => window.slice(0, -1))),
+    batch,
+    targets: Int32Array.from(windows.flatMap((window) => window.slice(1))),
+  };
 }
 
-/** Windows one after the other; what is left at the end is too short and left out. */
-export function windowsInOrder(tokens: Int32Array, length: number): readonly TokenBatch[] {
-  return Array.from({ length: Math.floor((tokens.length - 1) / length) }, (_, index) =>
-    labelled(tokens, [index * length], length),
-  );
-}
-
-function labelled(tokens: Int32Array, starts: readonly number[], length: number): TokenBatch {
-  const of = (shift: number): Int32Array =>
-    Int32Array.from(
-      { length: starts.length * length },
-      (_, at) => tokens[starts[Math.floor(at / length)] + (at % length) + shift],
-    );
-  return { tokens: of(0), batch: starts.length, targets: of(1) };
+/** Which windows a step learns from. */
+export interface BatchPlace {
+  /** B windows of N tokens. */
+  readonly batch: number;
+  readonly length: number;
+  readonly seed: number;
+  readonly step: number;
+  /** The mark that begins a text. */
+  readonly begin: number | undefined;
 }

@@ -12,7 +12,7 @@ import {
   type ScoreDifference,
   type TextScore,
   type TextWindows,
-} from "./evaluate-text.ts";
+} from "../language/evaluate-text.ts";
 import { compareLayers, compareStreams, type LayerDivergence } from "./layer-divergence.ts";
 import { findNeedles, type NeedleScore, type NeedleTest } from "./needle.ts";
 import { openSwap, type SwappedModel, type TrainedModel } from "./swapped-model.ts";

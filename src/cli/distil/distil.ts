@@ -69,6 +69,7 @@ async function distilModel(
     loss,
     lowRank: { rank, alpha },
     tokens,
+    begin: model.tokenizer.specialTokens.begin,
     batch,
     length,
     steps,

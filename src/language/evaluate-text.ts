@@ -6,14 +6,18 @@ import { DomainError } from "../base/errors.ts";
 import { type Decoder, type ModelArrays } from "../models/index.ts";
 import { type Tokenizer } from "../text/index.ts";
 
-/** A text as windows that every model is asked about. */
-export interface TextWindows {
+/** Tokens as windows that every model is asked about. */
+export interface TokenWindows {
   /** Tokens of each window, [W][N]; what lies behind the end of the text is not asked about. */
   readonly tokens: readonly Int32Array[];
   /** How many places of each window are asked about, from the first. */
   readonly counts: readonly number[];
   /** What is right at those places. */
   readonly targets: readonly Int32Array[];
+}
+
+/** A text as windows. */
+export interface TextWindows extends TokenWindows {
   /** Characters (code points) that the targets spell. */
   readonly characters: number;
 }
@@ -42,12 +46,35 @@ export interface ScoreDifference {
 }
 
 /**
- * Cuts a text into windows of N tokens that follow each other; every token but the very first is predicted once, and that one too
- * where the tokenizer has a mark that begins a text.
+ * Cuts tokens into windows that follow each other, in which every token is predicted once. Each window begins with the mark that begins
+ * a text: trained models rest their attention on it, and some predict nothing well without. Where there is none, a window begins with
+ * the last token of the one before, and the very first token is not predicted.
+ *
+ * @param length - N
+ */
+export function tokenWindows(tokens: Int32Array, length: number, begin: number | undefined): TokenWindows {
+  const predicted = begin === undefined ? tokens.subarray(1) : tokens;
+  const targets = Array.from({ length: Math.ceil(predicted.length / length) }, (_, at) =>
+    predicted.subarray(at * length, (at + 1) * length),
+  );
+  return {
+    tokens: targets.map((own, at) => {
+      const window = new Int32Array(length);
+      window[0] = begin ?? tokens[at * length];
+      window.set(own.subarray(0, -1), 1);
+      return window;
+    }),
+    counts: targets.map((own) => own.length),
+    targets,
+  };
+}
+
+/**
+ * Cuts a text into windows of N tokens, as {@link tokenWindows} does.
  *
  * @param length - N
  * @param most - at most so many tokens of the text
- * @throws DomainError `swap-text` for a text without a token to predict
+ * @throws DomainError `evaluation-text` for a text without a token to predict
  */
 export function textWindows(
   tokenizer: Tokenizer,
@@ -57,41 +84,49 @@ export function textWindows(
 ): TextWindows {
   const { begin } = tokenizer.specialTokens;
   const own = tokenizer.encode(text, { addSpecial: false });
-  const kept = own.slice(0, most);
-  const all = begin === undefined ? kept : [begin, ...kept];
-  if (all.length < 2) {
+  const kept = Int32Array.from(own.slice(0, most));
+  const windows = tokenWindows(kept, length, begin);
+  if (windows.counts.length === 0) {
     throw new DomainError(
-      "swap-text",
+      "evaluation-text",
       `Cannot evaluate a model on a text as it must have a token to predict: ${kept.length} tokens. Pass a longer text`,
     );
   }
-  const starts = Array.from({ length: Math.ceil((all.length - 1) / length) }, (_, at) => at * length);
-  const predicted = begin === undefined ? kept.slice(1) : kept;
   const isWhole = kept.length === own.length && begin !== undefined;
-  return {
-    tokens: starts.map((start) => {
-      const window = new Int32Array(length);
-      window.set(all.slice(start, Math.min(start + length, all.length - 1)));
-      return window;
-    }),
-    counts: starts.map((start) => Math.min(length, all.length - 1 - start)),
-    targets: starts.map((start) => Int32Array.from(all.slice(start + 1, start + length + 1))),
-    characters: Array.from(isWhole ? text : tokenizer.decode(predicted, { continues: begin === undefined }))
-      .length,
-  };
+  const predicted = [...(begin === undefined ? kept.subarray(1) : kept)];
+  const spelled = isWhole ? text : tokenizer.decode(predicted, { continues: begin === undefined });
+  return { ...windows, characters: Array.from(spelled).length };
 }
 
-/**
- * A model's score on windows, summed in f64.
- *
- * @param batch - windows that go through the model together
- * @param onBatch - told how many windows are done
- */
+/** A model's score on windows, summed in f64. */
 export async function evaluateText(
-  { model, arrays }: { readonly model: Decoder; readonly arrays: ModelArrays },
-  { tokens, counts, targets, characters }: TextWindows,
-  { batch = 4, onBatch }: { readonly batch?: number; readonly onBatch?: (done: number) => void } = {},
+  asked: AskedModel,
+  windows: TextWindows,
+  options: EvaluationOptions = {},
 ): Promise<TextScore> {
+  return scoreOf(await windowNats(asked, windows, options), windows.counts, windows.characters);
+}
+
+/** Who is asked. */
+export interface AskedModel {
+  readonly model: Decoder;
+  readonly arrays: ModelArrays;
+}
+
+/** How. */
+export interface EvaluationOptions {
+  /** Windows that go through the model together (default 4). */
+  readonly batch?: number;
+  /** Told how many windows are done. */
+  readonly onBatch?: (done: number) => void;
+}
+
+/** Σ −ln p of every window. */
+export async function windowNats(
+  { model, arrays }: AskedModel,
+  { tokens, counts, targets }: TokenWindows,
+  { batch = 4, onBatch }: EvaluationOptions = {},
+): Promise<readonly number[]> {
   const sums: number[] = [];
   for (let first = 0; first < tokens.length; first += batch) {
     const given = tokens.slice(first, first + batch);
@@ -113,7 +148,7 @@ export async function evaluateText(
     }
     onBatch?.(Math.min(first + batch, tokens.length));
   }
-  return scoreOf(sums, counts, characters);
+  return sums;
 }
 
 function scoreOf(windows: readonly number[], counts: readonly number[], characters: number): TextScore {
