@@ -14,7 +14,7 @@ export async function taughtLayers(
   { tokens, batch }: Pick<TokenBatch, "tokens" | "batch">,
   layers: readonly number[],
 ): Promise<readonly TaughtLayer[]> {
-  const { embedded, layers: made } = await teacher.activations(arrays, tokens, batch);
+  const { embedded, layers: made } = await teacher.activations(arrays, tokens, batch, Math.max(...layers));
   return layers.map((layer) => {
     const { groups } = made[layer];
     const all = (side: "q" | "k" | "v" | "out"): Tensor => joinedHeads(groups.map((group) => group[side]));

@@ -231,6 +231,11 @@ describe("decoder", () => {
         expect(Math.max(...apart)).toBeLessThan(spreadTolerance);
         // Without a feed-forward, a layer adds what its heads give by the output projection, and that is all.
         if (config !== experts) expect(found.layers[1].fed).toEqual(found.layers[1].attended);
+        for (const last of [0, 1]) {
+          const { layers } = await one.activations(arrays, tokens, 2, last);
+          const { groups, attended } = found.layers[last];
+          expect(layers).toEqual([...found.layers.slice(0, last), { groups, attended, fed: attended }]);
+        }
       });
       one.dispose();
       other.dispose();

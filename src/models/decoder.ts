@@ -36,9 +36,11 @@ export interface Decoder extends TokenModel {
    *
    * @param tokens - [B, N]
    * @param batch - B
+   * @param last - the last layer that is wanted (default the last of all): nothing after its attention is computed, so that its `fed`
+   *   is its `attended`
    * @throws UnsupportedError `activations-residual` with reversible residuals
    */
-  activations(arrays: ModelArrays, tokens: Int32Array, batch: number): Promise<Activations>;
+  activations(arrays: ModelArrays, tokens: Int32Array, batch: number, last?: number): Promise<Activations>;
   /**
    * Begins to decode token by token, or a prompt at once, from an empty past: the logits are those of {@link Decoder.logits}, and the
    * memory is that of the keys and values of attentions, as far back as they see, and of the states of recurrences.
@@ -152,8 +154,8 @@ export function decoder(
       layers.map(({ routed }) => routed),
     ),
     config: resolved,
-    activations: (arrays, tokens, batch) =>
-      activations.read(arrays, (tape) => tokenInputs(tape, { tokens, batch }, resolved, constants)),
+    activations: (arrays, tokens, batch, last) =>
+      activations.read(arrays, (tape) => tokenInputs(tape, { tokens, batch }, resolved, constants), last),
     decode: (arrays, { batch = 1 } = {}) => decoding.start(arrays, batch),
   };
 }

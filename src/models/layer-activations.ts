@@ -44,8 +44,11 @@ export interface Activations {
 
 /** What activations are computed by; stages are compiled at the first call. */
 export interface ActivationStages {
-  /** @param given - `tokens`, and `places` as in `ComputedLayers.run` */
-  read(arrays: ModelArrays, given: (tape: Tape) => Values): Promise<Activations>;
+  /**
+   * @param given - `tokens`, and `places` as in `ComputedLayers.run`
+   * @param last - the last layer that is wanted, of which only the attention is computed; all of all layers when absent
+   */
+  read(arrays: ModelArrays, given: (tape: Tape) => Values, last?: number): Promise<Activations>;
   dispose(): void;
 }
 
@@ -87,13 +90,15 @@ export function activationStages(
     return { attention: first, after };
   });
   return {
-    read: (arrays, given) => {
+    read: (arrays, given, last) => {
       if (residual === "reversible") refuseStreams();
       return withoutGradient(arrays, async (tape, values) => {
         let x = await embed.run(tape, given(tape), values);
         const embedded = await tensorOf(x);
         const made: LayerActivations[] = [];
-        for (const { attention, after } of observed) {
+        const wanted = observed.slice(0, last === undefined ? undefined : last + 1);
+        for (const [layer, { attention, after: next }] of wanted.entries()) {
+          const after = layer === last ? undefined : next;
           ({ x } = await attention.run(tape, x, values));
           const attended = await tensorOf(x);
           const groups = seen.get(tape)!;
