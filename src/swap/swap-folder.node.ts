@@ -7,7 +7,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { MissingError } from "../base/errors.ts";
 import { writeJson } from "../compare/folder.node.ts";
-import { writeFileAtomically } from "../checkpoints/write-atomically.node.ts";
+import { removeTemporaries, writeFileAtomically } from "../checkpoints/write-atomically.node.ts";
 import { decodeNumbers } from "../train/json-numbers.ts";
 import { takeLock } from "../train/run-lock.node.ts";
 import { type BaseMeasurement, type SwapCell, type SwapMeasurement } from "./measure-swap.ts";
@@ -62,6 +62,7 @@ export async function makeSwapFolder(
   await mkdir(join(path, "cells"), { recursive: true });
   const release = await takeLock(join(path, lockFile));
   try {
+    await removeHalves(path);
     await writeFileAtomically(join(path, textFile), text);
     // The plan comes last: a folder with one can be gone on with.
     await writeJson(join(path, planFile), plan);
@@ -92,7 +93,15 @@ export async function openSwapFolder(folder: string): Promise<SwapFolder> {
   const text = await readFile(join(path, textFile), "utf8").catch(() => undefined);
   if (text === undefined || hashOf(text) !== plan.text.sha256)
     throw missing(`${textFile} is gone, or another`);
-  return folderOf(path, plan, text, await takeLock(join(path, lockFile)));
+  const release = await takeLock(join(path, lockFile));
+  await removeHalves(path);
+  return folderOf(path, plan, text, release);
+}
+
+/** What a killed process left half-written. */
+async function removeHalves(path: string): Promise<void> {
+  await removeTemporaries(path);
+  await removeTemporaries(join(path, "cells"));
 }
 
 function folderOf(path: string, plan: SwapPlan, text: string, release: () => Promise<void>): SwapFolder {

@@ -67,8 +67,8 @@ export const texts = {
     zh: `无法替换，因为 --resume 会按文件夹中的要求继续：还给出了 ${option}。请去掉它，或重新开始`,
   }),
   placesAlone: (flag: string): Bilingual => ({
-    en: `Cannot use ${flag} without --attention as it says where another attention goes; an adapter has its own places. Add --attention, or drop ${flag}`,
-    zh: `没有 --attention 时无法使用 ${flag}，因为它说明另一种注意力放在哪里，而适配器自有其位置。请加上 --attention，或去掉 ${flag}`,
+    en: `Cannot use ${flag} without --attention as it says where another attention goes: only an adapter was given, which has its own places. Add --attention, or drop ${flag}`,
+    zh: `没有 --attention 时无法使用 ${flag}，因为它说明另一种注意力放在哪里：只给出了适配器，而适配器自有其位置。请加上 --attention，或去掉 ${flag}`,
   }),
   cut: (cell: Bilingual, layers: string, heads: readonly string[]): Bilingual => ({
     en: `Note: ${cell.en} · ${layers}: the temperature is at its largest value, and scores spread less than they should, in heads ${headList(heads, "en")}`,
