@@ -42,10 +42,11 @@ export interface ScoreDifference {
 }
 
 /**
- * Cuts a text into windows of N tokens that follow each other; every token but the very first is predicted once, and that one too
- * where the tokenizer has a mark that begins a text.
+ * Cuts a text into windows that follow each other, so that every token is predicted once; the very first one only where the tokenizer
+ * has a mark that begins a text. Each window then begins with that mark: trained models rest much of their attention on it, and
+ * without it some predict nothing.
  *
- * @param length - N
+ * @param length - N, the mark included
  * @param most - at most so many tokens of the text
  * @throws DomainError `swap-text` for a text without a token to predict
  */
@@ -58,24 +59,24 @@ export function textWindows(
   const { begin } = tokenizer.specialTokens;
   const own = tokenizer.encode(text, { addSpecial: false });
   const kept = own.slice(0, most);
-  const all = begin === undefined ? kept : [begin, ...kept];
-  if (all.length < 2) {
+  const predicted = begin === undefined ? kept.slice(1) : kept;
+  if (predicted.length === 0) {
     throw new DomainError(
       "swap-text",
       `Cannot evaluate a model on a text as it must have a token to predict: ${kept.length} tokens. Pass a longer text`,
     );
   }
-  const starts = Array.from({ length: Math.ceil((all.length - 1) / length) }, (_, at) => at * length);
-  const predicted = begin === undefined ? kept.slice(1) : kept;
+  const starts = Array.from({ length: Math.ceil(predicted.length / length) }, (_, at) => at * length);
+  const targets = starts.map((start) => Int32Array.from(predicted.slice(start, start + length)));
   const isWhole = kept.length === own.length && begin !== undefined;
   return {
-    tokens: starts.map((start) => {
+    tokens: starts.map((start, index) => {
       const window = new Int32Array(length);
-      window.set(all.slice(start, Math.min(start + length, all.length - 1)));
+      window.set([begin ?? kept[start], ...targets[index].subarray(0, -1)]);
       return window;
     }),
-    counts: starts.map((start) => Math.min(length, all.length - 1 - start)),
-    targets: starts.map((start) => Int32Array.from(all.slice(start + 1, start + length + 1))),
+    counts: targets.map((ofWindow) => ofWindow.length),
+    targets,
     characters: Array.from(isWhole ? text : tokenizer.decode(predicted, { continues: begin === undefined }))
       .length,
   };

@@ -83,8 +83,8 @@ export const swapMethods: readonly Bilingual[] = [
     zh: "未写明的温度逐头调整，使新分数各行的离散程度与原分数在模型自身查询和键上的离散程度一致（校准为 none 时除外）。参数有上限的相似度可能达不到；这样的头会列出。",
   },
   {
-    en: "Perplexity is e to the mean −ln p of a token; bits per character divide the bits of the whole text by its characters. Windows follow each other without overlap, so the first tokens of a window have little before them.",
-    zh: "困惑度为每个词元平均 −ln p 的指数；每字符比特数为全文比特数除以字符数。窗口互不重叠，因此窗口开头的词元几乎没有上文。",
+    en: "Perplexity is e to the mean −ln p of a token; bits per character divide the bits of the whole text by its characters. Windows follow each other without overlap, each after the mark that begins a text where the tokenizer has one, so the first tokens of a window have little before them.",
+    zh: "困惑度为每个词元平均 −ln p 的指数；每字符比特数为全文比特数除以字符数。窗口互不重叠，若分词器有起始标记则每个窗口都以它开头，因此窗口开头的词元几乎没有上文。",
   },
   {
     en: "Weights and outputs of layers, and residual streams, are those of the first window.",
