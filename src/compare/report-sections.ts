@@ -225,6 +225,7 @@ function sizeTable(
           <td class="number">${cellNumber(results, cell)}</td>
         </tr>`,
     ),
+    [0, 1],
   );
 }
 

@@ -6,15 +6,16 @@ import { both, type Content, html, type Markup } from "./markup.ts";
  * The table.
  *
  * @param caption - also the name of the region
- * @param head - what stands above each column; the first is that of row heads, which are aligned as it is
+ * @param head - what stands above each column
  * @param rows - `<tr>` each
+ * @param words - which columns hold words, which begin at the left; numbers end at the right
  */
 export function captionedTable(
   caption: Bilingual,
   head: readonly Content[],
   rows: readonly Markup[],
+  words: readonly number[] = [0],
 ): Markup {
-  const [first, ...others] = head;
   return html`<div class="scroll" role="region" tabindex="0" aria-label="${caption.en} / ${caption.zh}">
     <table>
       <caption>
@@ -22,8 +23,11 @@ export function captionedTable(
       </caption>
       <thead>
         <tr>
-          <th scope="col" class="first">${first}</th>
-          ${others.map((title) => html`<th scope="col">${title}</th>`)}
+          ${head.map((title, column) =>
+            words.includes(column)
+              ? html`<th scope="col" class="text">${title}</th>`
+              : html`<th scope="col">${title}</th>`,
+          )}
         </tr>
       </thead>
       <tbody>

@@ -114,5 +114,6 @@ function runsTable(results: ComparisonResults, styles: Styles): Markup {
         <td class="number">${measured}</td>
       </tr>`;
     }),
+    [0, 1, 4],
   );
 }

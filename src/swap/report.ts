@@ -284,6 +284,7 @@ function saidSection({ plan, base, cells }: SwapResults): Markup | undefined {
         row(both(text.base), "–", base.continuation),
         ...cells.map(({ cell, continuation }) => row(titleOf(cell), layersLabel(cell.layers), continuation)),
       ],
+      [0, 2],
     )}
   </section>`;
 }
