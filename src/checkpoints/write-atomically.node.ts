@@ -3,7 +3,7 @@
  * are flushed to the disk, and take the target's name in one rename; then the folder is flushed, so that the rename
  * outlives a power cut. A killed process can leave a `.qklab-<process>-<count>.tmp`, which may be deleted.
  */
-import { lstat, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { lstat, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { MissingError } from "../base/errors.ts";
@@ -35,6 +35,12 @@ export async function writeFileAtomically(path: string, contents: Uint8Array | s
     throw error;
   }
   await naming(path, () => flushFolder(folder));
+}
+
+/** Removes from a folder what killed processes left half-written; nobody may be writing there. */
+export async function removeTemporaries(folder: string): Promise<void> {
+  const left = (await readdir(folder)).filter((name) => /^\.qklab-\d+-\d+\.tmp$/.test(name));
+  for (const name of left) await rm(join(folder, name), { force: true });
 }
 
 interface Target {

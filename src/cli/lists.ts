@@ -29,6 +29,9 @@ export const selectorList = (option: string): Collector<string> =>
 /** Words that are checked where they are used. */
 export const wordList = (option: string): Collector<string> => collect(option, atCommas, (word) => word);
 
+/** Texts in which commas mean nothing: an option given twice adds to its list. */
+export const collectTexts: Collector<string> = (text, earlier = []) => [...earlier, text];
+
 /** Words of a known set. */
 export function choiceList<Word extends string>(option: string, known: readonly Word[]): Collector<Word> {
   return collect(option, atCommas, (word) => {

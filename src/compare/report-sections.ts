@@ -14,6 +14,7 @@ import {
   timeFigure,
   variantFigure,
 } from "./report-plots.ts";
+import { captionedTable } from "./report-table.ts";
 import { reportText } from "./report-text.ts";
 import { type CellResult, type ComparisonResults } from "./results.ts";
 import { sizeFigure, type SizeGroup, sizeGroups, sizesTitle } from "./size-figures.ts";
@@ -29,15 +30,32 @@ import {
 } from "./table-blocks.ts";
 import { statusText } from "./verdicts.ts";
 
-/** The verdicts as cards. */
+/** The verdicts as cards; what this comparison does not measure is one line that opens. */
 export function verdictsSection(verdicts: readonly Verdict[]): Markup {
+  const measured = verdicts.filter(({ status }) => status !== "not measured");
+  const missing = verdicts.filter(({ status }) => status === "not measured");
+  const cards = html`<ul class="verdicts">
+    ${measured.map(verdictCard)}
+  </ul>`;
   return html`<section aria-labelledby="verdicts">
     <h2 id="verdicts">${both(reportText.verdicts)}</h2>
     <p class="faint">${both(reportText.verdictsLead)}</p>
-    <ul class="verdicts">
-      ${verdicts.map(verdictCard)}
-    </ul>
+    ${measured.length > 0 ? cards : undefined}${missing.length > 0 ? unmeasured(missing) : undefined}
   </section>`;
+}
+
+function unmeasured(verdicts: readonly Verdict[]): Markup {
+  return html`<details>
+    <summary class="faint">${both(reportText.unmeasured(verdicts.length))}</summary>
+    <ul>
+      ${verdicts.map(
+        ({ claim, reason, source }) =>
+          html`<li>
+            ${both(claim)} <small class="faint">${both(reason)}. ${both(reportText.source)}: ${source}</small>
+          </li>`,
+      )}
+    </ul>
+  </details>`;
 }
 
 function verdictCard({ status, claim, reason, evidence, source }: Verdict): Markup {
@@ -76,33 +94,21 @@ function matrixTable(results: ComparisonResults, { columns, selectors }: TableBl
     en: `${reportText.matrix.en}: ${titles.map(({ en }) => en).join("; ")}`,
     zh: `${reportText.matrix.zh}：${titles.map(({ zh }) => zh).join("；")}`,
   };
-  return scrollable(
+  return captionedTable(
     name,
-    html`<table>
-      <caption>
-        <span>${both(name)}</span>
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col" class="first">${both(reportText.similarity)}</th>
-          ${columns.map(
-            (column) =>
-              html`<th scope="col">
-                ${both(taskTitle(column.task))}<small>${both(subtitle(column))}</small>
-              </th>`,
-          )}
-        </tr>
-      </thead>
-      <tbody>
-        ${selectors.map(
-          (selector) =>
-            html` <tr>
-              <th scope="row">${selectorLabel(selector, styles)}</th>
-              ${columns.map((column) => matrixCell(results, column, selector))}
-            </tr>`,
-        )}
-      </tbody>
-    </table>`,
+    [
+      both(reportText.similarity),
+      ...columns.map(
+        (column) => html`${both(taskTitle(column.task))}<small>${both(subtitle(column))}</small>`,
+      ),
+    ],
+    selectors.map(
+      (selector) =>
+        html` <tr>
+          <th scope="row">${selectorLabel(selector, styles)}</th>
+          ${columns.map((column) => matrixCell(results, column, selector))}
+        </tr>`,
+    ),
   );
 }
 
@@ -207,30 +213,19 @@ function sizeTable(
     en: `${task.en}: ${name.en}, ${reportText.bySize.en}`,
     zh: `${task.zh}：${name.zh}，${reportText.bySize.zh}`,
   };
-  return scrollable(
+  return captionedTable(
     caption,
-    html`<table>
-      <caption>
-        <span>${both(caption)}</span>
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col" class="first">${both(reportText.similarity)}</th>
-          ${[reportText.size, name, unitTitle(columns[0])].map((text) => html`<th scope="col">${both(text)}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${cells.map(
-          ({ size: spent, column, cell }) =>
-            html` <tr>
-              <th scope="row">${selectorLabel(cell.selector, styles)}</th>
-              <td class="text">${both(sizesTitle(column, size))}</td>
-              <td>${format(spent)}</td>
-              <td class="number">${cellNumber(results, cell)}</td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>`,
+    [reportText.similarity, reportText.size, name, unitTitle(columns[0])].map(both),
+    cells.map(
+      ({ size: spent, column, cell }) =>
+        html` <tr>
+          <th scope="row">${selectorLabel(cell.selector, styles)}</th>
+          <td class="text">${both(sizesTitle(column, size))}</td>
+          <td>${format(spent)}</td>
+          <td class="number">${cellNumber(results, cell)}</td>
+        </tr>`,
+    ),
+    [0, 1],
   );
 }
 
@@ -260,33 +255,21 @@ function detailsTable(results: ComparisonResults, column: PlannedColumn, styles:
     zh: `${title.zh}：${reportText.details.zh}`,
   };
   const { similarity, rank, learningRate } = reportText;
-  return scrollable(
+  return captionedTable(
     caption,
-    html`<table>
-      <caption>
-        <span>${both(caption)}</span>
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col" class="first">${both(similarity)}</th>
-          ${[rank, unitTitle(column), learningRate, ...names.map((name) => measurement(name).title)].map(
-            (text) => html`<th scope="col">${both(text)}</th>`,
-          )}
-        </tr>
-      </thead>
-      <tbody>
-        ${cells.map(
-          (cell) =>
-            html` <tr>
-              <th scope="row">${selectorLabel(cell.selector, styles)}</th>
-              <td>${cell.rank ?? "–"}</td>
-              <td class="number">${cellNumber(results, cell)}</td>
-              <td>${rateOf(cell)}</td>
-              ${names.map((name) => html`<td>${valueOf(cell, name)}</td>`)}
-            </tr>`,
-        )}
-      </tbody>
-    </table>`,
+    [similarity, rank, unitTitle(column), learningRate, ...names.map((name) => measurement(name).title)].map(
+      both,
+    ),
+    cells.map(
+      (cell) =>
+        html` <tr>
+          <th scope="row">${selectorLabel(cell.selector, styles)}</th>
+          <td>${cell.rank ?? "–"}</td>
+          <td class="number">${cellNumber(results, cell)}</td>
+          <td>${rateOf(cell)}</td>
+          ${names.map((name) => html`<td>${valueOf(cell, name)}</td>`)}
+        </tr>`,
+    ),
   );
 }
 
@@ -298,13 +281,6 @@ function rateOf({ learningRate, atEdge }: CellResult): Content {
 function valueOf({ measured }: CellResult, name: string): string {
   const spread = measured[name];
   return spread === undefined ? "–" : measurement(name).format(spread.mean);
-}
-
-/** A region of its own that scrolls sideways, by keyboard too. */
-export function scrollable(name: Bilingual, table: Markup): Markup {
-  return html`<div class="scroll" role="region" tabindex="0" aria-label="${name.en} / ${name.zh}">
-    ${table}
-  </div>`;
 }
 
 /** Settings or facts as a list. */

@@ -75,7 +75,7 @@ caption > span { display: block; position: sticky; left: 0; max-width: min(46rem
 th, td { padding: 0.32rem 0.75rem; text-align: right; vertical-align: baseline; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 thead th { vertical-align: bottom; border-bottom: 2px solid var(--rule); font-weight: 600; white-space: normal; }
 thead th small { display: block; font-weight: 400; color: var(--faint); }
-tbody th, th.first, td.text { text-align: left; font-weight: 400; }
+tbody th, th.text, td.text { text-align: left; font-weight: 400; }
 tbody th { position: sticky; left: 0; background: var(--paper); }
 tbody tr:hover { background: var(--panel); }
 td.cell { background: color-mix(in srgb, var(--tint) calc(var(--share, 0) * 30%), transparent); }

@@ -48,6 +48,10 @@ export const reportText = {
     en: "Every verdict is computed from the numbers of this comparison.",
     zh: "每条结论都由本次比较的数据计算得出。",
   },
+  unmeasured: (count: number): Bilingual => ({
+    en: `Not measured by this comparison: ${count} ${count === 1 ? "expectation" : "expectations"}`,
+    zh: `本次比较未测量：${count} 条预期`,
+  }),
   source: { en: "Source", zh: "来源" },
   matrix: { en: "Results", zh: "结果" },
   matrixCaption: {

@@ -9,12 +9,12 @@ import { type ComparisonReport } from "./report-json.ts";
 import {
   definitions,
   matrixSection,
-  scrollable,
   selectorLabel,
   taskSection,
   verdictsSection,
 } from "./report-sections.ts";
 import { reportPage } from "./report-page.ts";
+import { captionedTable } from "./report-table.ts";
 import { methodText, reportText } from "./report-text.ts";
 import { type Styles } from "./plot-parts.ts";
 import { type ComparisonResults, type RunResult, columnOf } from "./results.ts";
@@ -99,31 +99,21 @@ function methodSection(results: ComparisonResults, report: ComparisonReport, sty
 
 function runsTable(results: ComparisonResults, styles: Styles): Markup {
   const { task, similarity, learningRate, seed, status, value } = reportText;
-  return scrollable(
+  return captionedTable(
     reportText.runsCaption,
-    html`<table>
-      <caption>
-        <span>${both(reportText.runsCaption)}</span>
-      </caption>
-      <thead>
-        <tr>
-          ${[task, similarity, learningRate, seed, status, value].map((text) => html`<th scope="col">${both(text)}</th>`)}
-        </tr>
-      </thead>
-      <tbody>
-        ${results.runs.map((run) => {
-          const metric = columnOf(results.plan, run).metric.name;
-          const measured = run.status === "finished" ? run.measurements.test[metric].toPrecision(4) : "–";
-          return html` <tr>
-            <td class="text">${run.column}</td>
-            <th scope="row">${selectorLabel(run.selector, styles)}</th>
-            <td>${String(run.learningRate)}</td>
-            <td>${run.seed}</td>
-            <td class="text">${both(reportText.statuses[run.status])}</td>
-            <td class="number">${measured}</td>
-          </tr>`;
-        })}
-      </tbody>
-    </table>`,
+    [task, similarity, learningRate, seed, status, value].map(both),
+    results.runs.map((run) => {
+      const metric = columnOf(results.plan, run).metric.name;
+      const measured = run.status === "finished" ? run.measurements.test[metric].toPrecision(4) : "–";
+      return html` <tr>
+        <td class="text">${run.column}</td>
+        <th scope="row">${selectorLabel(run.selector, styles)}</th>
+        <td>${String(run.learningRate)}</td>
+        <td>${run.seed}</td>
+        <td class="text">${both(reportText.statuses[run.status])}</td>
+        <td class="number">${measured}</td>
+      </tr>`;
+    }),
+    [0, 1, 4],
   );
 }

@@ -145,7 +145,17 @@ function badOption(rule: string): DomainError {
   return new DomainError("bad-generation", `Cannot generate as ${rule}. Pass another, or leave it out`);
 }
 
-function requirePrompt(model: NextToken, tokenizer: TokenBytes, prompt: readonly number[]): void {
+/**
+ * Refuses a prompt that cannot be gone on from, before a model is loaded for it.
+ *
+ * @param model - how many tokens it may take, and how many it has taken
+ * @throws DomainError `prompt-empty`, `prompt-too-long`, `token-unknown`
+ */
+export function requirePrompt(
+  model: Pick<NextToken, "maximumLength" | "length">,
+  tokenizer: Pick<TokenBytes, "vocabularySize">,
+  prompt: readonly number[],
+): void {
   if (prompt.length === 0) {
     throw new DomainError(
       "prompt-empty",

@@ -3,6 +3,7 @@
  * own files stay as they are. A folder is refused before any of its tensors is read where it is for another model.
  */
 import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DomainError, MissingError } from "../base/errors.ts";
@@ -154,6 +155,19 @@ export async function loadAdapted(
 ): Promise<LoadedModel<Decoder>> {
   const { attention, tensors } = await readAdapter(folder, base);
   return loadDecoder(base.source, base.layout, { ...options, attention, tensors });
+}
+
+/**
+ * A hash of an adapter's files: what it has learned, apart from what it learns later.
+ *
+ * @returns 64 hexadecimal digits
+ */
+export async function adapterHash(folder: string): Promise<string> {
+  const hash = createHash("sha256");
+  for (const name of [configFile, tensorFile]) {
+    for await (const bytes of createReadStream(join(folder, name))) hash.update(bytes as Uint8Array);
+  }
+  return hash.digest("hex");
 }
 
 async function readConfig(folder: string): Promise<unknown> {

@@ -50,7 +50,7 @@ export interface ScoreDifference {
  * a text: trained models rest their attention on it, and some predict nothing well without. Where there is none, a window begins with
  * the last token of the one before, and the very first token is not predicted.
  *
- * @param length - N
+ * @param length - N, the mark included
  */
 export function tokenWindows(tokens: Int32Array, length: number, begin: number | undefined): TokenWindows {
   const predicted = begin === undefined ? tokens.subarray(1) : tokens;
@@ -72,7 +72,7 @@ export function tokenWindows(tokens: Int32Array, length: number, begin: number |
 /**
  * Cuts a text into windows of N tokens, as {@link tokenWindows} does.
  *
- * @param length - N
+ * @param length - N, the mark included
  * @param most - at most so many tokens of the text
  * @throws DomainError `evaluation-text` for a text without a token to predict
  */

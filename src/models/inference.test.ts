@@ -168,4 +168,26 @@ describe("a decoder in an engine's memory", () => {
       expect(engine.arena.mark).toBe(mark);
     }
   });
+
+  test.each(["self_attn.log_beta", "mlp.down_proj.weight"])(
+    "gives its memory back where the last layer's %s cannot be read in the end",
+    (name) => {
+      const [engine] = engines;
+      const config = { ...base, attention: "cosine:beta=learned+rope+causal" };
+      const weights = narrowed(livelyTensors(decoder(config), 3));
+      const last = `model.layers.1.${name}`;
+      const own = weights[last];
+      let reads = 0;
+      Object.defineProperty(weights, last, {
+        get() {
+          // What is checked at first may be gone when it is kept.
+          if (++reads > 1) throw new Error("gone");
+          return own;
+        },
+      });
+      const { mark } = engine.arena;
+      expect(() => inference(config, weights, { engine })).toThrow("gone");
+      expect(engine.arena.mark).toBe(mark);
+    },
+  );
 });

@@ -13,7 +13,7 @@ import { decoderLayersOf } from "./decoder.ts";
 import { kindOf, numbersOf, placesOf } from "./decoder-places.ts";
 import { type Decoding, decodingSession } from "./decoding-session.ts";
 import { requireCausalNumbers } from "./decoding.ts";
-import { type HeadRows, layerMixers } from "./inference-mixers.ts";
+import { type HeadRows, type LayerMixers, layerMixers } from "./inference-mixers.ts";
 import {
   type InferenceWeights,
   KeptDecoder,
@@ -95,8 +95,15 @@ export function inference(
       ? vectorOf(weights, embedding.parameters[1].name).data
       : numbersOf(places, resolved);
   const table = weights[embedding.table];
-  const kept = new KeptDecoder(engine, weights, { ...resolved, layers, head });
-  const mixers = layers.map(({ attention }) => layerMixers(attention, headWidth, weights, engine));
+  const mixers: LayerMixers[] = [];
+  let kept: KeptDecoder;
+  try {
+    for (const { attention } of layers) mixers.push(layerMixers(attention, headWidth, weights, engine));
+    kept = new KeptDecoder(engine, weights, { ...resolved, layers, head });
+  } catch (error) {
+    for (const own of mixers) own.dispose();
+    throw error;
+  }
 
   const embed = (tokens: Int32Array, first: number, count: number): Float32Array => {
     const rows = new Float32Array(tokens.length * width);

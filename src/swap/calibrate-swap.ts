@@ -4,9 +4,10 @@
  */
 import { calibratedParameters, parseSelector, printSelector, rowSpread } from "../attention/index.ts";
 import { type AnyPartFactory } from "../attention/index.ts";
+import { type Parameter } from "../base/parameter.ts";
 import { type Tensor, type Tensor64 } from "../base/tensor.ts";
 import { type Activations, type ComposedGroup, groupPrefix, parseMixer } from "../models/index.ts";
-import { heldName, heldValues, holdValues } from "../nn/attention-parameters.ts";
+import { heldName, heldValues, holdValues, isTrained } from "../nn/attention-parameters.ts";
 import { headsOf, scoresAlone, takeHeads } from "./layer-heads.ts";
 import { type SwappedModel, type TrainedModel } from "./swapped-model.ts";
 
@@ -60,7 +61,7 @@ export async function calibrateSwap(
     for (const [index, group] of groups.entries()) {
       const from = first;
       first += group.heads;
-      const turned = temperaturesOf(group);
+      const turned = temperaturesOf(group).filter(({ mode }) => mode === "auto");
       if (turned.length === 0) continue;
       const inputs = inputsOf(activations, layer, from, group);
       const prefix = prefixOf(layer, groups, index);
@@ -85,26 +86,50 @@ export async function calibrateSwap(
   return found;
 }
 
-/** Temperatures as numbers a head, for those who read a report: by layer and group. */
+/** A temperature of a group of heads that lie side by side. */
+export interface HeldTemperature {
+  readonly layer: number;
+  /** The first of the heads. */
+  readonly head: number;
+  readonly parameter: string;
+  /** By head. */
+  readonly values: readonly number[];
+  /** Heads, counted in the layer, that needed more than the parameter's largest value, and what they needed. */
+  readonly cut: readonly { readonly head: number; readonly needed: number }[];
+}
+
+/** Temperatures that were turned or learned, as numbers a head, for those who read a report: by layer and group. */
 export function temperaturesHeld(
   { config }: SwappedModel["model"],
   held: Readonly<Record<string, Tensor>>,
-): readonly { readonly layer: number; readonly parameter: string; readonly values: readonly number[] }[] {
-  return config.groups.flatMap((groups, layer) =>
-    groups.flatMap((group, index) =>
-      temperaturesOf(group).flatMap((parameter) => {
+): readonly HeldTemperature[] {
+  const found: HeldTemperature[] = [];
+  for (const [layer, groups] of config.groups.entries()) {
+    let head = 0;
+    for (const [index, group] of groups.entries()) {
+      for (const parameter of temperaturesOf(group)) {
         const value = held[`${prefixOf(layer, groups, index)}.${heldName(parameter)}`];
-        if (value === undefined) return [];
-        return [{ layer, parameter: parameter.name, values: [...heldValues(parameter, value).data] }];
-      }),
-    ),
-  );
+        if (value === undefined) continue;
+        const values = [...heldValues(parameter, value).data];
+        const { maximum: _, ...unbounded } = parameter;
+        const needed = [...heldValues(unbounded, value).data];
+        const cut = needed.flatMap((wanted, at) =>
+          wanted > values[at] ? [{ head: head + at, needed: wanted }] : [],
+        );
+        found.push({ layer, head, parameter: parameter.name, values, cut });
+      }
+      head += group.heads;
+    }
+  }
+  return found;
 }
 
-function temperaturesOf(group: ComposedGroup) {
+function temperaturesOf(group: ComposedGroup): readonly Parameter[] {
   if (!("composition" in group)) return [];
   const { parameters, temperature } = group.composition.similarity;
-  return parameters.filter(({ name, mode }) => mode === "auto" && temperature?.parameters.includes(name));
+  return parameters.filter(
+    (parameter) => isTrained(parameter) && temperature?.parameters.includes(parameter.name),
+  );
 }
 
 function inputsOf(activations: Activations, layer: number, first: number, group: ComposedGroup) {

@@ -1,9 +1,9 @@
 /**
- * @file What a swap changes in a layer by itself: the base model's queries, keys and values go into both attentions, and weights and
+ * @file What a swap changes in a layer by itself: both attentions are given what the base's layers before it make, and weights and
  * outputs are compared, head by head. And what it changes with everything before it: the residual streams of both models.
  */
 import { type Tensor } from "../base/tensor.ts";
-import { type Activations } from "../models/index.ts";
+import { type Activations, type LayerActivations } from "../models/index.ts";
 import { heldOf, prefixOf } from "./calibrate-swap.ts";
 import { type HeadOutputs, headsOf, runGroup, takeHeads } from "./layer-heads.ts";
 import { type SwappedModel, type TrainedModel } from "./swapped-model.ts";
@@ -30,7 +30,7 @@ export interface HeadDivergence {
   readonly outputError?: number;
 }
 
-/** A layer before and after, on the queries, keys and values of the base. */
+/** A layer before and after, on the stream of the base. */
 export interface LayerDivergence {
   readonly layer: number;
   readonly heads: readonly HeadDivergence[];
@@ -43,27 +43,27 @@ interface HeadWeights {
 }
 
 /**
- * Compares a swap with the base on the same queries, keys and values.
+ * Compares a swap with the base, each layer on what the base's layers before it make.
  *
  * @param activations - of the base
  * @param layers - which ones
- * @param own - of the swapped model on the same tokens: where a recurrence reads more than queries, keys and values, the outputs of the
- *   first swapped layer are taken from it, as nothing before that layer differs; later ones have none
+ * @param own - what the swapped layer itself makes of the base's stream, where that is known: its queries, keys and values are taken in
+ *   place of the base's, and its outputs where a recurrence reads more than these
  */
 export async function compareLayers(
   base: TrainedModel,
   swapped: Pick<SwappedModel, "model" | "arrays">,
   activations: Activations,
   layers: readonly number[],
-  own?: Activations,
+  own: (layer: number) => Promise<LayerActivations | undefined> | LayerActivations | undefined,
 ): Promise<readonly LayerDivergence[]> {
   const found: LayerDivergence[] = [];
-  const first = Math.min(...layers);
   for (const layer of layers) {
-    const before = await runLayer(base, base, activations, layer);
-    const after = await runLayer(swapped, base, activations, layer);
+    const made = await own(layer);
+    const before = await runLayer(base, base, activations.layers[layer], layer);
+    const after = await runLayer(swapped, base, made ?? activations.layers[layer], layer);
     const { out } = headsOf(activations.layers[layer]);
-    const measured = layer === first && own !== undefined ? headsOf(own.layers[layer]).out : undefined;
+    const measured = made && headsOf(made).out;
     const heads = Array.from({ length: out.shape[1] }, (_, head) => {
       const outputs = after[head]?.out ?? (measured && takeHeads(measured, head, 1));
       return compareHead(head, takeHeads(out, head, 1), outputs, before[head], after[head]);
@@ -77,10 +77,10 @@ export async function compareLayers(
 async function runLayer(
   { model, arrays }: Pick<SwappedModel, "model" | "arrays">,
   { engine }: TrainedModel,
-  activations: Activations,
+  given: LayerActivations,
   layer: number,
 ): Promise<readonly (HeadOutputs | undefined)[]> {
-  const { q, k, v } = headsOf(activations.layers[layer]);
+  const { q, k, v } = headsOf(given);
   const heads: (HeadOutputs | undefined)[] = [];
   const groups = model.config.groups[layer];
   for (const [index, group] of groups.entries()) {

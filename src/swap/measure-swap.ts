@@ -1,11 +1,19 @@
 /** @file Everything that is measured of a swap at once, and of the model before it: text, layers, needles, and what is said. */
 import { type Bilingual } from "../compare/bilingual.ts";
 import { UnsupportedError } from "../base/errors.ts";
+import { type Tensor } from "../base/tensor.ts";
 import { generate, type NextToken } from "../generation/index.ts";
 import { swapAttention } from "../language/index.ts";
-import { type Activations, type LayerAttentions } from "../models/index.ts";
+import { type Activations, type Decoder, type LayerAttentions } from "../models/index.ts";
 import { type Tokenizer } from "../text/index.ts";
-import { calibratedSelector, calibrateSwap, type Calibration, temperaturesHeld } from "./calibrate-swap.ts";
+import { type AdapterParts, layerOnBase } from "./adapter-layers.ts";
+import {
+  calibratedSelector,
+  calibrateSwap,
+  type Calibration,
+  type HeldTemperature,
+  temperaturesHeld,
+} from "./calibrate-swap.ts";
 import {
   compareScores,
   evaluateText,
@@ -43,8 +51,8 @@ export interface BaseMeasurement {
   readonly continuation?: Continuation;
 }
 
-/** One swap. */
-export interface SwapCell {
+/** Another attention in some layers. */
+export interface SelectorCell {
   /** As it was asked for. */
   readonly selector: string;
   readonly layers: readonly number[];
@@ -52,17 +60,32 @@ export interface SwapCell {
   readonly heads?: readonly number[];
 }
 
+/** What an adapter makes of the model, or its attentions alone. */
+export interface AdapterCell {
+  /** Its folder, as it was asked for. */
+  readonly adapter: string;
+  /** Of its files. */
+  readonly hash: string;
+  /** Whether with what it learned; otherwise its attentions begin as before their training. */
+  readonly isLearned: boolean;
+  /** Those that it changes. */
+  readonly layers: readonly number[];
+}
+
+/** One swap. */
+export type SwapCell = SelectorCell | AdapterCell;
+
 /** What it changes. */
 export interface SwapMeasurement extends BaseMeasurement {
   readonly cell: SwapCell;
-  /** The attention of the first swapped layer, as it was computed. */
+  /** The attention of the first swapped layer, as it was computed; of several groups of heads one after the other. */
   readonly attention: string;
   readonly difference: ScoreDifference;
-  /** Swapped layers alone, on the queries, keys and values of the base. */
+  /** Swapped layers alone, on the stream of the base. */
   readonly layers: readonly LayerDivergence[];
   /** The residual stream after every layer against the base's. */
   readonly streams: readonly number[];
-  readonly temperatures: ReturnType<typeof temperaturesHeld>;
+  readonly temperatures: readonly HeldTemperature[];
   readonly wallMs: number;
 }
 
@@ -108,6 +131,7 @@ export async function measureBase(
 /**
  * Measures a swap.
  *
+ * @param adapter - that a cell of one names, as `readAdapter` gives it
  * @throws what `swapAttention`, `decoder` and `calibrateSwap` throw; NumbersError where the model's numbers end
  */
 export async function measureSwap(
@@ -116,24 +140,26 @@ export async function measureSwap(
   cell: SwapCell,
   questions: SwapQuestions,
   onStage: OnStage = () => undefined,
+  adapter?: AdapterParts,
 ): Promise<SwapMeasurement> {
   const startMs = performance.now();
-  const attention = attentionsOf(base, cell, questions.calibration);
   onStage("layers");
-  const plain = openSwap(base, attention, {}, questions.seed);
-  let held: Awaited<ReturnType<typeof calibrateSwap>>;
+  const { seed, windows } = questions;
+  const parts = "selector" in cell ? undefined : partsOf(cell, adapter);
+  const { swapped, held } =
+    "selector" in cell
+      ? await openCalibrated(base, cell, activations, questions)
+      : { swapped: openSwap(base, parts!.attention, parts!.tensors, seed), held: parts!.tensors };
   try {
-    held = await calibrateSwap(base, plain, activations);
-  } catch (error) {
-    plain.dispose();
-    throw error;
-  }
-  const isTurned = Object.keys(held).length > 0;
-  if (isTurned) plain.dispose();
-  const swapped = isTurned ? openSwap(base, attention, held, questions.seed) : plain;
-  try {
-    const own = await swapped.model.activations(swapped.arrays, observedTokens(questions.windows), 1);
-    const layers = await compareLayers(base, swapped, activations, cell.layers, own);
+    const observed = observedTokens(windows);
+    const own = await swapped.model.activations(swapped.arrays, observed, 1);
+    // Nothing before the first swapped layer differs; an adapter changes what goes into the later ones too.
+    const first = Math.min(...cell.layers);
+    const layers = await compareLayers(base, swapped, activations, cell.layers, (layer) =>
+      layer === first
+        ? own.layers[layer]
+        : parts && layerOnBase(base, parts, layer, { tokens: observed, seed }),
+    );
     const asked = await ask(swapped, questions, onStage);
     return {
       ...asked,
@@ -150,14 +176,44 @@ export async function measureSwap(
   }
 }
 
+/** An adapter with what it learned, or its attentions as they were before. */
+function partsOf({ isLearned }: AdapterCell, adapter: AdapterParts | undefined): AdapterParts {
+  if (adapter === undefined) throw new TypeError("The cell of an adapter is measured with that adapter");
+  return isLearned ? adapter : { attention: adapter.attention, tensors: {} };
+}
+
+/** A swap whose temperatures are turned. */
+async function openCalibrated(
+  base: TrainedModel,
+  cell: SelectorCell,
+  activations: Activations,
+  { calibration, seed }: SwapQuestions,
+): Promise<{ readonly swapped: SwappedModel; readonly held: Readonly<Record<string, Tensor>> }> {
+  const attention = attentionsOf(base, cell, calibration);
+  const plain = openSwap(base, attention, {}, seed);
+  let held: Readonly<Record<string, Tensor>>;
+  try {
+    held = await calibrateSwap(base, plain, activations);
+  } catch (error) {
+    plain.dispose();
+    throw error;
+  }
+  if (Object.keys(held).length === 0) return { swapped: plain, held };
+  plain.dispose();
+  return { swapped: openSwap(base, attention, held, seed), held };
+}
+
 /**
  * The attentions of a cell, with temperatures to be turned where they are left out.
  *
  * @throws as `swapAttention` and `decoder`, so that a wrong cell is refused before anything is measured
  */
 export function attentionsOf(
-  { model, similarities = [] }: Pick<TrainedModel, "model" | "similarities">,
-  { selector, layers, heads }: SwapCell,
+  {
+    model,
+    similarities = [],
+  }: { readonly model: Pick<Decoder, "config"> } & Pick<TrainedModel, "similarities">,
+  { selector, layers, heads }: SelectorCell,
   calibration: Calibration,
 ): LayerAttentions {
   const { groups } = model.config;
@@ -167,11 +223,12 @@ export function attentionsOf(
   return swapAttention(groups, { selector: turned, ...places }, similarities);
 }
 
-function shownAttention({ model }: Pick<SwappedModel, "model">, { layers, heads }: SwapCell): string {
-  const groups = model.config.groups[layers[0]];
+function shownAttention({ model }: Pick<SwappedModel, "model">, cell: SwapCell): string {
+  const groups = model.config.groups[cell.layers[0] ?? 0];
+  if (!("selector" in cell)) return groups.map(({ selector }) => selector).join(" | ");
   let first = 0;
   for (const { selector, heads: count } of groups) {
-    if ((heads?.[0] ?? 0) < first + count) return selector;
+    if ((cell.heads?.[0] ?? 0) < first + count) return selector;
     first += count;
   }
   return groups[0].selector;

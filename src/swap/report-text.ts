@@ -5,8 +5,8 @@ import { type Bilingual } from "../compare/bilingual.ts";
 export const swapText = {
   title: { en: "What a swapped attention changes", zh: "替换注意力后的变化" },
   lead: {
-    en: "The attention of a trained model was replaced and nothing was trained again. What the model still knows, and where it breaks, is measured.",
-    zh: "替换了训练好的模型的注意力，没有再训练。这里测量模型还保留什么、在哪里失效。",
+    en: "The attention of a trained model was replaced, and nothing was trained again but where an adapter is named. What the model still knows, and where it breaks, is measured.",
+    zh: "替换了训练好的模型的注意力；除标明的适配器外，没有再训练。这里测量模型还保留什么、在哪里失效。",
   },
   base: { en: "the model's own", zh: "模型原有" },
   attention: { en: "attention", zh: "注意力" },
@@ -24,6 +24,18 @@ export const swapText = {
   streamHere: { en: "error of the stream, all upstream swapped", zh: "残差流误差（含上游替换）" },
   tokens: { en: "tokens", zh: "个词元" },
   characters: { en: "characters", zh: "个字符" },
+  source: { en: "Text", zh: "文本" },
+  recovered: { en: "recovered", zh: "恢复" },
+  recoveredMeans: {
+    en: "Recovered is the share of the bits that an adapter's attentions cost before they learned which what it learned wins back: 100 % is the model's own, 0 % what the attentions alone give.",
+    zh: "“恢复”是适配器的注意力在学习之前所损失的比特数中，通过学习挽回的比例：100 % 即回到原模型，0 % 即只换注意力而不学习。",
+  },
+  cut: {
+    en: "the temperature is at its largest value, and rows of scores spread less than they should, in heads",
+    zh: "以下各头的温度已达上限，分数各行的离散程度低于应有值：",
+  },
+  needed: { en: "needed", zh: "需要" },
+  temperature: { en: "temperature", zh: "温度" },
   matrix: { en: "Which layers bear it", zh: "哪些层能承受" },
   matrixCaption: {
     en: "Bits per character more than the model's own attention needs, by attention and swapped layer. The deeper the tint, the worse.",
@@ -36,8 +48,8 @@ export const swapText = {
   },
   local: { en: "Layers by themselves", zh: "各层自身的变化" },
   localCaption: {
-    en: "Both attentions on the queries, keys and values of the unchanged model; means over rows and heads. A dash: the attention has no weights of its own, or its outputs depend on more than these.",
-    zh: "两种注意力都作用于原模型的查询、键和值；取各行、各头的均值。短横表示该注意力没有权重，或其输出还取决于其他量。",
+    en: "Both attentions on the queries, keys and values of the unchanged model; an adapter's, on those that it makes of the same stream. Means over rows and heads. A dash: the attention has no weights of its own, or its outputs depend on more than these.",
+    zh: "两种注意力都作用于原模型的查询、键和值；适配器的注意力作用于它由同一残差流得到的查询、键和值。取各行、各头的均值。短横表示该注意力没有权重，或其输出还取决于其他量。",
   },
   byHead: { en: "Head by head", zh: "逐头" },
   divergence: { en: "KL(own‖swapped), nats", zh: "KL（原‖新），奈特" },
@@ -67,12 +79,12 @@ export const swapText = {
 /** How the numbers came about, one paragraph each. */
 export const swapMethods: readonly Bilingual[] = [
   {
-    en: "Temperatures that were left out are turned, head by head, until the rows of the new scores spread as those of the old on the model's own queries and keys (unless calibration is none). A similarity whose parameter has a largest value may not reach the spread.",
-    zh: "未写明的温度逐头调整，使新分数各行的离散程度与原分数在模型自身查询和键上的离散程度一致（校准为 none 时除外）。参数有上限的相似度可能达不到。",
+    en: "Temperatures that were left out are turned, head by head, until the rows of the new scores spread as those of the old on the model's own queries and keys (unless calibration is none). A similarity whose parameter has a largest value may not reach the spread; heads where that is so are named.",
+    zh: "未写明的温度逐头调整，使新分数各行的离散程度与原分数在模型自身查询和键上的离散程度一致（校准为 none 时除外）。参数有上限的相似度可能达不到；这样的头会列出。",
   },
   {
-    en: "Perplexity is e to the mean −ln p of a token; bits per character divide the bits of the whole text by its characters. Windows follow each other without overlap, so the first tokens of a window have little before them.",
-    zh: "困惑度为每个词元平均 −ln p 的指数；每字符比特数为全文比特数除以字符数。窗口互不重叠，因此窗口开头的词元几乎没有上文。",
+    en: "Perplexity is e to the mean −ln p of a token; bits per character divide the bits of the whole text by its characters. Windows follow each other without overlap, each after the mark that begins a text where the tokenizer has one, so the first tokens of a window have little before them.",
+    zh: "困惑度为每个词元平均 −ln p 的指数；每字符比特数为全文比特数除以字符数。窗口互不重叠，若分词器有起始标记则每个窗口都以它开头，因此窗口开头的词元几乎没有上文。",
   },
   {
     en: "Weights and outputs of layers, and residual streams, are those of the first window.",

@@ -1,15 +1,26 @@
 /** @file Swaps of a real trained model: those that change nothing, those that change something, and what is told of both. */
-import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeWithSharedData } from "../../test/shared-data.ts";
 import { positive } from "../base/parameter.ts";
+import { random } from "../base/random.ts";
+import { sizeOf, type Tensor } from "../base/tensor.ts";
 import { startJax } from "../kernels/jax/start.ts";
 import { WasmEngine } from "../kernels/wasm/index.ts";
+import { factorNames, isAdaptable } from "../language/adapter-format.ts";
+import { loadAdapted, readAdapter, writeAdapter } from "../language/adapter.node.ts";
+import { swapAttention } from "../language/index.ts";
 import { type LanguageModel, openLanguageModel } from "../language/open-model.node.ts";
+import { decoder, type LayerAttentions } from "../models/index.ts";
 import { toArrays } from "../models/model-fixtures.ts";
 import { similarity } from "../similarities/index.ts";
 import { rowSpread } from "../attention/index.ts";
+import { evaluateText } from "./evaluate-text.ts";
 import {
+  type AdapterParts,
+  changedLayers,
   type MeasuredBase,
   measureBase,
   measureSwap,
@@ -20,6 +31,7 @@ import {
   type TrainedModel,
 } from "./index.ts";
 import { headsOf, scoresAlone } from "./layer-heads.ts";
+import { cutHeads, recoveries } from "./plan.ts";
 
 /** Scores of size 10 that have gained and lost a bias of size 20 are off by 20·2⁻²⁴ each: weights by some 1e-6, sums of rows by 1e-5. */
 const biasTolerance = 1e-4;
@@ -108,12 +120,15 @@ describeWithSharedData("swaps of stories260K", "stories260K/stories260K.bin", (p
     expect(questions.windows.counts.slice(0, -1)).toEqual(
       questions.windows.counts.slice(0, -1).map(() => 40),
     );
+    // Each begins with the mark that begins texts, and all of them together say the text.
+    const { tokenizer, windows } = questions;
+    expect(windows.tokens.map(([first]) => first)).toEqual(windows.tokens.map(() => 1));
+    expect(windows.tokens[0].slice(1)).toEqual(windows.targets[0].slice(0, -1));
+    const spelled = windows.targets.flatMap((ofWindow) => [...ofWindow]);
+    expect(spelled).toEqual(tokenizer.encode(tokenizer.decode(spelled), { addSpecial: false }));
     expect(score.tokens).toBe(questions.windows.targets.reduce((sum, { length }) => sum + length, 0));
-    // The first window begins where the story does; later ones begin in the middle of it, which costs more.
-    expect(score.windows[0] / questions.windows.counts[0]).toBeLessThan(Math.log(3));
-    expect(questions.windows.tokens.every(([first]) => first === opened.tokenizer.specialTokens.begin)).toBe(
-      true,
-    );
+    // It wrote the first window from that mark; the others it must take up in the middle.
+    expect(Math.exp(score.windows[0] / 40)).toBeLessThan(3);
     const nats = score.windows.reduce((sum, value) => sum + value, 0);
     expect(score.bitsPerCharacter).toBeCloseTo(nats / Math.LN2 / score.characters, 12);
     // One window, by the logits of the whole pass.
@@ -202,8 +217,10 @@ describeWithSharedData("swaps of stories260K", "stories260K/stories260K.bin", (p
       await spreadOf(`cosine:beta=learned+${rope}`, cosine.temperatures[0].values),
     ];
     // A cosine's β is at most 100, which cuts the spread of a head that needs more.
-    const isCut = cosine.temperatures[0].values.map((beta) => beta > 99.9);
-    expect(isCut).toEqual([true, false]);
+    const [{ values, cut }] = cosine.temperatures;
+    expect(values.map((beta) => beta > 99.9)).toEqual([true, false]);
+    expect(cut).toEqual([{ head: 0, needed: expect.closeTo((100 * wanted[0]) / found[0], 1) as number }]);
+    expect(cutHeads(cosine)).toEqual(["2.0"]);
     expect(found[0] / wanted[0]).toBeLessThan(1);
     expect(found[1] / wanted[1]).toBeCloseTo(1, 4);
   });
@@ -225,6 +242,103 @@ describeWithSharedData("swaps of stories260K", "stories260K/stories260K.bin", (p
     expect(
       gated.layers.map(({ heads }) => heads.every(({ outputError }) => outputError === undefined)),
     ).toEqual([false, true]);
+  });
+
+  describe("an adapter", () => {
+    const folder = mkdtempSync(join(tmpdir(), "qklab-swap-"));
+    afterAll(() => rmSync(folder, { recursive: true, force: true }));
+    const attention = (layers: readonly number[], selector: string): LayerAttentions =>
+      swapAttention(base.model.config.groups, { selector, layers });
+
+    /** Writes one with drawn numbers, and reads it as commands do. */
+    async function adapterOf(
+      name: string,
+      layers: readonly number[],
+      selector: string,
+      factor: number,
+    ): Promise<AdapterParts> {
+      const own = attention(layers, selector);
+      const model = decoder({ ...base.config, attention: own });
+      model.dispose();
+      const ofLayers = model.parameters.filter((parameter) =>
+        layers.some((layer) => parameter.name.startsWith(`model.layers.${layer}.`)),
+      );
+      const draw = (what: string, shape: readonly number[], size: number): [string, Tensor] => {
+        const data = random(5, what).normals(sizeOf(shape));
+        return [what, { data: data.map((value) => size * value), shape }];
+      };
+      const tensors = ofLayers.flatMap((parameter) => {
+        const { name: of, shape } = parameter;
+        if (!(of in base.arrays)) return [draw(of, shape, 0.3)];
+        if (!isAdaptable(parameter)) return [];
+        const { a, b } = factorNames(of);
+        return [draw(a, [2, shape[1]], 0.1), draw(b, [shape[0], 2], factor)];
+      });
+      const adapter = {
+        attention: own,
+        rank: 2,
+        alpha: 2,
+        tensors: Object.fromEntries(tensors),
+        training: {},
+      };
+      await writeAdapter(join(folder, name), opened, adapter);
+      return readAdapter(join(folder, name), opened);
+    }
+
+    const measure = (
+      adapter: AdapterParts,
+      layers: readonly number[],
+      isLearned = true,
+    ): Promise<SwapMeasurement> =>
+      measureSwap(
+        base,
+        measured,
+        { adapter: "a", hash: "h", isLearned, layers },
+        questions,
+        undefined,
+        adapter,
+      );
+
+    test("that changes nothing is a swap that changes no bit, in the layers that it names", async () => {
+      const still = await adapterOf("still", [1, 3], "dot", 0);
+      expect(changedLayers(base, still)).toEqual([1, 3]);
+      const same = await measure(still, [1, 3]);
+      expect(worst(same)).toBe(0);
+      expect(same.continuation).toEqual(measured.measurement.continuation);
+    });
+
+    test("is the model that generates with it, and before it learned the swap to its attention", async () => {
+      const adapter = await adapterOf("hedgehog", [1, 3], "linear:map=hedgehog", 0.1);
+      expect(changedLayers(base, adapter)).toEqual([1, 3]);
+      const learned = await measure(adapter, [1, 3]);
+      const { model, tensors } = await loadAdapted(join(folder, "hedgehog"), opened, { engine: base.engine });
+      const arrays = toArrays(tensors);
+      expect((await evaluateText({ model, arrays }, questions.windows)).windows).toEqual(
+        learned.score.windows,
+      );
+      for (const array of Object.values(arrays)) array.dispose();
+      model.dispose();
+
+      const before = await measure(adapter, [1, 3], false);
+      const swapped = await swap("linear:map=hedgehog", [1, 3], undefined, "none");
+      expect(before.score).toEqual(swapped.score);
+      expect(before.layers).toEqual(swapped.layers);
+      expect(recoveries([before, learned])).toEqual([
+        { adapter: "a", share: 1 - learned.difference.bitsPerCharacter / before.difference.bitsPerCharacter },
+      ]);
+      expect(recoveries([learned])).toEqual([]);
+    });
+
+    test("is compared layer by layer on what the unchanged model makes before each", async () => {
+      const both = await measure(await adapterOf("both", [1, 3], "cosine:beta=learned", 0.1), [1, 3]);
+      const alone = await measure(await adapterOf("alone", [3], "cosine:beta=learned", 0.1), [3]);
+      expect(both.layers[1]).toEqual(alone.layers[0]);
+      expect(both.streams[3]).not.toBe(alone.streams[3]);
+      expect(both.temperatures.map(({ layer, head, values }) => [layer, head, values.length])).toEqual([
+        [1, 0, 8],
+        [3, 0, 8],
+      ]);
+    });
   });
 
   test.each([

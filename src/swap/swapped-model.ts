@@ -10,6 +10,7 @@ import {
   decoder,
   type Decoder,
   type DecoderConfig,
+  type HeadGroup,
   type LayerAttentions,
   type ModelArrays,
 } from "../models/index.ts";
@@ -77,7 +78,12 @@ function isInherited({ model: base, arrays }: TrainedModel, swapped: Decoder, na
   if (arrays[name] === undefined) return false;
   const [, layer, own] = /^model\.layers\.(\d+)\.self_attn\.(.+)$/.exec(name) ?? [];
   if (layer === undefined || /^[qkvo]_proj\.|^[qk]_norm\./.test(own)) return true;
-  const written = ({ config }: Decoder): string =>
-    JSON.stringify(config.groups[Number(layer)].map(({ selector, heads }) => [selector, heads]));
-  return written(base) === written(swapped);
+  return (
+    writtenHeads(base.config.groups[Number(layer)]) === writtenHeads(swapped.config.groups[Number(layer)])
+  );
+}
+
+/** The attentions of a layer's heads as a text: alike where they are. */
+export function writtenHeads(groups: readonly HeadGroup[]): string {
+  return JSON.stringify(groups.map(({ selector, heads }) => [selector, heads]));
 }

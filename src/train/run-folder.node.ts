@@ -8,7 +8,7 @@ import { appendFile, mkdir, readdir, readFile, rename, rm } from "node:fs/promis
 import { join } from "node:path";
 import { DomainError, MissingError } from "../base/errors.ts";
 import { readSafetensors, writeSafetensors } from "../checkpoints/safetensors-file.node.ts";
-import { writeFileAtomically } from "../checkpoints/write-atomically.node.ts";
+import { removeTemporaries, writeFileAtomically } from "../checkpoints/write-atomically.node.ts";
 import { decodeNumbers, encodeNumbers } from "./json-numbers.ts";
 import { takeLock } from "./run-lock.node.ts";
 import {
@@ -66,6 +66,7 @@ export async function openRunFolder(
   if (found === undefined) await writeJson(at("config.json"), run);
   if (environment !== undefined) await writeJson(at("env.json"), environment);
   await removeTemporaries(path);
+  await removeTemporaryCheckpoints(path);
   await rm(at("FAILED"), { force: true });
 
   return {
@@ -153,9 +154,9 @@ async function checkpointSteps(path: string): Promise<readonly number[]> {
 }
 
 /** What a killed process left half-written. */
-async function removeTemporaries(path: string): Promise<void> {
+async function removeTemporaryCheckpoints(path: string): Promise<void> {
   const names = await readdir(path);
-  const left = names.filter((name) => /^\.(checkpoint-\d+|qklab-\d+-\d+)\.tmp$/.test(name));
+  const left = names.filter((name) => /^\.checkpoint-\d+\.tmp$/.test(name));
   for (const name of left) await rm(join(path, name), { recursive: true, force: true });
 }
 

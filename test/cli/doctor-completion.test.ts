@@ -21,6 +21,10 @@ test("doctor finds what is needed, and every device agrees with the reference", 
     .map(({ name }) => name);
   expect(lacking.filter((name) => name !== "gutenberg" && name !== "wordnet")).toEqual([]);
   expect(document.ok).toBe(lacking.length === 0);
+  // Text of trained models needs these; the models themselves are optional, and never lacking.
+  expect(states).toMatchObject({ tokenizers: "ok", jinja: "ok" });
+  expect(Object.keys(states)).toEqual(expect.arrayContaining(["minimind", "minilm"]));
+  expect(lacking).not.toContain("minimind");
 });
 
 describe("completion", () => {

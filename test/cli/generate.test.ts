@@ -10,44 +10,22 @@ import { writeSafetensors } from "../../src/checkpoints/safetensors-file.node.ts
 import { exitCodeOf } from "../../src/cli/exit-codes.ts";
 import { generateText } from "../../src/cli/generate/generate.ts";
 import { type GenerateFlags } from "../../src/cli/generate/options.ts";
-import { type Session } from "../../src/cli/session.ts";
 import { serveHub } from "../../src/hub/hub-server-fixture.node.ts";
 import { publishedIds } from "../../src/language/trained-fixtures.ts";
 import { decoder, type DecoderConfig } from "../../src/models/index.ts";
 import { byteLevelTokenizer } from "../../src/text/tokenizer-fixtures.ts";
 import { describeWithSharedData } from "../shared-data.ts";
+import { type Heard, heardSession } from "./heard-session.ts";
 import { startCli, temporaryFolder, useBuiltCli } from "./run-cli.ts";
 
 useBuiltCli();
 const folder = temporaryFolder();
 
-/** What a command in this process printed and told. */
-interface Heard {
-  readonly out: string;
-  readonly told: string;
-  readonly exitCode: number;
-}
-
-/** Runs the command in this process: starting another costs more than the small models do. */
-async function say(flags: Partial<GenerateFlags> & { readonly model: string }): Promise<Heard> {
-  const heard = { out: "", told: "" };
-  const tell = (line: string): void => {
-    heard.told += `${line}\n`;
-  };
-  const session: Session = {
-    language: "en",
-    terminal: { isLive: false, hasColour: false, tableColumns: undefined, tableHasColour: false },
-    verbosity: "quiet",
-    exitCode: 0,
-    say: ({ en }) => en,
-    print: (data) => {
-      heard.out += String(data);
-      return Promise.resolve();
-    },
-    tell: ({ en }) => tell(en),
-    detail: () => undefined,
-    next: (...words) => tell(`Next: ${words.join(" ")}`),
-  };
+/** Runs the command in this process. */
+async function say(
+  flags: Partial<GenerateFlags> & { readonly model: string },
+): Promise<Heard & { readonly exitCode: number }> {
+  const { session, heard } = heardSession();
   const usual = { prompt: "h", maxTokens: 20, temperature: 0, seed: 0, device: "wasm", threads: 1 } as const;
   await generateText({ ...usual, ...flags }, session);
   return { ...heard, exitCode: session.exitCode };
@@ -192,6 +170,17 @@ describe("a Hugging Face folder", () => {
       "0 dot+rope:theta=10000+causal · 1 dot+rope:theta=10000+causal (2) | l2+rope:theta=10000+causal (2)",
     );
     expect(told).toContain("--max-tokens was reached\nNext: inspect l2");
+    // What another attention changes is measured on a text that is long enough.
+    const swapped = {
+      model: small,
+      attention: "l2",
+      layers: [1],
+      heads: [2, 3],
+      prompt: "how  h is\nfollowed",
+    };
+    expect((await say(swapped)).told).toContain(
+      `Next: swap --model ${small} --attention l2 --layers 1 --heads 2,3 --eval how h is followed\n`,
+    );
   });
 
   test("is fetched from the hub by its name, and found again without it", async () => {
@@ -248,6 +237,15 @@ describe("refuses", () => {
   };
   const weights = "model.safetensors";
 
+  /** A model whose last number is none, which is told by those who read its weights. */
+  async function damaged(name: string, change: Readonly<Record<string, unknown>> = {}): Promise<string> {
+    const place = await layModel(name, change);
+    const bytes = readFileSync(join(place, weights));
+    bytes.subarray(-4).fill(0xff);
+    await writeFile(join(place, weights), bytes);
+    return place;
+  }
+
   test.each<{
     name: string;
     lay?: () => Promise<string>;
@@ -298,7 +296,7 @@ describe("refuses", () => {
     },
     {
       name: "a prompt beyond the context",
-      lay: () => layModel("short", { max_position_embeddings: 4 }),
+      lay: () => damaged("short", { max_position_embeddings: 4 }),
       flags: { prompt: "xyxyx" },
       exitCode: 2,
       code: "prompt-too-long",
@@ -310,7 +308,14 @@ describe("refuses", () => {
       code: "attention-alone",
     },
     {
+      name: "numbers that are none",
+      lay: () => damaged("none"),
+      exitCode: 5,
+      code: "not-finite",
+    },
+    {
       name: "a layer that is not there",
+      lay: () => damaged("layers"),
       flags: { attention: "l2", layers: [2] },
       exitCode: 2,
       code: "swap-place",

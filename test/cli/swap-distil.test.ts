@@ -41,26 +41,6 @@ describeWithSharedData("on stories260K", "stories260K/stories260K.bin", (place) 
     expect(JSON.parse(again.stdout)).toEqual(JSON.parse(first.stdout));
   });
 
-  test.each([
-    ["l1", 2, /Cannot use 'rope' with 'l1'/],
-    ["cosyne", 2, /cosine/],
-  ])("swap refuses %s with exit code %d before anything is measured", async (selector, code, message) => {
-    const out = join(folder, `refused-${selector}`);
-    const refused = await cli([
-      "swap",
-      "--model",
-      model,
-      "--attention",
-      selector,
-      "--eval",
-      story(),
-      "--out",
-      out,
-    ]);
-    expect([refused.code, refused.stderr]).toEqual([code, expect.stringMatching(message) as string]);
-    await expect(readdir(out)).rejects.toThrow("ENOENT");
-  });
-
   test("a distillation that was killed ends with the adapter of one that was not, and generates", async () => {
     const text = join(folder, "story.txt");
     await writeFile(text, story().repeat(4));

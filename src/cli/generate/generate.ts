@@ -6,6 +6,7 @@ import {
   type NextToken,
   sampler,
 } from "../../generation/index.ts";
+import { requirePrompt } from "../../generation/generate.ts";
 import { random } from "../../base/random.ts";
 import type { TextSession } from "../../language/index.ts";
 import type { LanguageModel } from "../../language/open-model.node.ts";
@@ -33,6 +34,8 @@ export async function generateText(flags: GenerateFlags, session: Session): Prom
   try {
     model = await openModel(flags, session, signal);
     const prompt = encodePrompt(model, promptText, flags);
+    const { maximumLength } = model.layout.config;
+    requirePrompt({ maximumLength, length: 0 }, model.tokenizer, prompt.tokens);
     const loaded = await loadTexts(model, flags, session);
     const text = loaded.begin(signal);
     try {
@@ -159,12 +162,24 @@ async function report(
     texts.ended(reason, finish?.newTokens ?? said.tokens.length, rate, prompt.tokens.length, promptRate),
   );
   if (finish === undefined) session.exitCode = exitCodes.interrupted;
-  session.next(...nextCommand(flags));
+  session.next(...nextCommand(flags, [prompt.text, said.text]));
 }
 
-/** With its own attention, the same with another; with another, what that one is. */
-function nextCommand({ model, prompt, attention }: GenerateFlags): readonly string[] {
-  return attention === undefined
-    ? ["generate", "--model", model, "--prompt", prompt, "--attention", "cosine", "--layers", "0"]
-    : ["inspect", attention];
+/** With its own attention, the same with another; with another or an adapter, what that changes, measured on a text. */
+function nextCommand(
+  { model, prompt, attention, adapter, layers, heads }: GenerateFlags,
+  texts: readonly string[],
+): readonly string[] {
+  if (attention === undefined && adapter === undefined) {
+    return ["generate", "--model", model, "--prompt", prompt, "--attention", "cosine", "--layers", "0"];
+  }
+  const cut = texts.map((text) => Array.from(text.trim().replaceAll(/\s+/g, " ")).slice(0, longestEval));
+  const text = cut.find(({ length }) => length >= shortestEval)?.join("");
+  if (text === undefined) return attention === undefined ? ["swap", "--help"] : ["inspect", attention];
+  const variant = Object.entries({ attention, adapter, layers: layers?.join(), heads: heads?.join() });
+  const words = variant.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
+  return ["swap", "--model", model, ...words, "--eval", text];
 }
+
+/** Characters of a text that a next command may name: enough to predict some, and not more than a line or two. */
+const [shortestEval, longestEval] = [12, 160];

@@ -6,6 +6,8 @@ import { type FormatOptions } from "../printing.ts";
 export interface SwapFlags extends FormatOptions {
   readonly model?: string;
   readonly attention?: readonly string[];
+  /** Folders of `distil`. */
+  readonly adapter?: readonly string[];
   readonly layers?: readonly number[];
   readonly heads?: readonly number[];
   readonly eachLayer?: boolean;

@@ -1,10 +1,9 @@
 /** @file One `swap`, from its flags to its table: cell by cell, each kept when it is measured, a report, an exact resume. */
-import { readFile } from "node:fs/promises";
 import { formatDuration, formatNumber } from "../../compare/format.ts";
 import type { LanguageModel } from "../../language/open-model.node.ts";
-import type { SwapCell, SwapMeasurement, TrainedModel } from "../../swap/index.ts";
-import type { openSwapFolder } from "../../swap/swap-folder.node.ts";
-import { layersLabel, type SwapPlan, type SwapResults } from "../../swap/plan.ts";
+import type { SwapCell, SwapMeasurement, SwapQuestions, TrainedModel } from "../../swap/index.ts";
+import type { SwapPlan, SwapResults } from "../../swap/plan.ts";
+import type { SwapFolder } from "../../swap/swap-folder.node.ts";
 import { texts } from "../dictionary/swap.ts";
 import { codeOf, exitCodes } from "../exit-codes.ts";
 import { openModel } from "../generate/load.ts";
@@ -12,68 +11,58 @@ import { listenForInterruption } from "../interruption.ts";
 import { formatOf, printJson, printSections } from "../printing.ts";
 import { openProgress } from "../progress/progress.ts";
 import { type Session, shownPath } from "../session.ts";
-import { swapTable } from "./table.ts";
+import {
+  cellsFor,
+  givenText,
+  openAdapters,
+  type OpenAdapter,
+  planOf,
+  questionsFor,
+  requirePlannedAdapters,
+} from "./asked.ts";
 import { type SwapFlags } from "./options.ts";
+import { swapTable } from "./table.ts";
 
 /** Measures what the flags ask for, prints the table, and sets the exit code. */
 export async function swap(flags: SwapFlags, session: Session): Promise<void> {
   const { startJax } = await import("../../kernels/jax/start.ts");
   await startJax({ threads: 1 });
-  const { makeSwapFolder, openSwapFolder: open } = await import("../../swap/swap-folder.node.ts");
-  const opened = flags.resume === undefined ? undefined : await open(flags.resume);
-  const plan = opened?.plan ?? (await planOf(flags));
+  const { makeSwapFolder, openSwapFolder } = await import("../../swap/swap-folder.node.ts");
+  let folder = flags.resume === undefined ? undefined : await openSwapFolder(flags.resume);
   const interruption = listenForInterruption(() => session.tell(texts.stopping));
+  const { stop } = interruption;
   let model: LanguageModel | undefined;
   try {
-    model = await openModel({ model: plan.model, device: "wasm" }, session, interruption.stop);
+    const given = folder ?? (await givenText(flags));
+    model = await openModel(
+      { model: folder?.plan.model ?? flags.model ?? "", device: "wasm" },
+      session,
+      stop,
+    );
+    const folders = folder?.plan.adapters.map((adapter) => adapter.folder) ?? flags.adapter ?? [];
+    const adapters = await openAdapters(folders, model);
+    const plan = folder?.plan ?? (await planOf(flags, given, adapters));
+    requirePlannedAdapters(plan, adapters);
+    const cells = await cellsFor(plan, model, adapters);
+    const questions = await questionsFor(plan, given.text, model);
     const base = await loadBase(model, flags);
     try {
-      const cells = await checkedCells(base, plan);
-      const folder = opened ?? (await makeSwapFolder(flags.out, plan, new Date()));
+      folder ??= await makeSwapFolder(flags.out, plan, given.text, new Date());
       session.tell(texts.planned(cells.length, shownPath(folder.path)));
-      const results = await measureAll(base, model, folder, cells, flags.maxTime, interruption.stop, session);
+      const until = { stop, maxTimeMs: flags.maxTime };
+      const results = await measureAll({ base, folder, cells, questions, adapters }, until, session);
       const { html } = await folder.writeReport(results);
       await print(results, flags, session);
       session.tell(texts.report(shownPath(html)));
-      finish(results, folder.path, interruption.stop.aborted, session);
+      finish(results, folder.path, stop.aborted, session);
     } finally {
       for (const array of Object.values(base.arrays)) array.dispose();
       base.model.dispose();
     }
   } finally {
     interruption.close();
+    await folder?.release();
     await model?.close();
-  }
-}
-
-async function planOf(flags: SwapFlags): Promise<SwapPlan> {
-  const { model = "", attention = [], layers, heads, prompt } = flags;
-  const text = await textOf(flags.eval ?? "");
-  return {
-    model,
-    selectors: attention,
-    ...(layers === undefined ? {} : { layers }),
-    ...(heads === undefined ? {} : { heads }),
-    eachLayer: flags.eachLayer ?? false,
-    calibration: flags.calibrate,
-    seed: flags.seed,
-    text,
-    context: flags.context,
-    tokens: flags.tokens,
-    ...(prompt === undefined ? {} : { prompt }),
-    newTokens: flags.newTokens,
-    needleLength: flags.needles,
-    needleLanguage: /\p{Script=Han}/u.test(text) ? "zh" : "en",
-  };
-}
-
-/** The text of a file of that name; the words themselves where there is none and they are no name. */
-async function textOf(given: string): Promise<string> {
-  try {
-    return await readFile(given, "utf8");
-  } catch (error) {
-    if (/^\S+\.\w{1,8}$/.test(given)) throw error;
-    return given;
   }
 }
 
@@ -88,58 +77,25 @@ async function loadBase(model: LanguageModel, { threads }: SwapFlags): Promise<T
   return { model: loaded.model, arrays, config: model.layout.config, engine };
 }
 
-/** The cells; one that does not fit the model is refused before anything is measured. */
-async function checkedCells(base: TrainedModel, plan: SwapPlan): Promise<readonly SwapCell[]> {
-  const { attentionsOf } = await import("../../swap/index.ts");
-  const { cellsOf } = await import("../../swap/plan.ts");
-  const { decoder } = await import("../../models/index.ts");
-  const cells = cellsOf(plan, base.config.layers);
-  for (const cell of cells) {
-    decoder({ ...base.config, attention: attentionsOf(base, cell, plan.calibration) }).dispose();
-  }
-  return cells;
+/** Everything that is measured, and where it is kept. */
+interface Measuring {
+  readonly base: TrainedModel;
+  readonly folder: SwapFolder;
+  readonly cells: readonly SwapCell[];
+  readonly questions: SwapQuestions;
+  readonly adapters: readonly OpenAdapter[];
 }
 
-type Folder = Awaited<ReturnType<typeof openSwapFolder>>;
-
 async function measureAll(
-  base: TrainedModel,
-  { tokenizer, chat, endTokens }: LanguageModel,
-  folder: Folder,
-  cells: readonly SwapCell[],
-  maxTimeMs: number | undefined,
-  stop: AbortSignal,
+  { base, folder, cells, questions, adapters }: Measuring,
+  { stop, maxTimeMs = Infinity }: { readonly stop: AbortSignal; readonly maxTimeMs: number | undefined },
   session: Session,
 ): Promise<SwapResults> {
-  const { measureBase, measureSwap, needleTest, swapStages, textWindows } =
-    await import("../../swap/index.ts");
+  const { measureBase, measureSwap, swapStages } = await import("../../swap/index.ts");
+  const { cellTitle, layersLabel, recoveries } = await import("../../swap/plan.ts");
   const { plan } = folder;
   const { say } = session;
   const startMs = performance.now();
-  const length = Math.min(plan.context, base.config.maximumLength);
-  const promptText = plan.prompt;
-  const tokens =
-    promptText === undefined
-      ? undefined
-      : chat === undefined
-        ? tokenizer.encode(promptText)
-        : tokenizer.encode(chat([{ role: "user", content: promptText }]), { addSpecial: false });
-  const questions = {
-    windows: textWindows(tokenizer, plan.text, length, plan.tokens),
-    tokenizer,
-    calibration: plan.calibration,
-    seed: plan.seed,
-    ...(plan.needleLength === 0
-      ? {}
-      : {
-          needles: needleTest(tokenizer, plan.text, {
-            length: plan.needleLength,
-            language: plan.needleLanguage,
-            seed: plan.seed,
-          }),
-        }),
-    ...(tokens === undefined ? {} : { prompt: { tokens, newTokens: plan.newTokens, endTokens } }),
-  };
   const progress = openProgress(session);
   const measured: SwapMeasurement[] = [];
   const failures: { cell: SwapCell; message: string }[] = [];
@@ -160,19 +116,21 @@ async function measureAll(
     const bits = (value: number): string => formatNumber(value, 3);
     let reused = 0;
     for (const cell of cells) {
-      const label = `${cell.selector} · ${layersLabel(cell.layers)}`;
+      const label = `${say(cellTitle(cell))} · ${layersLabel(cell.layers)}`;
       const done = await folder.readCell(cell);
       if (done !== undefined) {
         measured.push(done);
         reused += 1;
         continue;
       }
-      if (stop.aborted || (maxTimeMs !== undefined && performance.now() - startMs > maxTimeMs)) {
+      if (stop.aborted || performance.now() - startMs > maxTimeMs) {
         left += 1;
         continue;
       }
       try {
-        const found = await measureSwap(base, before, cell, questions, (stage) => standing(label, stage));
+        const parts = "selector" in cell ? undefined : adapters.find(({ hash }) => hash === cell.hash)?.parts;
+        const onStage = (stage: keyof typeof swapStages): void => standing(label, stage);
+        const found = await measureSwap(base, before, cell, questions, onStage, parts);
         await folder.writeCell(found);
         measured.push(found);
         const now = bits(found.score.bitsPerCharacter);
@@ -187,16 +145,23 @@ async function measureAll(
       }
     }
     if (reused > 0) progress.log(say(texts.reused(reused)));
-    return { plan, base: before.measurement, cells: measured, failures, left };
+    const recovered = recoveries(measured);
+    return { plan, base: before.measurement, cells: measured, recovered, failures, left };
   } finally {
     progress.close();
   }
 }
 
 async function print(results: SwapResults, flags: SwapFlags, session: Session): Promise<void> {
+  const { cellTitle, cutHeads, layersLabel } = await import("../../swap/plan.ts");
   const format = formatOf(flags);
   if (format === "json") await printJson(session, results);
-  else await printSections(session, [{ table: swapTable(results) }], format);
+  else await printSections(session, [{ table: swapTable(results, session) }], format);
+  for (const measured of results.cells) {
+    const heads = cutHeads(measured);
+    const { cell } = measured;
+    if (heads.length > 0) session.tell(texts.cut(cellTitle(cell), layersLabel(cell.layers), heads));
+  }
 }
 
 function finish(
@@ -209,5 +174,28 @@ function finish(
   if (isInterrupted) session.exitCode = exitCodes.interrupted;
   else if (failures.length > 0) session.exitCode = exitCodes.partlyFailed;
   if (left > 0 || failures.length > 0) session.next("swap", "--resume", shownPath(path));
-  else session.next("inspect", plan.selectors[0] ?? "dot");
+  else session.next(...nextCommand(plan));
+}
+
+/** What a swap costs may be learned back; what was learned may be heard. */
+function nextCommand({
+  model,
+  adapters,
+  selectors,
+  layers,
+  heads,
+  prompt,
+  text,
+}: SwapPlan): readonly string[] {
+  const [adapter] = adapters;
+  if (adapter !== undefined) {
+    const said = prompt ?? text.beginning.replaceAll(/\s+/g, " ");
+    const words = ["--model", model, "--adapter", adapter.folder, "--prompt", said];
+    return ["generate", ...words];
+  }
+  const [selector = "dot"] = selectors;
+  // Distilling swaps whole layers.
+  if (heads !== undefined) return ["inspect", selector];
+  const places = layers === undefined ? [] : ["--layers", layers.join(",")];
+  return ["distil", "--model", model, "--attention", selector, ...places, "--out", "runs/adapter"];
 }

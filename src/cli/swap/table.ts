@@ -1,12 +1,17 @@
 /** @file The table of swaps. */
 import { meanOfHeads, type HeadDivergence } from "../../swap/layer-divergence.ts";
-import { layersLabel, type SwapResults } from "../../swap/plan.ts";
+import { cellTitle, layersLabel, type SwapResults } from "../../swap/plan.ts";
 import { texts } from "../dictionary/swap.ts";
+import { type Session } from "../session.ts";
 import { type Cell, type Table } from "../table.ts";
 
-/** One row a swap, below that of the model's own attention. */
-export function swapTable({ base, cells }: SwapResults): Table {
-  const keys = Object.keys(texts.columns) as (keyof typeof texts.columns)[];
+/** One row a swap, below that of the model's own attention; what adapters recovered where there are some. */
+export function swapTable(
+  { plan, base, cells, recovered }: SwapResults,
+  { say }: Pick<Session, "say">,
+): Table {
+  const all = Object.keys(texts.columns) as (keyof typeof texts.columns)[];
+  const keys = all.filter((key) => key !== "recovered" || plan.adapters.length > 0);
   const found = (needles: SwapResults["base"]["needles"]): Cell => {
     if (needles === undefined) return "–";
     const right = needles.reduce((sum, { accuracy, trials }) => sum + accuracy * trials, 0);
@@ -25,6 +30,7 @@ export function swapTable({ base, cells }: SwapResults): Table {
     entropy: "–",
     sink: "–",
     needles: found(base.needles),
+    recovered: "–",
   };
   const rows = cells.map(({ cell, score, difference, layers, streams, needles }) => {
     const mean = (value: (head: HeadDivergence) => number | undefined): Cell => {
@@ -32,7 +38,7 @@ export function swapTable({ base, cells }: SwapResults): Table {
       return ofLayers.length === 0 ? "–" : ofLayers.reduce((sum, one) => sum + one, 0) / ofLayers.length;
     };
     return {
-      attention: cell.selector,
+      attention: say(cellTitle(cell)),
       layers: layersLabel(cell.layers),
       perplexity: score.perplexity,
       bits: score.bitsPerCharacter,
@@ -44,6 +50,10 @@ export function swapTable({ base, cells }: SwapResults): Table {
       entropy: mean(({ after }) => after?.entropy),
       sink: mean(({ after }) => after?.sink),
       needles: found(needles),
+      recovered:
+        "selector" in cell || !cell.isLearned
+          ? "–"
+          : (recovered.find(({ adapter }) => adapter === cell.adapter)?.share ?? "–"),
     };
   });
   return { columns: keys.map((key) => ({ key, title: texts.columns[key] })), rows: [own, ...rows] };
