@@ -1,4 +1,4 @@
-;; qklab feature map hedgehog: D = 10; relaxed SIMD
+;; qklab kernel 1b8090d9: feature map hedgehog; D = 10; relaxed SIMD
 (module
   (import "qklab" "memory" (memory 1 65536 shared))
   

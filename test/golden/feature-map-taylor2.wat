@@ -1,4 +1,4 @@
-;; qklab feature map taylor2: D = 5; relaxed SIMD
+;; qklab kernel a3fa954b: feature map taylor2; D = 5; relaxed SIMD
 (module
   (import "qklab" "memory" (memory 1 65536 shared))
   

@@ -14,7 +14,7 @@ import {
 import { vectorOperations } from "../assembler/vector-math.ts";
 import { denseModule } from "../dense/dense-code.ts";
 import { forRowBlocks, headBlockField as field } from "../dense/head-blocks.ts";
-import { type ComputedMap, type FeatureMapSpec, mapLayout } from "./feature-map-spec.ts";
+import { type ComputedMap, featureMapHeader, type FeatureMapSpec, mapLayout } from "./feature-map-spec.ts";
 import { hedgehogModule, hedgehogScratchBytes } from "./hedgehog-kernel.ts";
 
 /** The module of a map: tasks `mapFeatures` and `pullFeatures`, and what a learned map needs beside them. */
@@ -66,7 +66,7 @@ function plainModule(spec: FeatureMapSpec, map: Exclude<ComputedMap, "hedgehog">
       }),
     ),
   ];
-  return denseModule(`feature map ${map}: D = ${width}`, spec, [], tasks);
+  return denseModule(featureMapHeader(spec), spec, [], tasks);
 }
 
 /** A map of each number on its own, whose slope follows from its value. */

@@ -1,5 +1,6 @@
 /** @file What the code of a feature map depends on, and how rows x [N, D] and their features φ(x) [N, F] lie in memory. */
 import { type FeatureMapName } from "../../../recurrence/feature-map.ts";
+import { hashOfText } from "../assembler/describe-module.ts";
 import { roundUp } from "../attention/kernel-spec.ts";
 import { type BlockShape } from "../dense/dense-call.ts";
 import { type HeadLayout } from "../dense/head-blocks.ts";
@@ -15,6 +16,14 @@ export interface FeatureMapSpec {
   readonly relaxed: boolean;
   readonly shared: boolean;
 }
+
+/** What names the code of a spec. */
+export const featureMapHash = ({ map, width, relaxed, shared }: FeatureMapSpec): string =>
+  hashOfText(["feature map", map, width, relaxed, shared].join());
+
+/** The first line of the code. */
+export const featureMapHeader = (spec: FeatureMapSpec): string =>
+  `kernel ${featureMapHash(spec)}: feature map ${spec.map}; D = ${spec.width}`;
 
 /** F of D. */
 export const featureCount = (map: ComputedMap, width: number): number =>

@@ -26,7 +26,7 @@ import {
   sumTask,
 } from "../dense/dense-code.ts";
 import { forHeads, forRowBlocks, headBlockField as field } from "../dense/head-blocks.ts";
-import { type FeatureMapSpec, mapLayout } from "./feature-map-spec.ts";
+import { featureMapHeader, type FeatureMapSpec, mapLayout } from "./feature-map-spec.ts";
 
 const lanes = 4;
 
@@ -118,7 +118,7 @@ export function hedgehogModule(spec: FeatureMapSpec): WasmModule {
     },
   );
   return denseModule(
-    `feature map hedgehog: D = ${spec.width}`,
+    featureMapHeader(spec),
     spec,
     [toScores, pullInput, pullWeight, halves, pullHalves],
     [packTask("packWide", width, relaxed), forward, backward, sumTask(relaxed)],
