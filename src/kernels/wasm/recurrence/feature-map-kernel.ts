@@ -14,7 +14,13 @@ import {
 import { vectorOperations } from "../assembler/vector-math.ts";
 import { denseModule } from "../dense/dense-code.ts";
 import { forRowBlocks, headBlockField as field } from "../dense/head-blocks.ts";
-import { type ComputedMap, featureMapHeader, type FeatureMapSpec, mapLayout } from "./feature-map-spec.ts";
+import {
+  type ComputedMap,
+  featureMapHeader,
+  type FeatureMapSpec,
+  mapLayout,
+  rowFloats,
+} from "./feature-map-spec.ts";
 import { hedgehogModule, hedgehogScratchBytes } from "./hedgehog-kernel.ts";
 
 /** The module of a map: tasks `mapFeatures` and `pullFeatures`, and what a learned map needs beside them. */
@@ -76,7 +82,7 @@ function elementwise(
 ): PlainMap {
   const each = (b: FunctionBuilder, rows: Local, width: number, visit: (at: Local) => void): void => {
     const at = b.local("i32", "at");
-    b.for(at, 0, i32.mul(rows, 4 * mapLayout({ map: "relu", width }).width), 16, () => visit(at));
+    b.for(at, 0, i32.mul(rows, 4 * rowFloats(width)), 16, () => visit(at));
   };
   return {
     forward: (b, { rows, x, features }, width) =>
@@ -114,7 +120,7 @@ const relu = elementwise(
  */
 const taylor2: PlainMap = {
   forward: (b, { rows, x, features }, width) => {
-    const { rowBytes, featureBytes, root, square } = taylorSizes(width);
+    const { inputBytes, rowBytes, featureBytes, root, square } = taylorSizes(width);
     const [row, d, at] = ["row", "d", "at"].map((name) => b.local("i32", name));
     const [from, to] = [b.let("from", x), b.let("to", features)];
     b.for(row, 0, rows, 1, () => {
@@ -130,12 +136,12 @@ const taylor2: PlainMap = {
         });
         b.set(line, i32.add(line, 4 * width));
       });
-      b.set(from, i32.add(from, paddedBytes(width)));
+      b.set(from, i32.add(from, inputBytes));
       b.set(to, i32.add(to, featureBytes));
     });
   },
   backward: (b, { rows, x, gradient, dx }, width) => {
-    const { rowBytes, featureBytes, root, square } = taylorSizes(width);
+    const { inputBytes, rowBytes, featureBytes, root, square } = taylorSizes(width);
     const [row, d, at] = ["row", "d", "at"].map((name) => b.local("i32", name));
     const [from, dPhi, target] = [b.let("from", x), b.let("dPhi", gradient), b.let("target", dx)];
     const along = b.local("v128", "along");
@@ -158,18 +164,17 @@ const taylor2: PlainMap = {
         b.storeLane(own, b.madd(sum, f32x4.constant(square), f32x4.splatAt(own)), 0);
         b.set(line, i32.add(line, 4 * width));
       });
-      b.set(from, i32.add(from, paddedBytes(width)));
+      b.set(from, i32.add(from, inputBytes));
       b.set(dPhi, i32.add(dPhi, featureBytes));
-      b.set(target, i32.add(target, paddedBytes(width)));
+      b.set(target, i32.add(target, inputBytes));
     });
   },
 };
 
-const paddedBytes = (width: number): number => 4 * mapLayout({ map: "taylor2", width }).width;
-
-/** Bytes of the vectors that hold a row x and of a row of features; the factors of x and of xxᵀ. */
+/** Bytes from row to row of x and of features, and of the vectors that hold a row x; the factors of x and of xxᵀ. */
 function taylorSizes(width: number) {
   return {
+    inputBytes: 4 * rowFloats(width),
     rowBytes: 16 * Math.ceil(width / 4),
     featureBytes: 4 * mapLayout({ map: "taylor2", width }).headWidth,
     root: width ** -0.25,

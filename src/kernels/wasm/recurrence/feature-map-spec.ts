@@ -29,9 +29,12 @@ export const featureMapHeader = (spec: FeatureMapSpec): string =>
 export const featureCount = (map: ComputedMap, width: number): number =>
   ({ elu1: width, relu: width, taylor2: 1 + width + width ** 2, hedgehog: 2 * width })[map];
 
+/** Numbers of a row x as the kernels see it. */
+export const rowFloats = (width: number): number => roundUp(width, 8);
+
 /** Numbers of a row as the kernels see them, in multiples of 8: of x, and of φ(x). */
 export function mapLayout({ map, width }: Pick<FeatureMapSpec, "map" | "width">): Omit<HeadLayout, "heads"> {
-  const padded = roundUp(width, 8);
+  const padded = rowFloats(width);
   const features = {
     elu1: padded,
     relu: padded,
