@@ -22,6 +22,9 @@ export interface FeatureMap {
   ) => void;
 }
 
+/** Maps that are no logarithms. */
+export type FeatureMapName = "elu1" | "relu" | "taylor2" | "hedgehog" | "identity";
+
 /** φ of every vector of a tensor, with the way back. */
 export interface MappedRows {
   readonly rows: Tensor64;

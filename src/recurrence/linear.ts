@@ -4,7 +4,17 @@ import { type Parameter } from "../base/parameter.ts";
 import { type PartFactory } from "../base/part.ts";
 import { UnsupportedError } from "../base/errors.ts";
 import { type Tensor64 } from "../base/tensor.ts";
-import { elu1, type FeatureMap, hedgehog, identity, mapRows, relu, taylor2 } from "./feature-map.ts";
+import { type Core } from "./core.ts";
+import {
+  elu1,
+  type FeatureMap,
+  type FeatureMapName,
+  hedgehog,
+  identity,
+  mapRows,
+  relu,
+  taylor2,
+} from "./feature-map.ts";
 import { liftLogs, logState, logStateInput } from "./log-features.ts";
 import { keyInputs, queryInput, stateInput } from "./rule-inputs.ts";
 import {
@@ -23,12 +33,12 @@ import {
 /** What `linear` takes. */
 export interface LinearOptions extends ChunkOption {
   /** φ (default elu1). */
-  readonly map?: "elu1" | "relu" | "exp" | "taylor2" | "hedgehog" | "identity";
+  readonly map?: FeatureMapName | "exp";
   /** Whether outputs are divided by φ(q)·Σ φ(k) + 1e-6 (`sum`, the default), or not at all. */
   readonly normaliser?: "sum" | "none";
 }
 
-const maps: Readonly<Record<Exclude<LinearOptions["map"], "exp" | undefined>, FeatureMap>> = {
+const maps: Readonly<Record<FeatureMapName, FeatureMap>> = {
   elu1,
   relu,
   taylor2,
@@ -81,7 +91,7 @@ export const linear: PartFactory<RecurrentRule, LinearOptions> = defineLifted<Li
         lift: (call) => liftLogs(identity, call),
       };
     }
-    return mappedRule(maps[map], map === "hedgehog" ? [projection] : [], normalised);
+    return mappedRule(map, map === "hedgehog" ? projection : undefined, normalised);
   },
 );
 
@@ -97,7 +107,9 @@ const projection: Parameter = {
     ),
 };
 
-function mappedRule(map: FeatureMap, parameters: readonly Parameter[], normalised: boolean): LiftedRule {
+function mappedRule(name: FeatureMapName, learned: Parameter | undefined, normalised: boolean): LiftedRule {
+  const map = maps[name];
+  const core = coreOf({ normalised, epsilon: normalised ? epsilon : 0 });
   const stateShape = ({ batch, heads, width, valueWidth }: RuleSizes): readonly number[] => [
     batch,
     heads,
@@ -106,21 +118,22 @@ function mappedRule(map: FeatureMap, parameters: readonly Parameter[], normalise
   ];
   return {
     inputs: [queryInput, ...keyInputs, stateInput(stateShape, "features", normalised ? "E + 1" : "E")],
-    parameters,
+    parameters: learned === undefined ? [] : [learned],
     hasWhole: true,
     stateShape,
-    lift: (call) => liftMap(map, call, normalised),
+    lift: (call) => liftMap(map, call, core),
+    featureMap: { name, core, ...(learned === undefined ? {} : { weight: learned.name }) },
   };
 }
 
-function liftMap(map: FeatureMap, call: RuleCall, normalised: boolean): Lifted {
+function liftMap(map: FeatureMap, call: RuleCall, core: Core): Lifted {
   const { q, k, v } = call.inputs;
   const { heads, keyHeads } = call.sizes;
   const weight = (call.parameters as { readonly projection?: Tensor64 }).projection;
   const ofQueries = mapRows(map, q, heads, weight);
   const ofKeys = mapRows(map, k, weight === undefined ? keyHeads : heads, weight);
   return {
-    core: coreOf({ normalised, epsilon: normalised ? epsilon : 0 }),
+    core,
     inputs: { q: ofQueries.rows, k: ofKeys.rows, v, ...stateOf(call) },
     pullBack: (gradients) => {
       const [dq, dk] = [ofQueries.pullBack(gradients.q), ofKeys.pullBack(gradients.k)];

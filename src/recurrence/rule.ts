@@ -15,6 +15,7 @@ import {
   type Form,
 } from "./core-reference.ts";
 import { type Core, type CoreInputs } from "./core.ts";
+import { type FeatureMapName } from "./feature-map.ts";
 import { type ChannelInputs } from "./rwkv4-channel.ts";
 import { wholeBackward, wholeForward } from "./whole-form.ts";
 
@@ -112,6 +113,14 @@ export interface LiftedChannels {
   readonly pullBack: (gradients: ChannelInputs) => RuleGradients;
 }
 
+/** What a lift does that maps queries and keys by φ, and leaves values and states as they are. */
+export interface RuleFeatureMap {
+  readonly name: FeatureMapName;
+  readonly core: Core;
+  /** The parameter [H, D, D] of a map that is learned. */
+  readonly weight?: string;
+}
+
 /** A member of the recurrent class. */
 export interface RecurrentRule extends Part {
   readonly kind: "recurrence";
@@ -127,6 +136,8 @@ export interface RecurrentRule extends Part {
   readonly hasLogScales: boolean;
   /** The call in the core's terms; absent for a rule that the core cannot say. */
   readonly lift?: (call: RuleCall) => Lifted;
+  /** Where `lift` is a map of queries and keys, which: kernels map them as they are told. */
+  readonly featureMap?: RuleFeatureMap;
   /** The call as one of channels; absent for a rule that the core can say. */
   readonly liftChannels?: (call: RuleCall) => LiftedChannels;
   readonly forward: (call: RuleCall, form: Form) => CoreResult;
@@ -141,6 +152,7 @@ export interface LiftedRule {
   readonly stateShape?: (sizes: RuleSizes) => readonly number[];
   readonly hasLogScales?: boolean;
   readonly lift: (call: RuleCall) => Lifted;
+  readonly featureMap?: RuleFeatureMap;
 }
 
 /** What is known of a rule before it is made. */

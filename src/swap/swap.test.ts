@@ -17,7 +17,7 @@ import { decoder, type LayerAttentions } from "../models/index.ts";
 import { toArrays } from "../models/model-fixtures.ts";
 import { similarity } from "../similarities/index.ts";
 import { rowSpread } from "../attention/index.ts";
-import { evaluateText } from "./evaluate-text.ts";
+import { evaluateText } from "../language/evaluate-text.ts";
 import {
   type AdapterParts,
   changedLayers,

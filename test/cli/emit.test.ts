@@ -84,6 +84,16 @@ describe("emit", () => {
     expect(stderr).toMatch(/^Kernel [0-9a-f]{8} of rwkv4: .*\nNext: [^\n]+ inspect rwkv4\n$/);
   });
 
+  test("prints the kernel of a recurrence's feature map, which the other names", async () => {
+    const golden = await readFile(new URL("../golden/feature-map-hedgehog.wat", import.meta.url), "utf8");
+    const flags = ["emit", "--spec", "linear:map=hedgehog", "--width", "10", "--only", "Features|Halves"];
+    const { stdout, stderr } = await cli([...flags, "--feature-map"]);
+    expect(stdout).toBe(golden);
+    const [, hash] = /^Kernel ([0-9a-f]{8}) of linear:map=hedgehog:/.exec(stderr)!;
+    const own = await cli(["emit", "--spec", "linear:map=hedgehog", "--width", "10", "--only", "^scan$"]);
+    expect(own.stdout).toContain(`φ(q) and φ(k) are made by kernel ${hash}, feature map hedgehog`);
+  });
+
   test("refuses bytes on a terminal, and only there", async () => {
     const printed: (string | Uint8Array)[] = [];
     const session = openSession("en", {});
@@ -119,6 +129,8 @@ describe("what cannot be emitted", () => {
     [["--spec", "gal"], 2, "Did you mean 'gla'"],
     [["--spec", "gla", "--mask"], 2, "--mask was given. Leave it out"],
     [["--spec", "rwkv4", "--width", "8", "--value-width", "9"], 2, "v must be [B, H, N, D] = [1, 1, 1, 8]"],
+    [["--spec", "gla", "--feature-map"], 2, "mapped by no kernel"],
+    [["--spec", "dot+full", "--feature-map"], 2, "--feature-map was given. Leave it out"],
     [["--spec", "gla:chunk=16"], 2, "chunks have 64 tokens"],
     [[], 2, "needs --spec SELECTOR"],
     [["--spec", "dot+full", "--device", "webgpu"], 4, "not built yet"],

@@ -162,7 +162,7 @@ describeWithSharedData("swap of stories260K", "stories260K/stories260K.bin", (pl
       exitCode: 2,
       code: "prompt-too-long",
     },
-    { name: "a text of nothing", flags: { eval: "" }, exitCode: 2, code: "swap-text" },
+    { name: "a text of nothing", flags: { eval: "" }, exitCode: 2, code: "evaluation-text" },
     { name: "no room for a fact", flags: { needles: 8 }, exitCode: 2, code: "swap-needle" },
     {
       name: "places of no attention",

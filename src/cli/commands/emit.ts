@@ -28,6 +28,7 @@ export function addEmit(program: Command, session: Session): Command {
     .option("--plain-simd", say(texts.plainSimd))
     .option("--bias", say(texts.bias))
     .option("--mask", say(texts.mask))
+    .option("--feature-map", say(texts.featureMap))
     .addOption(new Option("--format <form>", say(texts.format)).choices(["wat", "wasm"]).default("wat"))
     .option("--out <file>", say(texts.out))
     .option("--json", say(texts.json))

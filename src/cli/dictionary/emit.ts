@@ -28,6 +28,10 @@ export const texts = {
   },
   bias: { en: "for calls with a bias", zh: "用于带 bias 的调用" },
   mask: { en: "for calls with a mask", zh: "用于带 mask 的调用" },
+  featureMap: {
+    en: "the kernel that maps the queries and keys of a recurrence, which runs before its own",
+    zh: "输出映射循环规则的查询与键的内核，它在循环规则自己的内核之前运行",
+  },
   format: { en: "text, or the bytes of the module", zh: "文本，或模块的字节" },
   out: { en: "file to write instead of stdout", zh: "写入该文件而不是 stdout" },
   json: {
@@ -45,6 +49,10 @@ export const texts = {
   onlyAttention: (flag: string, selector: string): Bilingual => ({
     en: `Cannot emit '${selector}' with ${flag} as a recurrence compares no pairs that it could be for: ${flag} was given. Leave it out`,
     zh: `无法以 ${flag} 输出 '${selector}'，因为循环规则没有它所针对的配对：给出了 ${flag}。请去掉它`,
+  }),
+  onlyRecurrence: (spec: string): Bilingual => ({
+    en: `Cannot emit the feature map of '${spec}' as an attention has none: --feature-map was given. Leave it out`,
+    zh: `无法输出 '${spec}' 的特征映射，因为注意力没有特征映射：给出了 --feature-map。请去掉它`,
   }),
   noWebgpu: {
     en: "Cannot emit for webgpu as its kernels are not built yet: --device webgpu. Use --device wasm",

@@ -6,6 +6,7 @@ import { nearestNames } from "../../base/index.ts";
 import { writeFileAtomically } from "../../checkpoints/write-atomically.node.ts";
 import { formatBytes } from "../../compare/format.ts";
 import {
+  describeFeatureMapKernel,
   describeKernel,
   describeRecurrenceKernel,
   type KernelDescription,
@@ -28,6 +29,7 @@ export interface EmitOptions {
   readonly plainSimd?: boolean;
   readonly bias?: boolean;
   readonly mask?: boolean;
+  readonly featureMap?: boolean;
   readonly format: "wat" | "wasm";
   readonly out?: string;
   readonly json?: boolean;
@@ -90,6 +92,7 @@ function readSpec(options: EmitOptions): Emitted {
 
 function ofAttention(parts: SelectedParts, options: EmitOptions): Emitted {
   const { spec, width, valueWidth = width, plainSimd = false, bias = false, mask = false } = options;
+  if (options.featureMap === true) throw new CommandError("only-recurrence", texts.onlyRecurrence(spec));
   if (parts.patterns.length === 0) throw new CommandError("missing-pattern", texts.missingPattern(spec));
   if (parts.position?.place === "embedding") {
     throw new CommandError("position-outside", texts.positionOutside(parts.position.name));
@@ -104,7 +107,8 @@ function ofAttention(parts: SelectedParts, options: EmitOptions): Emitted {
 }
 
 function ofRecurrence(composition: RecurrenceComposition, options: EmitOptions): Emitted {
-  const { width, valueWidth, plainSimd = false, bias, mask } = options;
+  const { width, valueWidth, plainSimd = false, bias, mask, featureMap = false } = options;
+  const describe = featureMap ? describeFeatureMapKernel : describeRecurrenceKernel;
   const selector = printRecurrence(composition);
   for (const [flag, value] of Object.entries({ "--bias": bias, "--mask": mask })) {
     if (value === true) throw new CommandError("only-attention", texts.onlyAttention(flag, selector));
@@ -112,8 +116,7 @@ function ofRecurrence(composition: RecurrenceComposition, options: EmitOptions):
   const wanted = { width, relaxed: !plainSimd, ...(valueWidth === undefined ? {} : { valueWidth }) };
   return {
     selector,
-    describe: (only) =>
-      describeRecurrenceKernel(composition, only === undefined ? wanted : { ...wanted, only }),
+    describe: (only) => describe(composition, only === undefined ? wanted : { ...wanted, only }),
     canDerive: false,
   };
 }

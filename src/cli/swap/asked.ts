@@ -143,7 +143,7 @@ export async function cellsFor(
 /**
  * What every model is asked.
  *
- * @throws DomainError `swap-text`, `swap-needle`, `prompt-empty`, `prompt-too-long`
+ * @throws DomainError `evaluation-text`, `swap-needle`, `prompt-empty`, `prompt-too-long`
  */
 export async function questionsFor(
   plan: SwapPlan,

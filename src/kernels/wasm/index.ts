@@ -74,7 +74,11 @@ export {
   type ChannelTokens,
   wasmChannels,
 } from "./recurrence/channel-state.ts";
-export { describeRecurrenceKernel, type RecurrenceEmitOptions } from "./recurrence/describe-recurrence.ts";
+export {
+  describeFeatureMapKernel,
+  describeRecurrenceKernel,
+  type RecurrenceEmitOptions,
+} from "./recurrence/describe-recurrence.ts";
 export { wasmRecurrenceBackend } from "./recurrence/recurrence-backend.ts";
 export { type FusedRecurrenceGradients } from "./recurrence/read-gradients.ts";
 export {

@@ -2,7 +2,7 @@
  * @file Between rows of sequences [B, N, width] and rows of heads [B, heads, N, D]: the blocks that a task goes through, as
  * code and as records. N is padded to a multiple of 4, both widths to multiples of 8.
  */
-import { type FunctionBuilder, i32, type Local } from "../assembler/assembler.ts";
+import { type FunctionBuilder, i32, type Integer, type Local } from "../assembler/assembler.ts";
 import { blockRows, type DenseField, denseFields, type FieldReader, fieldReader } from "./dense-code.ts";
 import { roundUp } from "../attention/kernel-spec.ts";
 
@@ -51,7 +51,7 @@ interface RowBlock {
 export function forRowBlocks(
   b: FunctionBuilder,
   record: Local,
-  { width, headWidth }: HeadLayout,
+  { width, headWidth }: Omit<HeadLayout, "heads">,
   body: (block: RowBlock) => void,
 ): void {
   const [sequence, first] = ["sequence", "first"].map((name) => b.local("i32", name));
@@ -73,7 +73,7 @@ export function forRowBlocks(
 /** Goes through all heads: `places` are moved on by their strides, in bytes. */
 export function forHeads(
   b: FunctionBuilder,
-  { heads }: HeadLayout,
+  { heads }: { readonly heads: Integer },
   places: readonly { readonly place: Local; readonly stride: Local | number }[],
   body: () => void,
 ): void {

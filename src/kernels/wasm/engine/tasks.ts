@@ -51,6 +51,8 @@ export const tasks = [
   "normaliseRows",
   "linear",
   "gather",
+  "mapFeatures",
+  "pullFeatures",
 ] as const;
 export type Task = (typeof tasks)[number];
 

@@ -1,9 +1,12 @@
-/** @file The kernel of a rule of the recurrent class as text and bytes, for who wants to read what runs. */
+/** @file The kernels of a rule of the recurrent class as text and bytes, for who wants to read what runs. */
+import { UnsupportedError } from "../../../base/errors.ts";
 import { zeros64, type Tensor64 } from "../../../base/tensor.ts";
 import { describeModule, type KernelDescription } from "../assembler/describe-module.ts";
 import { checkCall, type RecurrenceInputs } from "../../../recurrence/check-call.ts";
 import { printRecurrence, type RecurrenceComposition, recurrences } from "../../../recurrence/index.ts";
 import { type RuleCall, type RuleInput } from "../../../recurrence/rule.ts";
+import { featureMapModule } from "./feature-map-kernel.ts";
+import { featureMapHash, type FeatureMapSpec } from "./feature-map-spec.ts";
 import { requireOnEngine } from "./lifted-recurrence.ts";
 import { recurrenceHash, recurrenceModule } from "./recurrence-kernel.ts";
 import { type ChannelSpec, type RecurrenceSpec } from "./spec.ts";
@@ -45,7 +48,47 @@ export function describeRecurrenceKernel(
   const module = recurrenceModule(spec);
   const definition = recurrences.find((make) => make.definition.selector === rule.name)?.definition;
   const formula = definition === undefined ? [] : [`${printRecurrence(composition)}: ${definition.formula}`];
-  return describeModule({ ...module, header: [...module.header, ...formula] }, recurrenceHash(spec), only);
+  const map = mapSpecOf(composition, width, relaxed);
+  const features =
+    map === undefined
+      ? []
+      : [`φ(q) and φ(k) are made by kernel ${featureMapHash(map)}, feature map ${map.map}`];
+  const header = [...module.header, ...formula, ...features];
+  return describeModule({ ...module, header }, recurrenceHash(spec), only);
+}
+
+/**
+ * The kernel of a rule's feature map, which runs on queries and keys before that of the rule.
+ *
+ * @throws UnsupportedError `feature-map-kernel` for rules that have none
+ * @example
+ * ```ts
+ * import { parseRecurrence } from "qklab";
+ * import { describeFeatureMapKernel } from "qklab/wasm";
+ * const { text } = describeFeatureMapKernel(parseRecurrence("linear:map=hedgehog"), { width: 16 });
+ * text.includes("(func $softmaxHalves"); // true
+ * ```
+ */
+export function describeFeatureMapKernel(
+  composition: RecurrenceComposition,
+  { width = 64, relaxed = true, only }: Omit<RecurrenceEmitOptions, "valueWidth"> = {},
+): KernelDescription {
+  const spec = mapSpecOf(composition, width, relaxed);
+  if (spec !== undefined) return describeModule(featureMapModule(spec), featureMapHash(spec), only);
+  throw new UnsupportedError(
+    "feature-map-kernel",
+    `Cannot describe the feature map of '${printRecurrence(composition)}' as its queries and keys are mapped by no kernel: ` +
+      "those of linear are, with the maps elu1, relu, taylor2 and hedgehog. Describe the kernel of the recurrence itself",
+  );
+}
+
+function mapSpecOf(
+  { rule: { featureMap } }: RecurrenceComposition,
+  width: number,
+  relaxed: boolean,
+): FeatureMapSpec | undefined {
+  if (featureMap === undefined || featureMap.name === "identity") return undefined;
+  return { map: featureMap.name, width, relaxed, shared: true };
 }
 
 function specOf(

@@ -1,13 +1,10 @@
 /**
- * @file Rules of the recurrent class on an engine: a call is lifted into the core's terms in f64, the core runs on the fused
- * kernels, and gradients are turned back in f64.
+ * @file Rules of the recurrent class on an engine: a call is lifted into the core's terms, the core runs on the fused kernels,
+ * and gradients are turned back.
  */
 import { UnsupportedError } from "../../../base/errors.ts";
 import { narrow, type Tensor, type Tensor64, widen, zeros64 } from "../../../base/tensor.ts";
 import {
-  type CoreGradients,
-  type CoreInputs,
-  type Lifted,
   type LiftedChannels,
   type RecurrentRule,
   type RuleCall,
@@ -16,6 +13,7 @@ import {
 import { type CoreForms, wholeBackward, wholeForward } from "../../../recurrence/whole-form.ts";
 import { type WasmEngine } from "../engine/engine.ts";
 import { type ChannelsSaved, fusedChannels, fusedChannelsBackward } from "./fused-channels.ts";
+import { type EngineLift, liftOnEngine, mapInputs } from "./engine-lift.ts";
 import { chunkTokens } from "./spec.ts";
 import { fusedRecurrence, fusedRecurrenceBackward, type RecurrenceSaved } from "./fused-recurrence.ts";
 
@@ -24,8 +22,7 @@ export type LiftedSaved = MatrixSaved | ChannelRuleSaved;
 
 interface MatrixSaved {
   readonly kind: "matrix";
-  readonly lifted: Lifted;
-  readonly inputs: CoreInputs<Tensor>;
+  readonly lifted: EngineLift;
   readonly saved: RecurrenceSaved;
   /** The core's last state, which is not always the one that callers see. */
   readonly last: Tensor64;
@@ -63,16 +60,13 @@ export function liftedForward(
 ): LiftedResult {
   requireOnEngine(rule);
   if (rule.liftChannels !== undefined) return channelsForward(engine, rule.liftChannels(call), saves);
-  const lifted = rule.lift!(call);
-  const inputs = mapInputs(lifted.inputs, narrow);
-  const { out, state, saved } = fusedRecurrence(engine, lifted.core, inputs, { saves });
+  const lifted = liftOnEngine(engine, rule, call);
+  const { out, state, saved } = fusedRecurrence(engine, lifted.core, lifted.inputs, { saves });
   const last = widen(state);
   return {
     out,
     state: lifted.close?.(last) ?? last,
-    ...(saved === undefined
-      ? {}
-      : { saved: { kind: "matrix", lifted, inputs, saved, last, outShape: out.shape } }),
+    ...(saved === undefined ? {} : { saved: { kind: "matrix", lifted, saved, last, outShape: out.shape } }),
   };
 }
 
@@ -87,18 +81,17 @@ export function liftedBackward(
   cotangents: { readonly out?: Tensor; readonly state?: Tensor },
 ): RuleGradients {
   if (known.kind === "channels") return channelsBackward(engine, known, cotangents);
-  const { lifted, inputs, saved, last, outShape } = known;
-  const { core, open, pullBack } = lifted;
+  const { lifted, saved, last, outShape } = known;
+  const { core, inputs, open, pullBack } = lifted;
   const dState = cotangents.state === undefined ? undefined : widen(cotangents.state);
   const out = cotangents.out ?? narrow(zeros64(outShape));
-  const ofCore = fusedRecurrenceBackward(
+  const gradients = fusedRecurrenceBackward(
     engine,
     core,
     inputs,
     { out, ...(dState === undefined ? {} : { state: narrow(open?.(dState) ?? dState) }) },
     saved,
   );
-  const gradients = mapInputs(ofCore, widen) as CoreGradients;
   return pullBack(gradients, dState === undefined ? undefined : { last, dState });
 }
 
@@ -161,9 +154,9 @@ export function requireOnEngine(rule: RecurrentRule): void {
 }
 
 /** A call that sees all tokens in the core's terms, which every rule with such a form has. */
-function liftOf(rule: RecurrentRule, call: RuleCall): Lifted {
+function wholeLift(engine: WasmEngine, rule: RecurrentRule, call: RuleCall): EngineLift {
   requireOnEngine(rule);
-  return rule.lift!(call);
+  return liftOnEngine(engine, rule, call);
 }
 
 /** A rule of which every query sees all tokens, by the core twice. */
@@ -172,8 +165,8 @@ export function wholeOnEngine(
   rule: RecurrentRule,
   call: RuleCall,
 ): Omit<LiftedResult, "saved"> {
-  const { core, inputs, close } = liftOf(rule, call);
-  const { out, state } = wholeForward(core, inputs, coreOn(engine));
+  const { core, inputs, close } = wholeLift(engine, rule, call);
+  const { out, state } = wholeForward(core, mapInputs(inputs, widen), coreOn(engine));
   return { out: narrow(out), state: close?.(state) ?? state };
 }
 
@@ -184,15 +177,17 @@ export function wholeBackwardOnEngine(
   call: RuleCall,
   { out, state }: { readonly out: Tensor; readonly state?: Tensor },
 ): RuleGradients {
-  const { core, inputs, open, pullBack } = liftOf(rule, call);
+  const { core, inputs: narrowed, open, pullBack } = wholeLift(engine, rule, call);
+  const inputs = mapInputs(narrowed, widen);
   const forms = coreOn(engine);
   const dState = state === undefined ? undefined : widen(state);
-  const gradients = wholeBackward(
+  const ofCore = wholeBackward(
     core,
     inputs,
     { out: widen(out), ...(dState === undefined ? {} : { state: open?.(dState) ?? dState }) },
     forms,
   );
+  const gradients = mapInputs(ofCore, narrow);
   if (dState === undefined) return pullBack(gradients, undefined);
   return pullBack(gradients, { last: wholeForward(core, inputs, forms).state, dState });
 }
@@ -207,15 +202,7 @@ function coreOn(engine: WasmEngine): CoreForms {
     backward(core, inputs, { out, state }) {
       const cotangents = { out: narrow(out), ...(state === undefined ? {} : { state: narrow(state) }) };
       const gradients = fusedRecurrenceBackward(engine, core, mapInputs(inputs, narrow), cotangents);
-      return mapInputs(gradients, widen) as CoreGradients;
+      return mapInputs(gradients, widen);
     },
   };
-}
-
-/** Inputs of the core, each changed. */
-function mapInputs<From, To>(inputs: CoreInputs<From>, change: (tensor: From) => To): CoreInputs<To> {
-  const entries = Object.entries(inputs as unknown as Readonly<Record<string, From>>);
-  return Object.fromEntries(
-    entries.map(([name, tensor]) => [name, change(tensor)]),
-  ) as unknown as CoreInputs<To>;
 }

@@ -41,6 +41,7 @@ const narrowAll = (tensors: object): Record<string, Tensor> =>
 describe.each([
   ...ruleSelectors.map((selector) => ({ selector, tokens: 65, queries: 65 })),
   { selector: "linear+full", tokens: 17, queries: 5 },
+  { selector: "linear:map=hedgehog+full", tokens: 5, queries: 17 },
   { selector: "performer:features=5+full", tokens: 3, queries: 17 },
 ])("$selector on $tokens tokens", ({ selector, tokens, queries }) => {
   test("has the outputs, the state and the gradients of the reference", async () => {
