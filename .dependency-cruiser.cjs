@@ -24,10 +24,10 @@ const layers = [
   ["language"],
   ["tasks"],
   ["train"],
-  ["distil"],
   ["compare"],
   // Trained models before and after; its report is drawn as that of comparisons.
   ["swap"],
+  ["distil"],
   ["claims"],
   ["cli"],
 ];

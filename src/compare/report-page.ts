@@ -44,6 +44,38 @@ export function reportPage({ title, header, main, data }: ReportPage): string {
   return page.markup;
 }
 
+/** Numbers of the page that a button saves as a file. */
+export interface SavedData {
+  /** Their id in `data`. */
+  readonly from: string;
+  readonly name: string;
+  readonly type: string;
+  /** Whether they are saved as JSON; a text is saved as it is. */
+  readonly isJson?: boolean;
+}
+
+/** All that a report shows. */
+export const reportJson: SavedData = {
+  from: "report-json",
+  name: "report.json",
+  type: "application/json",
+  isJson: true,
+};
+
+/** A button that saves them; without scripts it is not there. */
+export function saveButton(text: Bilingual, { from, name, type, isJson = false }: SavedData): Markup {
+  return html`<button
+    type="button"
+    hidden
+    data-from="${from}"
+    ${isJson ? raw('data-json="yes"') : undefined}
+    data-name="${name}"
+    data-type="${type}"
+  >
+    ${both(text)}
+  </button>`;
+}
+
 /** The reader's choices of language and colours. */
 function controls(): Markup {
   const choice = (group: string, id: string, isChecked: boolean, text: Markup): Markup =>

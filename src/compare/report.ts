@@ -13,7 +13,7 @@ import {
   taskSection,
   verdictsSection,
 } from "./report-sections.ts";
-import { reportPage } from "./report-page.ts";
+import { reportJson, reportPage, saveButton } from "./report-page.ts";
 import { captionedTable } from "./report-table.ts";
 import { methodText, reportText } from "./report-text.ts";
 import { type Styles } from "./plot-parts.ts";
@@ -48,8 +48,8 @@ export function renderReport(results: ComparisonResults, report: ComparisonRepor
     main: html`${verdictsSection(report.verdicts)} ${matrixSection(results, styles)}
     ${tasks.map((task) => taskSection(results, task, styles))} ${methodSection(results, report, styles)}`,
     data: {
-      "report-json": encodeNumbers(report),
-      "report-csv": printComparison(results, { format: "csv", language: "en" }),
+      [reportJson.from]: encodeNumbers(report),
+      [csvId]: printComparison(results, { format: "csv", language: "en" }),
     },
   });
 }
@@ -68,6 +68,8 @@ function facts({ runs, plan, cells }: ComparisonResults, { created }: Comparison
   </ul>`;
 }
 
+const csvId = "report-csv";
+
 function methodSection(results: ComparisonResults, report: ComparisonReport, styles: Styles): Markup {
   return html`<section aria-labelledby="method">
     <h2 id="method">${both(reportText.method)}</h2>
@@ -80,19 +82,8 @@ function methodSection(results: ComparisonResults, report: ComparisonReport, sty
     ${definitions(report.environment)}
     <h3>${both(reportText.data)}</h3>
     <p>
-      <button
-        type="button"
-        hidden
-        data-from="report-json"
-        data-json="yes"
-        data-name="report.json"
-        data-type="application/json"
-      >
-        ${both(reportText.downloadJson)}
-      </button>
-      <button type="button" hidden data-from="report-csv" data-name="cells.csv" data-type="text/csv">
-        ${both(reportText.downloadCsv)}
-      </button>
+      ${saveButton(reportText.downloadJson, reportJson)}
+      ${saveButton(reportText.downloadCsv, { from: csvId, name: "cells.csv", type: "text/csv" })}
     </p>
   </section>`;
 }

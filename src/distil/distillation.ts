@@ -27,6 +27,7 @@ import {
   type StepReport,
   type Trainable,
 } from "../train/index.ts";
+import { calibrateSwap } from "../swap/calibrate-swap.ts";
 import { endToEnd } from "./end-to-end.ts";
 import { layerDistillation, type LayerLoss } from "./layer-distillation.ts";
 import { type LowRank } from "./mixing-layer.ts";
@@ -37,7 +38,7 @@ import { splitText, windowsAt } from "./text-batches.ts";
 export interface DistillationOptions {
   readonly source: WeightSource;
   readonly layout: ModelLayout<DecoderConfig>;
-  /** Of every layer, after the swap. */
+  /** Of every layer, after the swap; temperatures that are `auto` begin turned to the teacher's own scores, as in a swap. */
   readonly attention: LayerAttentions;
   /** The layers that learn. */
   readonly layers: readonly number[];
@@ -92,8 +93,14 @@ export async function distillation(options: DistillationOptions): Promise<Distil
       ofLayers.some((prefix) => parameter.name.startsWith(prefix)),
   );
   const own = student.parameters.filter(({ name }) => !(name in tensors));
-  const undecayed = [
-    ...own.map((parameter) => ({ ...parameter, decays: false })),
+  const batchAt = (step: number) => windowsAt(training, { batch, length, seed, step, begin });
+  const turned = await turnedTemperatures();
+  const undecayed: readonly ModelParameter[] = [
+    ...own.map((parameter) => ({
+      ...parameter,
+      decays: false,
+      initial: (ofSeed: number) => turned[parameter.name] ?? parameter.initial(ofSeed),
+    })),
     ...adaptable.flatMap((weight) => factorsOf(weight, lowRank.rank)),
   ];
   const byName = new Map(undecayed.map((parameter) => [parameter.name, parameter]));
@@ -115,9 +122,20 @@ export async function distillation(options: DistillationOptions): Promise<Distil
   let arrays = arraysOf(Object.fromEntries(undecayed.map(({ name, initial }) => [name, initial(seed)])));
   let taken = 0;
 
-  const batchAt = (step: number) => windowsAt(training, { batch, length, seed, step, begin });
   const pick = (names: readonly string[]): Record<string, np.Array> =>
     Object.fromEntries(names.map((name) => [name, arrays[name]]));
+
+  /** The temperatures that are `auto`, by the first batch. */
+  async function turnedTemperatures(): Promise<Readonly<Record<string, Tensor>>> {
+    const { tokens } = batchAt(0);
+    const activations = await teacher.activations(frozen, tokens, batch, Math.max(...layers));
+    const first = arraysOf(Object.fromEntries(own.map(({ name, initial }) => [name, initial(seed)])));
+    const base = { model: teacher, arrays: frozen, config: layout.config, engine };
+    const swapped = { model: student, arrays: { ...frozen, ...first } };
+    const found = await calibrateSwap(base, swapped, activations);
+    disposeAll(first);
+    return found;
+  }
 
   /** One descent of some parameters. */
   async function descend(
@@ -224,7 +242,13 @@ export async function distillation(options: DistillationOptions): Promise<Distil
         basePerplexity: Math.exp(base),
         swappedPerplexity: Math.exp(swapped),
         distilledPerplexity: Math.exp(distilled),
-        ...(swapped === base ? {} : { recovered: (swapped - distilled) / (swapped - base) }),
+        ...(swapped === base
+          ? {}
+          : {
+              recovered: (swapped - distilled) / (swapped - base),
+              recoveredPerplexity:
+                (Math.exp(swapped) - Math.exp(distilled)) / (Math.exp(swapped) - Math.exp(base)),
+            }),
       };
     },
     async snapshot() {

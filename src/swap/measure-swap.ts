@@ -144,12 +144,15 @@ export async function measureSwap(
 ): Promise<SwapMeasurement> {
   const startMs = performance.now();
   onStage("layers");
-  const { seed, windows } = questions;
-  const parts = "selector" in cell ? undefined : partsOf(cell, adapter);
-  const { swapped, held } =
+  const { seed, windows, calibration } = questions;
+  const { attention, tensors } =
     "selector" in cell
-      ? await openCalibrated(base, cell, activations, questions)
-      : { swapped: openSwap(base, parts!.attention, parts!.tensors, seed), held: parts!.tensors };
+      ? { attention: attentionsOf(base, cell, calibration), tensors: undefined }
+      : partsOf(cell, adapter);
+  const { swapped, held } =
+    tensors === undefined
+      ? await openCalibrated(base, attention, activations, seed)
+      : { swapped: openSwap(base, attention, tensors, seed), held: tensors };
   try {
     const observed = observedTokens(windows);
     const own = await swapped.model.activations(swapped.arrays, observed, 1);
@@ -158,7 +161,9 @@ export async function measureSwap(
     const layers = await compareLayers(base, swapped, activations, cell.layers, (layer) =>
       layer === first
         ? own.layers[layer]
-        : parts && layerOnBase(base, parts, layer, { tokens: observed, seed }),
+        : "selector" in cell
+          ? undefined
+          : layerOnBase(base, { attention, tensors: held }, layer, { tokens: observed, seed }),
     );
     const asked = await ask(swapped, questions, onStage);
     return {
@@ -176,20 +181,22 @@ export async function measureSwap(
   }
 }
 
-/** An adapter with what it learned, or its attentions as they were before. */
-function partsOf({ isLearned }: AdapterCell, adapter: AdapterParts | undefined): AdapterParts {
+/** An adapter with what it learned, or its attentions as they were before: as new, and with temperatures that are `auto` turned. */
+function partsOf(
+  { isLearned }: AdapterCell,
+  adapter: AdapterParts | undefined,
+): { readonly attention: LayerAttentions; readonly tensors?: AdapterParts["tensors"] } {
   if (adapter === undefined) throw new TypeError("The cell of an adapter is measured with that adapter");
-  return isLearned ? adapter : { attention: adapter.attention, tensors: {} };
+  return isLearned ? adapter : { attention: adapter.attention };
 }
 
 /** A swap whose temperatures are turned. */
 async function openCalibrated(
   base: TrainedModel,
-  cell: SelectorCell,
+  attention: LayerAttentions,
   activations: Activations,
-  { calibration, seed }: SwapQuestions,
+  seed: number,
 ): Promise<{ readonly swapped: SwappedModel; readonly held: Readonly<Record<string, Tensor>> }> {
-  const attention = attentionsOf(base, cell, calibration);
   const plain = openSwap(base, attention, {}, seed);
   let held: Readonly<Record<string, Tensor>>;
   try {

@@ -4,7 +4,7 @@ import { axisLabel, drawFigure, drawSymbol, type Figure } from "../compare/drawi
 import { formatNumber } from "../compare/format.ts";
 import { both, type Content, html, type Markup, raw } from "../compare/markup.ts";
 import { common } from "../compare/plot-parts.ts";
-import { reportPage } from "../compare/report-page.ts";
+import { reportJson, reportPage, saveButton } from "../compare/report-page.ts";
 import { captionedTable } from "../compare/report-table.ts";
 import { type Bilingual, same } from "../compare/bilingual.ts";
 import { seriesStyles } from "../compare/series-style.ts";
@@ -38,19 +38,9 @@ export function renderSwapReport(results: SwapResults): string {
       ${needleSection(results)} ${saidSection(results)} ${failuresSection(results)}
       <section>
         <h2>${both(text.method)}</h2>
-        ${swapMethods.map((method) => html`<p>${both(method)}</p>`)}
-        <button
-          type="button"
-          hidden
-          data-from="report-json"
-          data-json="yes"
-          data-name="report.json"
-          data-type="application/json"
-        >
-          ${both(text.download)}
-        </button>
+        ${swapMethods.map((method) => html`<p>${both(method)}</p>`)} ${saveButton(text.download, reportJson)}
       </section>`,
-    data: { "report-json": encodeNumbers(results) },
+    data: { [reportJson.from]: encodeNumbers(results) },
   });
 }
 

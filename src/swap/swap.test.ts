@@ -17,6 +17,7 @@ import { decoder, type LayerAttentions } from "../models/index.ts";
 import { toArrays } from "../models/model-fixtures.ts";
 import { similarity } from "../similarities/index.ts";
 import { rowSpread } from "../attention/index.ts";
+import { type Tokenizer } from "../text/index.ts";
 import { evaluateText } from "../language/evaluate-text.ts";
 import {
   type AdapterParts,
@@ -45,6 +46,20 @@ const unbiased = similarity("l2-without-its-key-bias", {
 });
 
 beforeAll(() => startJax());
+
+test("windows of a tokenizer without a beginning mark begin with the token before", () => {
+  const letters = {
+    specialTokens: { all: new Set<number>() },
+    encode: (text: string) => Array.from(text, (letter) => letter.codePointAt(0)!),
+    decode: (tokens: readonly number[]) => String.fromCodePoint(...tokens),
+  } as unknown as Tokenizer;
+  const { tokens, targets, counts, characters } = textWindows(letters, "abcdefgh", 3);
+  const spelled = (windows: readonly Int32Array[]): string[] =>
+    windows.map((window) => letters.decode([...window]));
+  expect(spelled(tokens)).toEqual(["abc", "def", "g\0\0"]);
+  expect(spelled(targets)).toEqual(["bcd", "efg", "h"]);
+  expect([counts, characters]).toEqual([[3, 3, 1], 7]);
+});
 
 describeWithSharedData("swaps of stories260K", "stories260K/stories260K.bin", (place) => {
   let opened: LanguageModel;

@@ -10,7 +10,7 @@ import { swap } from "../../src/cli/swap/swap.ts";
 import { openSwapFolder } from "../../src/swap/swap-folder.node.ts";
 import { describeWithSharedData } from "../shared-data.ts";
 import { heardSession } from "./heard-session.ts";
-import { startCli, temporaryFolder, useBuiltCli } from "./run-cli.ts";
+import { cli, startCli, temporaryFolder, useBuiltCli } from "./run-cli.ts";
 
 useBuiltCli();
 const folder = temporaryFolder();
@@ -143,6 +143,15 @@ describeWithSharedData("swap of stories260K", "stories260K/stories260K.bin", (pl
     };
     expect([cells.length, left]).toEqual([5, 0]);
     expect(heard.told).toMatch(/Next: distil --model \S+ --attention cosine --out/);
+  });
+
+  test.each([
+    [["--resume", ".", "--layers", "1"], /--resume goes on.*--layers was given too/],
+    [["--resume", ".", "--adapter", "."], /--adapter was given too/],
+    [["--model", "m", "--eval", "t"], /--attention SELECTORS/],
+  ])("refuses %j as wrong usage", async (words, message) => {
+    const refused = await cli(["swap", ...words]);
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(message) as string]);
   });
 
   test.each<{ name: string; flags: Partial<SwapFlags>; exitCode: number; code: string }>([

@@ -20,6 +20,8 @@ export function addDistil(program: Command, session: Session): Command {
     .option("--model <model>", say(texts.model))
     .option("--attention <selector>", say(texts.attention))
     .option("--layers <layers>", say(texts.layers))
+    .option("--heads <heads>", say(texts.heads))
+    .addOption(new Option("--calibrate <how>", say(texts.calibrate)).choices(["spread", "none"]))
     .option("--data <file>", say(texts.data))
     .option("--steps <number>", say(texts.steps), whole("--steps", 0))
     .option("--tune-steps <number>", say(texts.tuneSteps), whole("--tune-steps", 0))

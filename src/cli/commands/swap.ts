@@ -11,13 +11,16 @@ import { type SwapFlags } from "../swap/options.ts";
 import { tableFormats } from "../table.ts";
 import { missingOption } from "../usage.ts";
 
+/** What does not decide the numbers. */
+const inResumes: ReadonlySet<string> = new Set(["resume", "maxTime", "threads", "json", "format"]);
+
 /** Adds the command. */
 export function addSwap(program: Command, session: Session): Command {
   const { say } = session;
   const whole = (flag: string, minimum: number) => (text: string) => wholeNumber(flag, text, minimum);
   const command = program
     .command("swap")
-    .usage("--model MODEL (--attention SELECTORS | --adapter FOLDER) --eval TEXT [options]")
+    .usage("--model MODEL --attention SELECTORS --eval TEXT [options]")
     .summary(say(texts.summary))
     .description(`${say(texts.summary)}\n\n${say(texts.details)}`)
     .option("--model <model>", say(texts.model))
@@ -41,16 +44,20 @@ export function addSwap(program: Command, session: Session): Command {
     .option("--max-time <time>", say(texts.maxTime), (time) => durationMs("--max-time", time))
     .option("--threads <number>", say(texts.threads), whole("--threads", 1))
     .action(async (flags: SwapFlags) => {
-      const needed = [
-        ["--model MODEL", flags.model],
-        ["--attention SELECTORS", flags.attention ?? flags.adapter],
-        ["--eval TEXT", flags.eval],
-      ] as const;
-      for (const [flag, value] of needed) {
-        if (flags.resume === undefined && value === undefined) throw missingOption(command, flag);
-        if (flags.resume !== undefined && value !== undefined) {
-          throw new CommandError("resume-alone", texts.alone(flag.split(" ")[0] ?? flag));
+      if (flags.resume === undefined) {
+        if (flags.model === undefined) throw missingOption(command, "--model MODEL");
+        if ((flags.attention ?? flags.adapter) === undefined) {
+          throw missingOption(command, "--attention SELECTORS");
         }
+        if (flags.eval === undefined) throw missingOption(command, "--eval TEXT");
+      } else {
+        // The folder says all that decides the numbers: an option that would be ignored is refused.
+        const given = command.options.find(
+          (option) =>
+            !inResumes.has(option.attributeName()) &&
+            command.getOptionValueSource(option.attributeName()) === "cli",
+        );
+        if (given !== undefined) throw new CommandError("resume-alone", texts.alone(given.long ?? ""));
       }
       const { swap } = await import("../swap/swap.ts");
       await swap(flags, session);

@@ -24,6 +24,11 @@ export const texts = {
     zh: "用来替换的注意力，例如 linear:map=hedgehog",
   },
   layers: { en: "layers, such as 4-7 or 0,2 (default all)", zh: "层，例如 4-7 或 0,2（默认全部）" },
+  heads: { en: "query heads, such as 0-3 (default all)", zh: "查询头，例如 0-3（默认全部）" },
+  calibrate: {
+    en: "spread: temperatures that are left out begin turned to the original's scores, and learn; none: as written (default spread)",
+    zh: "spread：未写出的温度先按原注意力的分数校准，再学习；none：按所写（默认 spread）",
+  },
   data: {
     en: "a text file, or generated:TOKENS, which the model itself writes (default generated:24k)",
     zh: "文本文件，或由模型自己写出的 generated:词元数（默认 generated:24k）",
@@ -50,10 +55,6 @@ export const texts = {
     en: "Cannot distil as it must be said what and where: --model, --attention and --out are needed. Write for example --model minimind --attention linear:map=hedgehog --out adapter",
     zh: "无法蒸馏，因为必须说明对象与位置：需要 --model、--attention 与 --out。例如写 --model minimind --attention linear:map=hedgehog --out adapter",
   },
-  badLayers: (text: string): Bilingual => ({
-    en: `Cannot use '${text}' for --layers as layers are numbers and ranges: '${text}'. Write for example 4-7 or 0,2`,
-    zh: `--layers 不能用 '${text}'，因为层应为数字或范围。例如写 4-7 或 0,2`,
-  }),
   resumeAlone: (flag: string): Bilingual => ({
     en: `Cannot resume with ${flag} as what was begun decides it: both were given. Drop ${flag}, or start anew without --resume`,
     zh: `无法同时使用 --resume 与 ${flag}，因为它由已开始的运行决定。请去掉 ${flag}，或不用 --resume 重新开始`,
@@ -70,9 +71,9 @@ export const texts = {
     en: `The model writes its text: ${done} of ${all} tokens`,
     zh: `模型正在写文本：${done}/${all} 个词元`,
   }),
-  measured: (base: string, swapped: string, distilled: string, share: string): Bilingual => ({
-    en: `Perplexity ${base} of the model, ${swapped} swapped, ${distilled} distilled: ${share} of the loss recovered`,
-    zh: `困惑度：原模型 ${base}，替换后 ${swapped}，蒸馏后 ${distilled}：挽回了损失的 ${share}`,
+  measured: (base: string, swapped: string, distilled: string, share: string, nats: string): Bilingual => ({
+    en: `Perplexity ${base} of the model, ${swapped} swapped, ${distilled} distilled: ${share} of what was lost is recovered (${nats} in nats)`,
+    zh: `困惑度：原模型 ${base}，替换后 ${swapped}，蒸馏后 ${distilled}：挽回了损失的 ${share}（以奈特计为 ${nats}）`,
   }),
   resumable: (folder: string): Bilingual => ({
     en: `The run is kept as far as it came: qklab distil --resume ${folder} goes on`,

@@ -7,13 +7,15 @@ import { type RunIdentity } from "../../train/run-storage.ts";
 import { CommandError } from "../command-error.ts";
 import { texts } from "../dictionary/distil.ts";
 import { exitCodes } from "../exit-codes.ts";
-import { readNumber, wholeNumber } from "../quantities.ts";
+import { wholeNumber } from "../quantities.ts";
 
 /** The flags as commander gives them. */
 export interface DistilFlags {
   readonly model?: string;
   readonly attention?: string;
   readonly layers?: string;
+  readonly heads?: string;
+  readonly calibrate?: "spread" | "none";
   readonly data?: string;
   readonly steps?: number;
   readonly tuneSteps?: number;
@@ -35,6 +37,8 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const settingsSchema = v.object({
   model: v.string(),
   layers: v.string(),
+  heads: v.string(),
+  calibrate: v.picklist(["spread", "none"]),
   data: v.string(),
   steps: count,
   tuneSteps: count,
@@ -67,6 +71,8 @@ const deciding = [
   "model",
   "attention",
   "layers",
+  "heads",
+  "calibrate",
   "data",
   "steps",
   "tuneSteps",
@@ -92,7 +98,7 @@ export async function placedDistillation(flags: DistilFlags): Promise<PlacedDist
   if (model === undefined || attention === undefined || out === undefined) {
     throw new CommandError("needs", texts.needs);
   }
-  const { layers = "all", data = "generated:24k" } = flags;
+  const { layers = "all", heads = "all", data = "generated:24k" } = flags;
   const isPath = !data.startsWith(generatedPrefix);
   return {
     folder: resolve(out),
@@ -104,6 +110,8 @@ export async function placedDistillation(flags: DistilFlags): Promise<PlacedDist
       settings: {
         model,
         layers,
+        heads,
+        calibrate: flags.calibrate ?? "spread",
         data: isPath ? resolve(data) : data,
         steps: flags.steps ?? 100,
         tuneSteps: flags.tuneSteps ?? 0,
@@ -145,22 +153,6 @@ const generatedPrefix = "generated:";
 export function generatedCount(data: string): number | undefined {
   if (!data.startsWith(generatedPrefix)) return undefined;
   return wholeNumber("--data generated:", data.slice(generatedPrefix.length), 1);
-}
-
-/** Layers as somebody writes them: numbers and ranges, or all. */
-export function readLayers(text: string, all: number): readonly number[] {
-  if (text === "all") return Array.from({ length: all }, (_, layer) => layer);
-  const layers = text.split(",").flatMap((part) => {
-    const [first, last = first, ...rest] = part
-      .trim()
-      .split("-")
-      .map((end) => readNumber(end));
-    if (first === undefined || last === undefined || rest.length > 0 || last < first || last - first > 1e4) {
-      throw new CommandError("bad-value", texts.badLayers(text));
-    }
-    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
-  });
-  return [...new Set(layers)].toSorted((a, b) => a - b);
 }
 
 /** A hash over tokens: a text that changed makes another run. */

@@ -15,14 +15,9 @@ import { listenForInterruption } from "../interruption.ts";
 import { formatOf, type FormatOptions, printJson, printSections } from "../printing.ts";
 import { openProgress } from "../progress/progress.ts";
 import { printNumber } from "../quantities.ts";
+import { placeRanges } from "../ranges.ts";
 import { type Session, shownPath } from "../session.ts";
-import {
-  type DistilFlags,
-  hashOf,
-  placedDistillation,
-  type PlacedDistillation,
-  readLayers,
-} from "./distil-run.ts";
+import { type DistilFlags, hashOf, placedDistillation, type PlacedDistillation } from "./distil-run.ts";
 import { distilTokens } from "./distil-text.ts";
 
 /** Distils what the flags ask for, writes the adapter, prints what was measured, and sets the exit code. */
@@ -47,16 +42,22 @@ async function distilModel(
   const { run, folder } = placed;
   const { settings, selector, seed, learningRate } = run;
   const { decoder } = await import("../../models/index.ts");
-  const { swapAttention } = await import("../../language/index.ts");
+  const { attentionsOf } = await import("../../swap/index.ts");
   const { distillation } = await import("../../distil/index.ts");
   const { train } = await import("../../train/loop.ts");
   const { trainingEngine } = await import("../../train/training-engine.node.ts");
   const { writeAdapter } = await import("../../language/adapter.node.ts");
   const engine = trainingEngine("wasm", flags.threads);
   const { layout, source } = model;
-  const layers = readLayers(settings.layers, layout.config.layers);
+  const every = Array.from({ length: layout.config.layers }, (_, layer) => layer);
+  const layers = placeRanges("--layers")(settings.layers) ?? every;
   const own = decoder(layout.config);
-  const attention = swapAttention(own.config.groups, { selector, layers });
+  const heads = placeRanges("--heads")(settings.heads);
+  const attention = attentionsOf(
+    { model: own },
+    { selector, layers, ...(heads === undefined ? {} : { heads }) },
+    settings.calibrate,
+  );
   own.dispose();
   decoder({ ...layout.config, attention }).dispose();
   const tokens = await distilTokens(placed, model, engine, session);
@@ -150,13 +151,17 @@ async function report(
     await printSections(session, [{ table: { columns: columns("name", "value"), rows } }], format);
   }
   if (measured !== undefined) {
-    const { basePerplexity = NaN, swappedPerplexity = NaN, distilledPerplexity = NaN, recovered } = measured;
+    const { basePerplexity = NaN, swappedPerplexity = NaN, distilledPerplexity = NaN } = measured;
+    const { recovered, recoveredPerplexity } = measured;
+    const share = (part: number | undefined): string =>
+      part === undefined ? "—" : `${(part * 100).toFixed(1)} %`;
     session.tell(
       texts.measured(
         printNumber(basePerplexity),
         printNumber(swappedPerplexity),
         printNumber(distilledPerplexity),
-        recovered === undefined ? "—" : `${(recovered * 100).toFixed(1)} %`,
+        share(recoveredPerplexity),
+        share(recovered),
       ),
     );
   }

@@ -7,6 +7,7 @@ import type { AdapterParts, SwapCell, SwapQuestions } from "../../swap/index.ts"
 import type { SwapPlan } from "../../swap/plan.ts";
 import { CommandError } from "../command-error.ts";
 import { texts } from "../dictionary/swap.ts";
+import { encodePrompt } from "../generate/prompt.ts";
 import { type SwapFlags } from "./options.ts";
 
 /** An adapter that fits the model. */
@@ -148,17 +149,14 @@ export async function cellsFor(
 export async function questionsFor(
   plan: SwapPlan,
   text: string,
-  { tokenizer, chat, endTokens, layout }: LanguageModel,
+  model: LanguageModel,
 ): Promise<SwapQuestions> {
+  const { tokenizer, endTokens, layout } = model;
   const { needleTest, textWindows } = await import("../../swap/index.ts");
   const { requirePrompt } = await import("../../generation/generate.ts");
   const { maximumLength } = layout.config;
   const { prompt, calibration, seed, newTokens, needleLength, needleLanguage: language } = plan;
-  const encode = (words: string): readonly number[] =>
-    chat === undefined
-      ? tokenizer.encode(words)
-      : tokenizer.encode(chat([{ role: "user", content: words }]), { addSpecial: false });
-  const tokens = prompt === undefined ? undefined : encode(prompt);
+  const tokens = prompt === undefined ? undefined : encodePrompt(model, prompt, {}).tokens;
   if (tokens !== undefined) requirePrompt({ maximumLength, length: 0 }, tokenizer, tokens);
   const length = Math.min(needleLength, maximumLength);
   return {

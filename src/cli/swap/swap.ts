@@ -59,6 +59,10 @@ export async function swap(flags: SwapFlags, session: Session): Promise<void> {
       for (const array of Object.values(base.arrays)) array.dispose();
       base.model.dispose();
     }
+  } catch (error) {
+    // A fetch that was interrupted; from then on what is being measured is ended in order.
+    if (model !== undefined || !stop.aborted) throw error;
+    session.exitCode = exitCodes.interrupted;
   } finally {
     interruption.close();
     await folder?.release();
