@@ -84,6 +84,38 @@ describeWithSharedData("distilling stories260K", "stories260K/stories260K.bin", 
     },
   );
 
+  test("temperatures that are auto begin turned, head by head, and learn; heads that are not swapped keep their own", async () => {
+    const { groups } = decoder(model.layout.config).config;
+    const attention = swapAttention(groups, {
+      selector: "cosine:beta=auto",
+      layers: [4],
+      heads: [2, 3, 4, 5],
+    });
+    const one = await distillation(
+      options("dot", { attention, layers: [4], lowRank: { rank: 0, alpha: 0 } }),
+    );
+    const betas = async (): Promise<Float32Array> => {
+      const { tensors } = await one.adapter({});
+      expect(Object.keys(tensors)).toEqual(["model.layers.4.self_attn.groups.1.log_beta"]);
+      return Object.values(tensors)[0].data;
+    };
+    const first = await betas();
+    expect(new Set(first).size).toBe(4);
+    const turned = await one.validate!();
+    await run(one, 0, 6);
+    expect((await one.validate!())["nats"]).toBeLessThan(turned["nats"]);
+    const learned = await betas();
+    expect(learned.every((beta, head) => beta !== first[head])).toBe(true);
+    one.dispose();
+    const fixed = {
+      ...options("dot"),
+      attention: swapAttention(groups, { selector: "cosine", layers: [4] }),
+    };
+    const plain = await distillation({ ...fixed, layers: [4], lowRank: { rank: 0, alpha: 0 } });
+    expect((await plain.validate!())["nats"]).toBeGreaterThan(turned["nats"]);
+    plain.dispose();
+  });
+
   test("a run that went on from a snapshot, in either phase, has the numbers of one that never stopped", async () => {
     const whole = await distillation(options("linear:map=hedgehog"));
     const losses = await run(whole, 0, 4);

@@ -56,6 +56,11 @@ describeWithSharedData("on stories260K", "stories260K/stories260K.bin", (place) 
     await stopped.seen("Training");
     stopped.process.kill("SIGINT");
     expect((await stopped.ended).code).toBe(130);
+    // And again, with no chance to write anything.
+    const killed = startCli(["distil", "--resume", join(folder, "stopped")]);
+    await killed.seen("Going on");
+    killed.process.kill("SIGKILL");
+    await killed.ended;
     const resumed = await cli(["distil", "--resume", join(folder, "stopped")]);
     expect(resumed.code).toBe(0);
     const tensors = (name: string): Buffer => readFileSync(join(folder, name, "adapter_model.safetensors"));
