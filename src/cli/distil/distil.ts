@@ -23,7 +23,8 @@ import { distilTokens } from "./distil-text.ts";
 /** Distils what the flags ask for, writes the adapter, prints what was measured, and sets the exit code. */
 export async function distil(flags: DistilFlags & FormatOptions, session: Session): Promise<void> {
   const placed = await placedDistillation(flags);
-  await startJax({ threads: flags.threads ?? 1 });
+  // Threads are the engine's: what is left to jax-js is small.
+  await startJax({ threads: 1 });
   const { openLanguageModel } = await import("../../language/open-model.node.ts");
   const model = await openLanguageModel(placed.run.settings.model);
   try {
@@ -45,9 +46,10 @@ async function distilModel(
   const { attentionsOf } = await import("../../swap/index.ts");
   const { distillation } = await import("../../distil/index.ts");
   const { train } = await import("../../train/loop.ts");
-  const { trainingEngine } = await import("../../train/training-engine.node.ts");
+  const { nodeEngine } = await import("../../kernels/wasm/engine/pool.node.ts");
   const { writeAdapter } = await import("../../language/adapter.node.ts");
-  const engine = trainingEngine("wasm", flags.threads);
+  const { threads } = flags;
+  const engine = nodeEngine(threads === undefined ? {} : { threads });
   const { layout, source } = model;
   const every = Array.from({ length: layout.config.layers }, (_, layer) => layer);
   const layers = placeRanges("--layers")(settings.layers) ?? every;
