@@ -110,6 +110,17 @@ export async function readGraphWeights(source: WeightSource, sizes: LlamaSizes):
   };
 }
 
+/** A number that lies near the middle between two steps, which float32 may round to either. */
+export interface Tie {
+  /** Its place among all activations of a token. */
+  readonly activation: number;
+  /** From the middle, in steps. */
+  readonly distance: number;
+}
+
+/** Distances below which ties are noted: float32 leaves a quotient of 128 steps 2⁻¹⁷ of a step, and what was summed before some more. */
+const nearTie = 1e-3;
+
 /** Keys and values of a layer, place by place, [G·D]; keys are turned by their place. */
 export interface LayerPast {
   readonly keys: readonly Float64Array[];
@@ -122,6 +133,9 @@ export class GraphReference {
   readonly #activations: Activations;
   #caches: readonly { readonly keys: Float64Array[]; readonly values: Float64Array[] }[];
   #length = 0;
+  #ties: Tie[] = [];
+  #seen = 0;
+  #otherwise: number | undefined;
 
   constructor(weights: GraphWeights, activations: Activations) {
     this.#weights = weights;
@@ -129,14 +143,31 @@ export class GraphReference {
     this.#caches = weights.layers.map(() => ({ keys: [], values: [] }));
   }
 
-  /** Goes on from somebody else's past, so that what they rounded otherwise before is not counted again. */
+  /** Keys and values so far. */
+  get past(): readonly LayerPast[] {
+    return this.#caches.map(({ keys, values }) => ({ keys: [...keys], values: [...values] }));
+  }
+
+  /** Goes on from another past, such as somebody else's, so that what they rounded otherwise before is not counted again. */
   goOnFrom(past: readonly LayerPast[]): void {
     this.#caches = past.map(({ keys, values }) => ({ keys: [...keys], values: [...values] }));
     this.#length = past[0].keys.length;
   }
 
-  /** Takes the next token, and gives the logits of the one after it. */
-  step(token: number): Float64Array {
+  /** Ties of the last token, the nearest first. */
+  get ties(): readonly Tie[] {
+    return this.#ties.sort((a, b) => a.distance - b.distance);
+  }
+
+  /**
+   * Takes the next token, and gives the logits of the one after it.
+   *
+   * @param otherwise - the activation of a {@link Tie} that is rounded to the other side
+   */
+  step(token: number, otherwise?: number): Float64Array {
+    this.#ties = [];
+    this.#seen = 0;
+    this.#otherwise = otherwise;
     const { sizes, embedding, layers, norm, head } = this.#weights;
     let x = embedded(embedding, token);
     layers.forEach((layer, index) => {
@@ -158,7 +189,16 @@ export class GraphReference {
   }
 
   #activation(x: Float64Array): Scaled {
-    return this.#activations === "exact" ? { scale: 1, values: x } : dynamicQuantise(x);
+    if (this.#activations === "exact") return { scale: 1, values: x };
+    const { scale, values } = dynamicQuantise(x);
+    for (const [place, value] of x.entries()) {
+      const past = value / scale - values[place];
+      const distance = 0.5 - Math.abs(past);
+      if (distance < nearTie) this.#ties.push({ activation: this.#seen, distance });
+      if (this.#seen === this.#otherwise) values[place] += Math.sign(past);
+      this.#seen++;
+    }
+    return { scale, values };
   }
 
   /** Causal softmax attention of one place, grouped queries, keys and queries turned by their place. */
