@@ -16,7 +16,7 @@ export function performancePage({ attention, language }: Results): string {
     "# Performance",
     "",
     "The fused kernels of `--device wasm` beside everything else that computes such attentions in JavaScript, and beside eager",
-    "PyTorch; [a trained language model](#a-trained-language-model) beside ONNX Runtime. This page and its figure are written by",
+    `PyTorch${language.length === 0 ? "" : "; [a trained language model](#a-trained-language-model) beside ONNX Runtime"}. This page and its figure are written by`,
     "`npm run bench -- attention --preset peers --write` and `npm run bench -- language --preset peers --write`; nothing in them is",
     "typed by hand.",
     "",
