@@ -64,10 +64,11 @@ function languageSection(reports: readonly LanguageReport[]): readonly string[] 
     "- The graph rounds to 8 bits what its matrices multiply, with one scale for all tokens of a call; qklab keeps it as float32. So the two",
     "  cannot have the same logits. Before anything is timed, the graph is computed in f64, token by token: with this rounding it must give",
     `  ONNX Runtime's logits, without it ours, each to ${logitTolerance} of the largest. What lies between the two is the rounding and nothing else.`,
-    "- One scale for a whole prompt is the faster form and another model: the first token of a conversation has numbers hundreds of times as",
-    "  large as those of others, whose rounding then leaves little of them. The bits per token say what that costs. Its speed at once is shown",
-    "  as it is; what gives the graph's own logits is one by one.",
+    "- One scale for a whole prompt is the faster form, and another model: the mark that begins a turn of a conversation has by far larger",
+    "  numbers than other tokens inside some layers, and at its scale little is left of theirs. The bits per token say what that costs. The",
+    "  speed at once is shown as it is; what gives the logits that the graph has while it writes is one by one.",
     "- ONNX Runtime multiplies integers in native code; a prompt at once also gives it the logits of every token, which ours leaves out.",
+    "  Goals are against the faster of its forms on one thread and on all.",
     ...reports.flatMap((report) => [
       ...section(report, "###", []),
       ...[rateTable(report), startTable(report)].flatMap((table) =>

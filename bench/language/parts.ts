@@ -188,11 +188,18 @@ export const decoding: LanguagePart = async ({ context, heats, found, withPeers 
       const against = `${goals.decode} tokens/s`;
       context.findings.goals.push(rateGoal({ ...title, against, goal: 1 }, rate, goals.decode, counts));
     }
-    const theirs = rateOf(times, peer, problem);
+    // In the form that is fastest for them: on few cores their threads may stand in each other's way.
+    const theirs = peers
+      .flatMap((name) => {
+        const found = rateOf(times, name, problem);
+        return found === undefined ? [] : [{ against: context.titleOf(name), found }];
+      })
+      .sort((a, b) => b.found.median - a.found.median)
+      .at(0);
     if (theirs === undefined) continue;
-    const against = context.titleOf(peer);
+    const { against, found: fastest } = theirs;
     context.findings.goals.push(
-      rateGoal({ ...title, against, goal: goals.decodeShare }, rate, theirs, counts),
+      rateGoal({ ...title, against, goal: goals.decodeShare }, rate, fastest, counts),
     );
   }
 };
