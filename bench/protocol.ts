@@ -93,6 +93,16 @@ export interface FeedForwardProblem {
   readonly direction: "forward" | "both";
 }
 
+/** A trained language model over a text, whose logits are those after each token, or after the last. */
+export interface LanguageProblem {
+  readonly kind: "language";
+  /** Tokens before the timed ones, which are read untimed. */
+  readonly context: readonly number[];
+  readonly tokens: readonly number[];
+  /** Whether the tokens are read in one pass, as a prompt, or one after the other, as they are written. */
+  readonly pass: "at once" | "one by one";
+}
+
 export type Problem =
   | TensorProblem
   | RecurrentStepProblem
@@ -100,7 +110,8 @@ export type Problem =
   | TrainingProblem
   | DecodingProblem
   | CopyProblem
-  | FeedForwardProblem;
+  | FeedForwardProblem
+  | LanguageProblem;
 
 /** What a contestant is asked. */
 export type Request =

@@ -37,7 +37,11 @@ export type ContestantName =
   | "tfjs"
   | "torch"
   | "torch-tokens"
-  | "torch-chunks";
+  | "torch-chunks"
+  | "own-language"
+  | "own-language-one"
+  | "onnxruntime-language"
+  | "onnxruntime-language-one";
 
 const program =
   (name: string, ...words: readonly string[]) =>
@@ -58,6 +62,11 @@ const torchProgram =
     arguments: [join(peers, "torch-serve.py"), String(threads), ...words],
     environment: withoutBlasSettings(),
   });
+
+const onOneThread =
+  (command: Entry["command"]): Entry["command"] =>
+  (places) =>
+    command(places, 1);
 
 /** All contestants. */
 export const entries: Readonly<Record<ContestantName, Entry>> = {
@@ -102,6 +111,22 @@ export const entries: Readonly<Record<ContestantName, Entry>> = {
     command: torchProgram("tokens"),
   },
   "torch-chunks": { title: "PyTorch eager, in chunks", isPackage: false, command: torchProgram("chunks") },
+  "own-language": { title: "qklab", isPackage: false, command: program("language") },
+  "own-language-one": {
+    title: "qklab, one thread",
+    isPackage: false,
+    command: onOneThread(program("language")),
+  },
+  "onnxruntime-language": {
+    title: "onnxruntime-node",
+    isPackage: true,
+    command: packageProgram("onnxruntime-language"),
+  },
+  "onnxruntime-language-one": {
+    title: "onnxruntime-node, one thread",
+    isPackage: true,
+    command: onOneThread(packageProgram("onnxruntime-language")),
+  },
 };
 
 /** @throws Error with the reason when the contestant cannot be started here */

@@ -9,7 +9,16 @@ import { fileURLToPath } from "node:url";
 import { build } from "tsdown";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const contestants = ["own", "jax", "onnxruntime", "ruvector", "tfjs", "training"];
+const contestants = [
+  "own",
+  "jax",
+  "language",
+  "onnxruntime",
+  "onnxruntime-language",
+  "ruvector",
+  "tfjs",
+  "training",
+];
 
 // Below node_modules, where the programs find the project's packages; a folder a run, as two may run at the same time.
 const cache = join(root, "node_modules", ".cache");

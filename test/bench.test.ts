@@ -76,6 +76,7 @@ describe("the words of the command line", () => {
   test("every benchmark is found under its own name", () => {
     expect([...benchmarks].map(([name, benchmark]) => [name, benchmark.name])).toEqual([
       ["attention", "attention"],
+      ["language", "language"],
       ["recurrence", "recurrence"],
       ["sparse", "sparse"],
     ]);
@@ -296,7 +297,7 @@ test("the page and its figure are what the results in the repository give", asyn
 });
 
 test("the page names every goal, who was absent and why, and who was wrong", () => {
-  const page = performancePage([sampleReport()]);
+  const page = performancePage({ attention: [sampleReport()], language: [] });
   expect(page).toContain("| somebody | `l2+causal`, forward | 2 (2–2) ms | 1 (1–1) ms | 0.5 | ≥ 2 | no |");
   expect(page).toContain("0 of 1 goals are reached.");
   expect(page).toContain("- tfjs-wasm: it is not installed");

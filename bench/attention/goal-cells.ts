@@ -26,6 +26,15 @@ export function goalCells(goal: Goal): readonly string[] {
         `≥ ${goal.goal}`,
         reached,
       ];
+    case "rate":
+      return [
+        ...start,
+        tokensPerSecond(goal.ours_per_s, goal.ours_quartiles_per_s),
+        tokensPerSecond(goal.peer_per_s, goal.peer_quartiles_per_s),
+        short(goal.ratio),
+        `≥ ${goal.goal}`,
+        reached,
+      ];
     case "memory":
       return [
         ...start,
@@ -40,9 +49,18 @@ export function goalCells(goal: Goal): readonly string[] {
   }
 }
 
-function milliseconds(median: number, [low, high]: readonly [number, number]): string {
-  return `${short(median)} (${short(low)}–${short(high)}) ms`;
+/** A median with its quartiles. */
+export function milliseconds(median: number, quartiles: readonly [number, number]): string {
+  return `${withSpread(median, quartiles)} ms`;
 }
+
+/** A median with its quartiles, where it has any. */
+export function tokensPerSecond(median: number, quartiles: readonly [number, number] | null): string {
+  return `${quartiles === null ? short(median) : withSpread(median, quartiles)} tokens/s`;
+}
+
+const withSpread = (median: number, [low, high]: readonly [number, number]): string =>
+  `${short(median)} (${short(low)}–${short(high)})`;
 
 /** Three digits, without an exponent. */
 const short = (value: number): string => String(Number(value.toPrecision(3)));

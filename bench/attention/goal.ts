@@ -42,7 +42,22 @@ export interface ExponentGoal {
   readonly reached: boolean | null;
 }
 
-export type Goal = TimeGoal | MemoryGoal | ExponentGoal;
+/** Tokens a second of ours against others', or against a rate that is promised and has no spread: `ratio` is ours over it. */
+export interface RateGoal {
+  readonly kind: "rate";
+  readonly name: string;
+  readonly against: string;
+  readonly case: string;
+  readonly ours_per_s: number;
+  readonly ours_quartiles_per_s: readonly [number, number];
+  readonly peer_per_s: number;
+  readonly peer_quartiles_per_s: readonly [number, number] | null;
+  readonly ratio: number;
+  readonly goal: number;
+  readonly reached: boolean | null;
+}
+
+export type Goal = TimeGoal | MemoryGoal | ExponentGoal | RateGoal;
 
 /** What a goal is about. */
 export interface GoalTitle {
@@ -111,6 +126,42 @@ export function exponentGoal(
   };
 }
 
+/** So many of something a second. */
+export interface PerSecond {
+  readonly median: number;
+  readonly quartiles: readonly [number, number];
+}
+
+/** The rate of runs that each did `count`. */
+export function perSecond(count: number, { medianMs, quartilesMs: [fast, slow] }: Times): PerSecond {
+  const rate = (milliseconds: number): number => (1000 * count) / milliseconds;
+  return { median: rate(medianMs), quartiles: [rate(slow), rate(fast)] };
+}
+
+/** A goal of speed; the ratio is that of the medians. */
+export function rateGoal(
+  title: GoalTitle,
+  ours: PerSecond,
+  peer: PerSecond | number,
+  counts: boolean,
+): RateGoal {
+  const theirs = typeof peer === "number" ? peer : peer.median;
+  const ratio = ours.median / theirs;
+  return {
+    kind: "rate",
+    name: nameOf(title),
+    against: title.against,
+    case: title.case,
+    ours_per_s: rounded(ours.median),
+    ours_quartiles_per_s: roundedPair(ours.quartiles),
+    peer_per_s: rounded(theirs),
+    peer_quartiles_per_s: typeof peer === "number" ? null : roundedPair(peer.quartiles),
+    ratio: rounded(ratio),
+    goal: title.goal,
+    reached: counts ? ratio >= title.goal : null,
+  };
+}
+
 /** The slope of log time over log N, by least squares. */
 export function exponentOf(points: readonly { readonly length: number; readonly timeMs: number }[]): number {
   const logs = points.map(({ length, timeMs }) => [Math.log(length), Math.log(timeMs)] as const);
@@ -126,7 +177,7 @@ export function exponentOf(points: readonly { readonly length: number; readonly 
 /** Four digits are more than a measurement has. */
 export const rounded = (value: number): number => Number(value.toPrecision(4));
 
-const roundedPair = ([low, high]: readonly [number, number]): readonly [number, number] => [
+export const roundedPair = ([low, high]: readonly [number, number]): readonly [number, number] => [
   rounded(low),
   rounded(high),
 ];

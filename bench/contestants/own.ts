@@ -54,7 +54,8 @@ await serve({
       case "recurrent-step":
         return prepareSteps(engine, problem);
       case "training":
-        throw new Error("the training step is not part of this program");
+      case "language":
+        throw new Error(`a problem of the kind '${problem.kind}' is not part of this program`);
     }
   },
 });

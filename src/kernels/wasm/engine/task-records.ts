@@ -20,13 +20,49 @@ export function runTasks<Field extends string>(
   const { arena } = engine;
   const mark = arena.mark;
   const start = arena.take(records.length * recordBytes);
-  const { integers } = arena;
+  writeRecords(arena.integers, start / 4, task, fields, records);
+  engine.run({ ...phase, records: start, count: records.length });
+  arena.giveBack(mark);
+}
+
+/** Records as they lie in the memory, for phases that are run again and again. */
+export function writtenRecords<Field extends string>(
+  task: Task,
+  fields: readonly ("task" | Field)[],
+  records: readonly RecordFields<Field>[],
+): Int32Array {
+  const written = new Int32Array((records.length * recordBytes) / 4);
+  writeRecords(written, 0, task, fields, records);
+  return written;
+}
+
+/** Runs one task for each record of {@link writtenRecords}. */
+export function runWritten(
+  engine: WasmEngine,
+  records: Int32Array,
+  phase: Omit<Phase, "records" | "count">,
+): void {
+  const { arena } = engine;
+  const mark = arena.mark;
+  const start = arena.take(records.byteLength);
+  arena.integers.set(records, start / 4);
+  engine.run({ ...phase, records: start, count: records.byteLength / recordBytes });
+  arena.giveBack(mark);
+}
+
+function writeRecords<Field extends string>(
+  target: Int32Array,
+  start: number,
+  task: Task,
+  fields: readonly ("task" | Field)[],
+  records: readonly RecordFields<Field>[],
+): void {
   const places = placesOf(fields);
   // Records that share fields are copies of one, over which each writes its own.
   const common = new Int32Array(fields.length);
   common[places["task"]] = taskNumber(task);
   let held: Fields<Field> | undefined;
-  let at = start / 4;
+  let at = start;
   for (const record of records) {
     if (record.shared !== held) {
       held = record.shared;
@@ -34,12 +70,10 @@ export function runTasks<Field extends string>(
       common[places["task"]] = taskNumber(task);
       if (held !== undefined) write(common, 0, places, held);
     }
-    integers.set(common, at);
-    write(integers, at, places, record);
+    target.set(common, at);
+    write(target, at, places, record);
     at += recordBytes / 4;
   }
-  engine.run({ ...phase, records: start, count: records.length });
-  arena.giveBack(mark);
 }
 
 function write(

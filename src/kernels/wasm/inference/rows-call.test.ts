@@ -8,7 +8,7 @@ import { exactGelu } from "../../reference/gelu.ts";
 import { referenceFeedForward } from "../../reference/feed-forward.ts";
 import { type Matrix } from "../../reference/matrix.ts";
 import { nodeEngine } from "../engine/pool.node.ts";
-import { keepLinear, keepNorm } from "./kept-weights.ts";
+import { keepLinear, keepNorm, type KeptLinear } from "./kept-weights.ts";
 import { inRowsCall } from "./rows-call.ts";
 
 /** Products of a hundred terms and of as many again in float32, 2^-24 each, a norm before them and an exponential between. */
@@ -154,6 +154,38 @@ test("several maps at once are each alone, and the exact GELU and ReLU are the r
     }
   });
   for (const map of [one, two]) map.dispose();
+});
+
+test("a map has the same numbers at other places, after another end, and when its memory has another map's weights", () => {
+  const [engine] = engines;
+  const x = draw("x", [2, 16]);
+  const [first, second] = [draw("first", [16, 16]), draw("second", [16, 16])];
+  const run = (map: KeptLinear, before: number, row: number): readonly Float32Array[] =>
+    inRowsCall(engine, 1, (call) => {
+      call.put(new Float32Array(before), before);
+      const rows = call.put(x.data.subarray(16 * row, 16 * (row + 1)), 16);
+      const out = call.linear(rows, map);
+      const sum = call.put(new Float32Array(16), 16);
+      call.addLinear(sum, rows, map);
+      return [
+        call.read(out),
+        call.read(sum),
+        call.read(call.activated(rows, { up: map, activation: "relu" })),
+      ];
+    });
+  const [one, two] = [first, second].map((weight) => {
+    const map = keepLinear(engine, weight);
+    const results = [8, 8, 800].map((before) => run(map, before, 0));
+    const other = run(map, 8, 1);
+    map.dispose();
+    const [out, sum, positive] = results[0];
+    expect(sum).toEqual(out);
+    expect(positive).toEqual(out.map((value) => Math.max(value, 0)));
+    for (const again of results) expect(again).toEqual(results[0]);
+    expect(other[0]).not.toEqual(out);
+    return out;
+  });
+  expect(one).not.toEqual(two);
 });
 
 test("what does not fit is refused with the sizes", () => {

@@ -4,34 +4,25 @@
  */
 import { ShapeError } from "../../../base/errors.ts";
 import { defineFunction, i32, type Local, type WasmModule } from "../assembler/assembler.ts";
-import { mostPages, type Task } from "../engine/tasks.ts";
+import { mostPages } from "../engine/tasks.ts";
 import { roundUp } from "../attention/kernel-spec.ts";
 import { padRows } from "../attention/value-rows.ts";
 import { codeOf } from "../dense/dense-call.ts";
 import { normaliseFunction, type NormSpec } from "../dense/norm-code.ts";
-import { type KernelCode, type WasmEngine } from "../engine/engine.ts";
-import { type RecordFields, runTasks } from "../engine/task-records.ts";
+import { type WasmEngine } from "../engine/engine.ts";
+import { runTasks, runWritten } from "../engine/task-records.ts";
 import { type KeptLinear, type KeptNorm } from "./kept-weights.ts";
+import { blockRows, type LinearFinish, tileRows } from "./linear-kernel.ts";
 import {
-  blockOutputs,
-  blockRows,
-  type LinearField,
-  linearFields,
-  type LinearFinish,
-  linearModule,
-  linearScratchBytes,
-  panelBytes,
-  tileRows,
-} from "./linear-kernel.ts";
+  linearPhase,
+  productsWorthWaking,
+  requireWidth,
+  type Rows,
+  type RowsProduct,
+  runsOf,
+} from "./linear-phase.ts";
 
-/** Rows in the engine's memory, padded with zeros to a multiple of eight numbers. */
-export interface Rows {
-  readonly address: number;
-  readonly width: number;
-}
-
-/** Products of a phase, from which on other threads are woken for it: fewer are done before they are awake. */
-const productsWorthWaking = 100_000;
+export { type Rows } from "./linear-phase.ts";
 
 /**
  * Runs one call; what it took of the memory is given back.
@@ -116,16 +107,19 @@ export class RowsCall {
       this.#engine.compile(normModule(spec, shared)),
     );
     const rowBytes = 4 * roundUp(width, 8);
-    const records = split(places.rows, blockRows).map(([first, rows]) => ({
+    const records = runsOf(places.rows, blockRows).map(([first, rows]) => ({
       rows,
       input: places.input + first * rowBytes,
       out: places.out + first * rowBytes,
       gain,
       shift,
     }));
-    this.#run("normaliseRows", kernel, normFields, records, {
-      products: places.rows * width,
+    const isSmall = places.rows * width < productsWorthWaking;
+    runTasks(this.#engine, "normaliseRows", normFields, records, {
+      kernel,
+      scratch: 0,
       scratchBytes: 0,
+      isSmall,
     });
   }
 
@@ -170,90 +164,23 @@ export class RowsCall {
     return out;
   }
 
-  #linear(finish: LinearFinish, x: Rows, products: readonly RowsProduct[]): void {
-    const { relaxed, shared } = this.#engine;
-    const [{ map: first }] = products;
-    const { kind } = first;
-    for (const { map } of products) {
-      requireWidth("a linear map", map.inputs, x.width);
-      if (map.kind !== kind) refuseKinds(first, map);
-    }
-    const inputs = roundUp(x.width, 8);
-    const kernel = codeOf(this.#engine, `linear ${kind} ${inputs} ${finish}`, () =>
-      this.#engine.compile(linearModule({ kind, inputs, finish, relaxed, shared })),
-    );
-    const records = split(this.#padded, blockRows).flatMap(([firstRow, rows]) =>
-      products.flatMap((product) => recordsOf(product, { firstRow, rows, input: x.address, inputs })),
-    );
-    const columns = products.reduce(
-      (sum, { map, gate }) => sum + map.outputs * (gate === undefined ? 1 : 2),
-      0,
-    );
-    this.#run("linear", kernel, linearFields, records, {
-      products: this.#padded * inputs * columns,
-      scratchBytes: roundUp(linearScratchBytes(inputs), 64),
-    });
-  }
-
-  #run<Field extends string>(
-    task: Task,
-    kernel: KernelCode,
-    fields: readonly ("task" | Field)[],
-    records: readonly RecordFields<Field>[],
-    { products, scratchBytes }: { readonly products: number; readonly scratchBytes: number },
-  ): void {
+  #linear(finish: LinearFinish, input: Rows, products: readonly RowsProduct[]): void {
     const { arena, threads } = this.#engine;
+    const { kernel, records, scratchBytes, isSmall } = linearPhase(this.#engine, {
+      finish,
+      rows: this.#padded,
+      input,
+      products,
+    });
     const { mark } = arena;
     const scratch = arena.take(scratchBytes * threads);
-    const isSmall = products < productsWorthWaking;
-    runTasks(this.#engine, task, fields, records, { kernel, scratch, scratchBytes, isSmall });
+    runWritten(this.#engine, records, { kernel, scratch, scratchBytes, isSmall });
     arena.giveBack(mark);
   }
 
   #take(width: number): Rows {
     return { address: this.#engine.arena.take(4 * this.#padded * roundUp(width, 8)), width };
   }
-}
-
-/** A map, where its outputs go, and the map whose silu is a factor of them. */
-interface RowsProduct {
-  readonly map: KeptLinear;
-  readonly out: Rows;
-  readonly gate?: KeptLinear | undefined;
-}
-
-/** The tasks of some rows: blocks of outputs. */
-function recordsOf(
-  { map, out, gate }: RowsProduct,
-  { firstRow, rows, input, inputs }: Readonly<Record<"firstRow" | "rows" | "input" | "inputs", number>>,
-): RecordFields<LinearField>[] {
-  const outputs = roundUp(map.outputs, 8);
-  const panel = panelBytes(map.kind, inputs) / 8;
-  const placesOf = ({ weight, scale, bias, zero }: KeptLinear, first: number) => ({
-    weight: weight + first * panel,
-    scale: scale + 4 * first,
-    bias: bias + 4 * first,
-    zero,
-  });
-  return split(outputs, blockOutputs).map(([first, count]) => {
-    const other = gate === undefined ? undefined : placesOf(gate, first);
-    return {
-      rows,
-      outputs: count,
-      input: input + 4 * firstRow * inputs,
-      out: out.address + 4 * (firstRow * outputs + first),
-      outRow: 4 * outputs,
-      ...placesOf(map, first),
-      ...(other === undefined
-        ? {}
-        : {
-            gateWeight: other.weight,
-            gateScale: other.scale,
-            gateBias: other.bias,
-            gateZero: other.zero,
-          }),
-    };
-  });
 }
 
 const normFields = ["task", "rows", "input", "out", "gain", "shift"] as const;
@@ -284,30 +211,6 @@ function normModule(spec: NormSpec, shared: boolean): WasmModule {
     exports: [task.name],
     memory: { minimum: 1, maximum: mostPages, shared },
   };
-}
-
-/** Runs of at most `size` of `count`. */
-function split(count: number, size: number): (readonly [first: number, count: number])[] {
-  return Array.from({ length: Math.ceil(count / size) }, (_, index) => {
-    const first = index * size;
-    return [first, Math.min(size, count - first)] as const;
-  });
-}
-
-function requireWidth(what: string, wanted: number, width: number): void {
-  if (wanted === width) return;
-  throw new ShapeError(
-    "linear-shape",
-    `Cannot compute rows as ${what} must have their width: ${wanted} and ${width}. Pass what the model was made for`,
-  );
-}
-
-function refuseKinds(one: KeptLinear, other: KeptLinear): never {
-  throw new ShapeError(
-    "linear-shape",
-    `Cannot compute several maps at once as their weights must be of one kind: ${one.kind} and ${other.kind}. ` +
-      "Compute them one by one",
-  );
 }
 
 function requireAlike(map: KeptLinear, gate: KeptLinear): void {
