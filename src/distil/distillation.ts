@@ -2,10 +2,11 @@
  * @file A distillation as the training loop drives it: first each swapped layer learns from the teacher's, then, where asked for, the
  * whole model is tuned by changes of low rank. Batches come from (seed, step), so a run that was stopped goes on with the same numbers.
  */
-import { numpy as np } from "@jax-js/jax";
+import { type numpy as np } from "@jax-js/jax";
 import { Tape, type Value } from "../autodiff/index.ts";
 import { type Tensor } from "../base/tensor.ts";
 import { type WeightSource } from "../checkpoints/index.ts";
+import { arraysOf } from "../kernels/jax/tensors.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import { type Adapter, factorNames, isAdaptable, mergedWeight } from "../language/adapter-format.ts";
 import { tokenWindows, windowNats } from "../language/evaluate-text.ts";
@@ -306,12 +307,6 @@ function factorsOf({ name, shape: [out, width] }: ModelParameter, rank: number):
       initial: () => ({ data: new Float32Array(out * rank), shape: [out, rank] }),
     },
   ];
-}
-
-function arraysOf(tensors: Readonly<Record<string, Tensor>>): Record<string, np.Array> {
-  return Object.fromEntries(
-    Object.entries(tensors).map(([name, { data, shape }]) => [name, np.array(data, { shape: [...shape] })]),
-  );
 }
 
 function pickOf(arrays: ModelArrays, parameters: readonly ModelParameter[]): ModelArrays {

@@ -3,9 +3,9 @@
  * a chat model the turns of the user are sampled too, as in Xu et al. 2024, Magpie: each text begins with what the template puts
  * before a question, and so does whatever follows an end.
  */
-import { numpy as np } from "@jax-js/jax";
 import { random } from "../base/random.ts";
 import { sampler, type SamplingOptions } from "../generation/index.ts";
+import { arraysOf } from "../kernels/jax/tensors.ts";
 import { type LoadedModel } from "../language/index.ts";
 import { type Decoder } from "../models/index.ts";
 import { type RenderChat, type Tokenizer } from "../text/index.ts";
@@ -51,9 +51,7 @@ export async function generatedText(
   const ends = new Set(writer.endTokens);
   const rounds = Math.ceil(tokens / (sideBySide * length));
   const written: number[] = [];
-  const arrays = Object.fromEntries(
-    Object.entries(tensors).map(([name, { data, shape }]) => [name, np.array(data, { shape: [...shape] })]),
-  );
+  const arrays = arraysOf(tensors);
   for (let round = 0; round < rounds; round++) {
     const decoding = model.decode(arrays, { batch: sideBySide });
     const rows = Array.from({ length: sideBySide }, (_, row) => ({

@@ -7,6 +7,7 @@ import { numpy as np } from "@jax-js/jax";
 import { lossStage, type Tape, type Value } from "../autodiff/index.ts";
 import { UnsupportedError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
+import { arrayOf } from "../kernels/jax/tensors.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import {
   type ComposedGroup,
@@ -85,8 +86,7 @@ export function layerDistillation(options: LayerDistillationOptions): LayerDisti
     own: learner.own,
     changed: learner.changed,
     async loss(tape, taught, trained, frozen) {
-      const constant = ({ data, shape }: Tensor): Value =>
-        tape.constant(np.array(data, { shape: [...shape] }));
+      const constant = (tensor: Tensor): Value => tape.constant(arrayOf(tensor));
       const values = (own: ModelArrays, names: readonly string[]): Record<string, Value> => ({
         ...Object.fromEntries(
           Object.entries(own).map(([name, array]) => [name, tape.parameter(name, array)]),

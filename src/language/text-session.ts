@@ -3,7 +3,7 @@
  * serve or measure.
  */
 import { type numpy as np } from "@jax-js/jax";
-import { arrayOf } from "../kernels/jax/tensors.ts";
+import { arraysOf } from "../kernels/jax/tensors.ts";
 import { type NextToken } from "../generation/index.ts";
 import { type Decoder, type Decoding } from "../models/index.ts";
 import { type LoadedModel } from "./load-decoder.ts";
@@ -59,9 +59,7 @@ const pause = (): Promise<void> =>
  * ```
  */
 export function textModel({ model, tensors }: LoadedModel<Decoder>): TextModel {
-  const arrays: Record<string, np.Array> = Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]) => [name, arrayOf(tensor)]),
-  );
+  const arrays: Record<string, np.Array> = arraysOf(tensors);
   return textsOf({
     config: model.config,
     start: () => model.decode(arrays),

@@ -2,9 +2,10 @@
  * @file A trained decoder with another attention, on the numbers that it has already: weights are shared, and only what the new
  * attention has of its own is added.
  */
-import { numpy as np } from "@jax-js/jax";
+import { type numpy as np } from "@jax-js/jax";
 import { type AnyPartFactory } from "../attention/index.ts";
 import { type Tensor } from "../base/tensor.ts";
+import { arrayOf } from "../kernels/jax/tensors.ts";
 import { type WasmEngine } from "../kernels/wasm/index.ts";
 import {
   decoder,
@@ -58,8 +59,7 @@ export function openSwap(
     model.parameters.map((parameter) => {
       const { name, initial } = parameter;
       if (held[name] === undefined && isInherited(base, model, name)) return [name, base.arrays[name]];
-      const { data, shape } = held[name] ?? initial(seed);
-      owned[name] = np.array(data, { shape: [...shape] });
+      owned[name] = arrayOf(held[name] ?? initial(seed));
       return [name, owned[name]];
     }),
   );

@@ -2,10 +2,11 @@
  * @file A model in training: its tensors, AdamW with its schedule, calibration before the first step, and its state as a
  * snapshot. What it learns from and how it is measured is the recipe's.
  */
-import { numpy as np } from "@jax-js/jax";
+import { type numpy as np } from "@jax-js/jax";
 import { Tape } from "../autodiff/index.ts";
 import { ShapeError } from "../base/errors.ts";
 import { type Tensor } from "../base/tensor.ts";
+import { arrayOf } from "../kernels/jax/tensors.ts";
 import { type LabelResults, type Model } from "../models/index.ts";
 import { type AnnotatedTrainable } from "./loop.ts";
 import { adamW, type AdamWOptions } from "./optimiser.ts";
@@ -57,9 +58,9 @@ export async function modelTrainable<Batch extends LabelledBatch>(
   const optimiser = adamW(model.parameters, training.optimiser);
   let arrays: Record<string, np.Array> = {};
   const replace = (tensors: Readonly<Record<string, Tensor>>): void => {
-    for (const [name, { data, shape }] of Object.entries(tensors)) {
+    for (const [name, tensor] of Object.entries(tensors)) {
       arrays[name]?.dispose();
-      arrays[name] = np.array(data, { shape: [...shape] });
+      arrays[name] = arrayOf(tensor);
     }
   };
   replace(Object.fromEntries(model.parameters.map(({ name, initial }) => [name, initial(seed)])));

@@ -72,12 +72,10 @@ export async function swap(flags: SwapFlags, session: Session): Promise<void> {
 
 async function loadBase(model: LanguageModel, { threads }: SwapFlags): Promise<TrainedModel> {
   const { nodeEngine } = await import("../../kernels/wasm/engine/pool.node.ts");
-  const { arrayOf } = await import("../../kernels/jax/tensors.ts");
+  const { arraysOf } = await import("../../kernels/jax/tensors.ts");
   const engine = nodeEngine(threads === undefined ? {} : { threads });
   const loaded = await model.load({ engine });
-  const arrays = Object.fromEntries(
-    Object.entries(loaded.tensors).map(([name, tensor]) => [name, arrayOf(tensor)]),
-  );
+  const arrays = arraysOf(loaded.tensors);
   return { model: loaded.model, arrays, config: model.layout.config, engine };
 }
 

@@ -7,6 +7,11 @@ export function arrayOf({ data, shape }: Tensor): np.Array {
   return np.array(data, { shape: [...shape] });
 }
 
+/** Tensors as arrays that the caller owns, by name. */
+export function arraysOf(tensors: Readonly<Record<string, Tensor>>): Record<string, np.Array> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, arrayOf(tensor)]));
+}
+
 /** The numbers of an array, which is consumed. */
 export async function tensorOf(array: np.Array): Promise<Tensor> {
   const shape = [...array.shape];
