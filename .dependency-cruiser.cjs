@@ -28,6 +28,8 @@ const layers = [
   ["compare"],
   // Trained models before and after; its report is drawn as that of comparisons.
   ["swap"],
+  // A trained model for other programs, and its attentions.
+  ["serve"],
   ["claims"],
   ["cli"],
 ];

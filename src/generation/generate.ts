@@ -145,7 +145,12 @@ function badOption(rule: string): DomainError {
   return new DomainError("bad-generation", `Cannot generate as ${rule}. Pass another, or leave it out`);
 }
 
-function requirePrompt(model: NextToken, tokenizer: TokenBytes, prompt: readonly number[]): void {
+/** Refuses a prompt that the model cannot take, before anything is computed. */
+export function requirePrompt(
+  model: Pick<NextToken, "length" | "maximumLength">,
+  tokenizer: TokenBytes,
+  prompt: readonly number[],
+): void {
   if (prompt.length === 0) {
     throw new DomainError(
       "prompt-empty",

@@ -1,0 +1,128 @@
+/** @file One `serve`: opens a model, listens, answers until it is stopped, and then lets running requests finish. */
+import type { LanguageModel } from "../../language/open-model.node.ts";
+import type { TextModel } from "../../language/index.ts";
+import type { Listener } from "../../serve/listen.node.ts";
+import { texts as common } from "../dictionary/common.ts";
+import { texts } from "../dictionary/serve.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { loadTexts, openModel, readLoadOptions } from "../generate/load.ts";
+import { listenForInterruption } from "../interruption.ts";
+import { type Session } from "../session.ts";
+import { exampleCall, requestLine } from "./lines.ts";
+import { listenAt, type Place, readPlace } from "./place.ts";
+import { type ServeFlags } from "./options.ts";
+
+/** A client that takes nothing of its stream for so long is gone. */
+const stallMs = 120_000;
+
+/** Serves what the flags name until Ctrl-C or SIGTERM. */
+export async function serveModel(
+  flags: ServeFlags,
+  session: Session,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  // Refused before a model is read.
+  const place = await readPlace(flags, environment);
+  let running = (): number => 0;
+  const interruption = listenForInterruption(() => {
+    session.tell(texts.stopping(running(), flags.grace / 1000));
+  });
+  const { stop: signal } = interruption;
+  let model: LanguageModel | undefined;
+  let listener: Listener | undefined;
+  try {
+    model = await openModel(flags, session, signal);
+    listener = await listenAt(flags);
+    await serveAt(listener, model, place, flags, session, signal, (count) => {
+      running = count;
+    });
+  } catch (error) {
+    await listener?.close(0);
+    if (!signal.aborted) throw error;
+    session.exitCode = exitCodes.interrupted;
+  } finally {
+    interruption.close();
+    await model?.close();
+  }
+}
+
+/** @param onApp - is given how to count the requests that run */
+async function serveAt(
+  listener: Listener,
+  model: LanguageModel,
+  place: Place,
+  flags: ServeFlags,
+  session: Session,
+  signal: AbortSignal,
+  onApp: (running: () => number) => void,
+): Promise<void> {
+  const { serveApp } = await import("../../serve/app.ts");
+  const { modelAttentions } = await import("../../serve/attention-weights.ts");
+  const { longestTokenOf } = await import("../../serve/encode-prompt.ts");
+  const options = await readLoadOptions(model, flags);
+  const loaded = await loadTexts(model, flags, session, options);
+  const { layout, tokenizer, chat, endTokens } = model;
+  const { attention, engine } = options;
+  const config = attention === undefined ? layout.config : { ...layout.config, attention };
+  const attentions = modelAttentions(config, () => model.load(options), engine);
+  let requests = 0;
+  try {
+    signal.throwIfAborted();
+    const app = serveApp(
+      {
+        id: place.id,
+        contextLength: config.maximumLength,
+        tokenizer,
+        longestToken: longestTokenOf(model),
+        chat,
+        endTokens,
+        texts: loaded,
+        attentions,
+      },
+      {
+        token: place.token,
+        origins: flags.cors ?? [],
+        seed: flags.seed,
+        limits: {
+          running: flags.maxConcurrent,
+          waiting: flags.maxQueue,
+          bodyBytes: flags.maxBody,
+          stallMs,
+        },
+        onRequest(request) {
+          requests += 1;
+          session.tell(requestLine(request, new Date()));
+        },
+        onError: (error) => session.tell(texts.failed(errorText(error, session))),
+      },
+    );
+    onApp(() => app.load.running);
+    listener.serve(app);
+    await session.print(`${listener.address}\n`);
+    session.tell(texts.serving(place.id, listener.address));
+    session.tell(common.next(exampleCall(listener.address, { ...place, isChat: chat !== undefined })));
+    await aborted(signal);
+    await listener.close(flags.grace);
+    session.tell(texts.stopped(requests));
+    session.next("generate", "--model", flags.model, "--prompt", "…");
+  } finally {
+    await disposeAll(loaded, attentions);
+  }
+}
+
+async function disposeAll(loaded: TextModel, attentions: { dispose(): Promise<void> }): Promise<void> {
+  loaded.dispose();
+  await attentions.dispose();
+}
+
+function errorText(error: unknown, { verbosity }: Session): string {
+  if (!(error instanceof Error)) return String(error);
+  return verbosity === "verbose" ? (error.stack ?? error.message) : error.message;
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
