@@ -12,7 +12,7 @@ import { answerCompletion } from "./completions.ts";
 import { seedsOf } from "./generation-fields.ts";
 import { type GuardOptions, requireOwnMachine, requireToken } from "./guards.ts";
 import { prometheusType } from "./prometheus.ts";
-import { asRequestError, errorBody, RequestError } from "./request-error.ts";
+import { asRequestError, errorBody, RequestError, unknownModel } from "./request-error.ts";
 import {
   nowSeconds,
   type RequestRecord,
@@ -95,13 +95,14 @@ export function serveApp(model: ServedModel, options: ServeOptions): ServeApp {
     requireOwnMachine(c.req.raw, options);
     await next();
   });
-  app.use(
-    cors({
-      origin: [...(options.origins ?? [])],
-      allowHeaders: ["Authorization", "Content-Type"],
-      allowMethods: ["GET", "POST"],
-    }),
-  );
+  const { origins = [] } = options;
+  if (origins.length > 0) {
+    const [allowHeaders, allowMethods] = [
+      ["Authorization", "Content-Type"],
+      ["GET", "POST"],
+    ];
+    app.use(cors({ origin: [...origins], allowHeaders, allowMethods }));
+  }
   app.use(async (c, next) => {
     if (c.req.path !== "/health") await requireToken(c.req.raw, options);
     await next();
@@ -119,12 +120,7 @@ export function serveApp(model: ServedModel, options: ServeOptions): ServeApp {
   app.get("/v1/models/:id{.+}", (c) => {
     const id = c.req.param("id");
     if (id === model.id) return c.json(described);
-    throw new RequestError(
-      404,
-      "model_not_found",
-      `Cannot describe a model as this server has one: '${id}'. Ask for '${model.id}'`,
-      { param: "model" },
-    );
+    throw unknownModel(id, model.id);
   });
   app.post("/v1/completions", (c) => answerCompletion(server, c));
   app.post("/v1/chat/completions", (c) => answerChat(server, c));

@@ -1,6 +1,7 @@
 /** @file The answers to one request: texts after one prompt or several, one after the other, in pieces of whole characters. */
 import { type Finish, generate, type GenerateOptions } from "../generation/index.ts";
 import { requirePrompt } from "../generation/generate.ts";
+import { wholeCharacters } from "../text/index.ts";
 import { seedOfChoice } from "./generation-fields.ts";
 import { asRequestError } from "./request-error.ts";
 import { type ServedModel } from "./served-model.ts";
@@ -99,6 +100,7 @@ async function* writeChoice(
     }
     const given = { ...options, seed: seedOfChoice(request.seed, request.choice), signal };
     const dropsSpace = beginsText(model, prompt);
+    const characters = wholeCharacters(tokenizer, { continues: !dropsSpace });
     let said = 0;
     for await (const piece of generate(watching ?? session, tokenizer, prompt, given)) {
       const { tokens, logProbabilities, finish } = piece;
@@ -106,8 +108,12 @@ async function* writeChoice(
         watching === undefined
           ? []
           : [{ token, logProbability: logProbabilities[at], likeliest: watching.rows[said + at] }];
+      for (const token of tokens) characters.push(token);
+      const shown = dropsSpace && said === 0 ? piece.text.replace(/^ /, "") : piece.text;
+      // A count may end inside a character, of which nothing is shown then.
+      const unfinished = finish === undefined ? 0 : characters.flush().length;
       yield {
-        text: dropsSpace && said === 0 ? piece.text.replace(/^ /, "") : piece.text,
+        text: shown.slice(0, shown.length - unfinished),
         tokens,
         details: tokens.flatMap(detail),
         ...(finish === undefined ? {} : { finish }),

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { random } from "../base/random.ts";
 import { type GenerateOptions, sampler } from "../generation/index.ts";
-import { asRequestError, badField } from "./request-error.ts";
+import { asRequestError, badField, unknownModel } from "./request-error.ts";
 import { type ServedModel } from "./served-model.ts";
 
 /** A whole number, refused with its range. */
@@ -75,11 +75,7 @@ export const generationFields: {
 /** Refuses the name of another model. */
 export function requireModel(name: string | undefined, { id }: Pick<ServedModel, "id">): void {
   if (name === undefined || name === id) return;
-  throw badField(
-    "model",
-    `Cannot answer as this server has one model: '${name}'. Ask for '${id}'`,
-    "model_not_found",
-  );
+  throw unknownModel(name, id);
 }
 
 /**

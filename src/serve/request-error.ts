@@ -34,6 +34,16 @@ export function badField(param: string, message: string, code: string = "invalid
   return new RequestError(400, code, message, { param });
 }
 
+/** A refusal of a model that is not served. */
+export function unknownModel(name: string, served: string): RequestError {
+  return new RequestError(
+    404,
+    "model_not_found",
+    `Cannot answer for the model '${name}' as this server has one: '${served}'. Ask for that`,
+    { param: "model" },
+  );
+}
+
 /** The body of a refusal. */
 export interface ErrorBody {
   readonly error: {

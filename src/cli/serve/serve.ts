@@ -3,6 +3,7 @@ import type { LanguageModel } from "../../language/open-model.node.ts";
 import type { TextModel } from "../../language/index.ts";
 import type { Listener } from "../../serve/listen.node.ts";
 import { texts as common } from "../dictionary/common.ts";
+import { texts as generateTexts } from "../dictionary/generate.ts";
 import { texts } from "../dictionary/serve.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { loadTexts, openModel, readLoadOptions } from "../generate/load.ts";
@@ -15,6 +16,8 @@ import { type ServeFlags } from "./options.ts";
 /** A client that takes nothing of its stream for so long is gone. */
 const stallMs = 120_000;
 
+const probes: ReadonlySet<string> = new Set(["/health", "/metrics"]);
+
 /** Serves what the flags name until Ctrl-C or SIGTERM. */
 export async function serveModel(
   flags: ServeFlags,
@@ -23,9 +26,10 @@ export async function serveModel(
 ): Promise<void> {
   // Refused before a model is read.
   const place = await readPlace(flags, environment);
-  let running = (): number => 0;
+  let running: (() => number) | undefined;
   const interruption = listenForInterruption(() => {
-    session.tell(texts.stopping(running(), flags.grace / 1000));
+    const isLoading = running === undefined;
+    session.tell(isLoading ? generateTexts.stopping : texts.stopping(running?.() ?? 0, flags.grace / 1000));
   });
   const { stop: signal } = interruption;
   let model: LanguageModel | undefined;
@@ -91,7 +95,9 @@ async function serveAt(
         },
         onRequest(request) {
           requests += 1;
-          session.tell(requestLine(request, new Date()));
+          // Probes come every few seconds.
+          const write = probes.has(request.route) ? session.detail : session.tell;
+          write(requestLine(request, new Date()));
         },
         onError: (error) => session.tell(texts.failed(errorText(error, session))),
       },
