@@ -36,18 +36,24 @@ export function eventStream(
     job.end();
     onEnd(reason);
   };
-  const leave = async (reason: RequestError): Promise<void> => {
+  const giveUp = async (): Promise<void> => {
     clearTimeout(stall);
-    isLeft = true;
-    job.abort(reason);
     try {
       await documents.return();
     } catch (error) {
       onError(error);
     } finally {
-      end(reason);
+      end(reasonOf(job));
     }
   };
+  const leave = (reason: RequestError): Promise<void> => {
+    isLeft = true;
+    job.abort(reason);
+    return giveUp();
+  };
+  // Also where nobody pulls: a client that reads nothing must not hold a stop up.
+  if (job.signal.aborted) void giveUp();
+  else job.signal.addEventListener("abort", () => void giveUp(), { once: true });
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
@@ -59,6 +65,7 @@ export function eventStream(
         ];
         try {
           const { done, value } = await documents.next();
+          job.signal.throwIfAborted();
           if (done !== true) [text, isLast] = [JSON.stringify(value), false];
         } catch (error) {
           onError(error);
@@ -81,6 +88,9 @@ export function eventStream(
     { highWaterMark: 0 },
   );
 }
+
+const reasonOf = ({ signal }: Job): RequestError | undefined =>
+  signal.aborted ? (signal.reason as RequestError) : undefined;
 
 function stalled(stallMs: number): RequestError {
   return new RequestError(
