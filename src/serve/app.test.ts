@@ -489,14 +489,14 @@ describe("the frame of HTTP", () => {
 
   test("measures requests by route and status, and tells of each when it is over", async () => {
     const told: unknown[] = [];
-    const own = askServer(scriptedModel(), { onRequest: ({ timeMs: _, ...request }) => told.push(request) });
+    const own = askServer(scriptedModel(), { onRequest: (request) => told.push({ ...request, timeMs: 0 }) });
     await own.ask(completions, { prompt: "xy", max_tokens: 3, temperature: 0 });
     await own.stream(completions, { prompt: "x", max_tokens: 2, temperature: 0 });
     await own.get('/"odd"\n');
     expect(told).toEqual([
-      { method: "POST", route: completions, status: 200, promptTokens: 2, newTokens: 3 },
-      { method: "POST", route: completions, status: 200, promptTokens: 1, newTokens: 2 },
-      { method: "GET", route: "other", status: 404, promptTokens: 0, newTokens: 0 },
+      { method: "POST", route: completions, status: 200, promptTokens: 2, newTokens: 3, timeMs: 0 },
+      { method: "POST", route: completions, status: 200, promptTokens: 1, newTokens: 2, timeMs: 0 },
+      { method: "GET", route: "other", status: 404, promptTokens: 0, newTokens: 0, timeMs: 0 },
     ]);
     const text = await (await own.get("/metrics")).text();
     expect(text).toContain(

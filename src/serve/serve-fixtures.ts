@@ -111,11 +111,17 @@ export function scriptedModel(
   };
 }
 
+/** How a request is sent. */
+interface AskInit {
+  readonly signal?: AbortSignal;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** A server that is asked without a socket. */
 export interface AskedServer {
   readonly app: ServeApp;
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
-  post(path: string, body: unknown, init?: RequestInit): Promise<Response>;
+  post(path: string, body: unknown, init?: AskInit): Promise<Response>;
   /** Of a POST, the document. */
   ask<Document>(path: string, body: unknown): Promise<Document>;
   /** Of a streamed POST, the documents, of which the last must be `[DONE]`. */

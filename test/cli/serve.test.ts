@@ -1,7 +1,7 @@
 /** @file `qklab serve`: one server as a process, asked through sockets until it is told to stop, and what it refuses to begin. */
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { exitCodeOf } from "../../src/cli/exit-codes.ts";
 import { type ServeFlags } from "../../src/cli/serve/options.ts";
 import { listenAt, readPlace } from "../../src/cli/serve/place.ts";
@@ -21,16 +21,34 @@ function addressOf({ process: child }: ReturnType<typeof startCli>): Promise<str
   });
 }
 
+/** How a request is sent. */
+interface Asked {
+  readonly method?: string;
+  readonly body?: string;
+  readonly signal?: AbortSignal;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 interface Answer {
   readonly choices: readonly [{ readonly text: string; readonly delta?: { readonly content?: string } }];
 }
 
 describe("a server", () => {
-  let server: ReturnType<typeof startCli> | undefined;
+  const flags = ["--model", model, "--prompt", "h", "--no-chat", "--temperature", "0", "--threads", "1"];
+  let server: ReturnType<typeof startCli>;
+  let generated: Promise<{ readonly text: string }>;
   let address = "";
-  afterAll(() => server?.process.kill("SIGKILL"));
+  beforeAll(async () => {
+    const limits = ["--max-concurrent", "1", "--max-queue", "0", "--max-body", "500", "--grace", "200ms"];
+    server = startCli(["serve", "--model", model, "--port", "0", "--threads", "1", ...limits], {
+      environment: { QKLAB_TOKEN: token },
+    });
+    generated = cliJson(["generate", ...flags]);
+    address = await addressOf(server);
+  });
+  afterAll(() => server.process.kill("SIGKILL"));
 
-  const ask = (path: string, body?: unknown, init: RequestInit = {}): Promise<Response> =>
+  const ask = (path: string, body?: unknown, init: Asked = {}): Promise<Response> =>
     fetch(address + path, {
       ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
       ...init,
@@ -50,23 +68,6 @@ describe("a server", () => {
   const endless = { prompt: "x", max_tokens: 90_000, temperature: 0 };
 
   test("begins at a free port, says where, and what to ask first", async () => {
-    server = startCli(
-      [
-        "serve",
-        "--model",
-        model,
-        "--port",
-        "0",
-        "--threads",
-        "1",
-        "--max-concurrent",
-        "1",
-        "--max-queue",
-        "0",
-      ].concat(["--max-body", "500", "--grace", "200ms"]),
-      { environment: { QKLAB_TOKEN: token } },
-    );
-    address = await addressOf(server);
     expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     await server.seen(`Serving laid at ${address}`);
     await server.seen(`Next: curl -N ${address}/v1/chat/completions`);
@@ -75,8 +76,7 @@ describe("a server", () => {
   });
 
   test("says what generate says, at once and as a stream", async () => {
-    const flags = ["--model", model, "--prompt", "h", "--no-chat", "--temperature", "0", "--threads", "1"];
-    const { text } = await cliJson<{ readonly text: string }>(["generate", ...flags]);
+    const { text } = await generated;
     expect(text).toBe("天你");
     const body = { prompt: "h", temperature: 0 };
     const { choices } = (await (await ask("/v1/completions", body)).json()) as Answer;
@@ -121,7 +121,7 @@ describe("a server", () => {
     const { body } = await ask("/v1/completions", { ...endless, stream: true });
     const reader = body!.pipeThrough(new TextDecoderStream()).getReader();
     await reader.read();
-    server?.process.kill("SIGTERM");
+    server.process.kill("SIGTERM");
     let last = "";
     for (;;) {
       const { done, value } = await reader.read();
@@ -129,7 +129,7 @@ describe("a server", () => {
       last = value;
     }
     expect(last).toContain('"code":"stopping"');
-    const { code, stdout, stderr } = (await server?.ended)!;
+    const { code, stdout, stderr } = await server.ended;
     expect({ code, stdout }).toEqual({ code: 0, stdout: `${address}\n` });
     expect(stderr).toMatch(
       /Stopping: 1 running requests have 0\.2 s.*\n(.*\n)*Stopped after \d+ requests\nNext: [^\n]+\n$/,
