@@ -33,11 +33,7 @@ export function addServe(program: Command, session: Session): Command {
     .option("--max-concurrent <number>", say(texts.maxConcurrent), whole("--max-concurrent", 1), 4)
     .option("--max-queue <number>", say(texts.maxQueue), whole("--max-queue"), 16)
     .option("--max-body <bytes>", say(texts.maxBody), whole("--max-body", 1), 1_000_000)
-    .addOption(
-      new Option("--grace <time>", say(texts.grace))
-        .argParser((text) => durationMs("--grace", text))
-        .default(10_000, "10s"),
-    )
+    .option("--grace <time>", say(texts.grace), (text) => durationMs("--grace", text))
     .option("--seed <number>", say(texts.seed), whole("--seed"), 0)
     .addOption(
       new Option("--device <device>", say(generateTexts.device)).choices(["wasm", "jax"]).default("wasm"),

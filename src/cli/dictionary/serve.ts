@@ -37,8 +37,8 @@ export const texts = {
   },
   maxBody: { en: "bytes of a request's body", zh: "请求正文的最大字节数" },
   grace: {
-    en: "how long running requests may go on when it stops",
-    zh: "停止时进行中的请求还可继续多久",
+    en: "how long running requests may go on when it stops (default 10s)",
+    zh: "停止时进行中的请求还可继续多久（默认 10s）",
   },
   seed: { en: "seed of answers to requests that bring none", zh: "未带种子的请求所用的随机种子" },
   serving: (id: string, address: string): Bilingual => ({

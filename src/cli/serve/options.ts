@@ -18,8 +18,8 @@ export interface ServeFlags {
   readonly maxConcurrent: number;
   readonly maxQueue: number;
   readonly maxBody: number;
-  /** How long running requests may go on when the server stops. */
-  readonly grace: number;
+  /** How long running requests may go on when the server stops, in ms; undefined: 10 s. */
+  readonly grace?: number;
   readonly seed: number;
   readonly device: "wasm" | "jax";
   readonly threads?: number;

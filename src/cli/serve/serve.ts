@@ -13,6 +13,8 @@ import { exampleCall, requestLine } from "./lines.ts";
 import { listenAt, type Place, readPlace } from "./place.ts";
 import { type ServeFlags } from "./options.ts";
 
+/** Without `--grace`. */
+const usualGraceMs = 10_000;
 /** A client that takes nothing of its stream for so long is gone. */
 const stallMs = 120_000;
 
@@ -26,10 +28,11 @@ export async function serveModel(
 ): Promise<void> {
   // Refused before a model is read.
   const place = await readPlace(flags, environment);
+  const graceMs = flags.grace ?? usualGraceMs;
   let running: (() => number) | undefined;
   const interruption = listenForInterruption(() => {
     const isLoading = running === undefined;
-    session.tell(isLoading ? generateTexts.stopping : texts.stopping(running?.() ?? 0, flags.grace / 1000));
+    session.tell(isLoading ? generateTexts.stopping : texts.stopping(running?.() ?? 0, graceMs / 1000));
   });
   const { stop: signal } = interruption;
   let model: LanguageModel | undefined;
@@ -108,7 +111,7 @@ async function serveAt(
     session.tell(texts.serving(place.id, listener.address));
     session.tell(common.next(exampleCall(listener.address, { ...place, isChat: chat !== undefined })));
     await aborted(signal);
-    await listener.close(flags.grace);
+    await listener.close(flags.grace ?? usualGraceMs);
     session.tell(texts.stopped(requests));
     session.next("generate", "--model", flags.model, "--prompt", "…");
   } finally {
