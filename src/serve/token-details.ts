@@ -103,5 +103,8 @@ export function shownToken(
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** ln 0 has no word in JSON: OpenAI writes it so. */
-export const shownLogProbability = (value: number): number => Math.max(value, -9999);
+/** ln 0 has no word in JSON: OpenAI writes this, below zero, and so do its clients read it. */
+const shownForNever = 9999;
+
+/** ln of a probability, as clients read it. */
+export const shownLogProbability = (value: number): number => Math.max(value, -shownForNever);
