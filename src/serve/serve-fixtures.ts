@@ -7,7 +7,7 @@ import { textsOf } from "../language/text-session.ts";
 import { type LayerAttentions } from "../models/index.ts";
 import { chatTemplate, huggingFaceTokenizer, type Tokenizer } from "../text/index.ts";
 import { byteLevelTokenizer } from "../text/tokenizer-fixtures.ts";
-import { laidConfig, laidTemplate, laidTensors } from "../../test/laid-model.ts";
+import { laidConfig, laidTemplate, laidTensors } from "../language/laid-fixtures.ts";
 import { serveApp, type ServeApp, type ServeOptions } from "./app.ts";
 import { modelAttentions } from "./attention-weights.ts";
 import { longestTokenOf } from "./encode-prompt.ts";

@@ -9,9 +9,10 @@ import { generateText } from "../../src/cli/generate/generate.ts";
 import { type GenerateFlags } from "../../src/cli/generate/options.ts";
 import { type Session } from "../../src/cli/session.ts";
 import { serveHub } from "../../src/hub/hub-server-fixture.node.ts";
+import { start } from "../../src/language/laid-fixtures.ts";
 import { publishedIds } from "../../src/language/trained-fixtures.ts";
 import { type DecoderConfig } from "../../src/models/index.ts";
-import { layModelAt, start } from "../laid-model.ts";
+import { layModelAt } from "../laid-model.ts";
 import { describeWithSharedData } from "../shared-data.ts";
 import { startCli, temporaryFolder, useBuiltCli } from "./run-cli.ts";
 

@@ -113,7 +113,8 @@ async function serveAt(
     await aborted(signal);
     await listener.close(flags.grace ?? usualGraceMs);
     session.tell(texts.stopped(requests));
-    session.next("generate", "--model", flags.model, "--prompt", "…");
+    const adapted = flags.adapter === undefined ? [] : ["--adapter", flags.adapter];
+    session.next("generate", "--model", flags.model, ...adapted, "--prompt", "Once upon a time");
   } finally {
     await disposeAll(loaded, attentions);
   }
