@@ -66,14 +66,9 @@ export function serveApp(model: ServedModel, options: ServeOptions): ServeApp {
     await next();
     const over = (status: number): void => {
       const { promptTokens, newTokens, startMs } = record;
-      const route = patterns.has(c.req.path)
-        ? c.req.path
-        : c.req.path.startsWith("/v1/models/")
-          ? "/v1/models/{id}"
-          : "other";
       const finished = {
         method: methods.has(c.req.method) ? c.req.method : "other",
-        route,
+        route: routeOf(c.req.path, patterns),
         status,
         promptTokens,
         newTokens,
@@ -141,6 +136,12 @@ export function serveApp(model: ServedModel, options: ServeOptions): ServeApp {
       return { running: admission.running, waiting: admission.waiting };
     },
   };
+}
+
+/** The pattern of a path: what clients make up must not fill the memory of the measurements. */
+function routeOf(path: string, patterns: ReadonlySet<string>): string {
+  if (patterns.has(path)) return path;
+  return path.startsWith("/v1/models/") ? "/v1/models/{id}" : "other";
 }
 
 const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);

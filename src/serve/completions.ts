@@ -107,7 +107,7 @@ function promptList(
     : (prompt as readonly (string | number[])[]);
 }
 
-/** Where an answer's next token begins in its text; tokens of one character begin where it does. */
+/** Where an answer's next token begins in its text, in characters (code points); tokens of one character begin where it does. */
 interface Offsets {
   readonly characters: WholeCharacters;
   length: number;
@@ -131,7 +131,7 @@ function showPieces(
     const told = details.map(({ token, logProbability, likeliest: best }) => {
       const place = offsets[index];
       const offset = place.length;
-      place.length += place.characters.push(token).length;
+      place.length += Array.from(place.characters.push(token)).length;
       const isFirst = logProbability === undefined;
       return {
         text: shownOf({ token }),

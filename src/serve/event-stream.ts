@@ -28,7 +28,7 @@ export function eventStream(
 ): ReadableStream<Uint8Array> {
   const utf8 = new TextEncoder();
   let stall: ReturnType<typeof setTimeout> | undefined;
-  let [isLeft, isOver] = [false, false];
+  let [isLeft, isCancelled, isOver] = [false, false, false];
   // A generator that was never asked has no `finally` to run: the place is given back here.
   const end = (reason: RequestError | undefined): void => {
     if (isOver) return;
@@ -79,11 +79,17 @@ export function eventStream(
           end(failure);
         } else {
           stall = setTimeout(() => {
-            void leave(stalled(stallMs)).then(() => controller.close());
+            void leave(stalled(stallMs)).then(() => {
+              if (!isCancelled) controller.close();
+              return undefined;
+            });
           }, stallMs);
         }
       },
-      cancel: () => leave(gone()),
+      cancel() {
+        isCancelled = true;
+        return leave(gone());
+      },
     },
     { highWaterMark: 0 },
   );

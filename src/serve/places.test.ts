@@ -141,6 +141,19 @@ describe("a stream", () => {
     expect(model.taken).toBe(1);
   });
 
+  test("that is cancelled while it is given up is no failure", async () => {
+    const model = scriptedModel();
+    const server = askServer(model, { limits: { ...limits, stallMs: 5 } });
+    const reader = await open(server);
+    await reader.read();
+    // In the turns of the event loop in which the text is disposed.
+    await new Promise((resolve) => {
+      setTimeout(resolve, 5);
+    });
+    await reader.cancel();
+    await expectFree(server, model);
+  });
+
   test("that nobody reads is given up", async () => {
     const model = scriptedModel();
     const server = askServer(model, { limits: { ...limits, stallMs: 20 } });

@@ -1,7 +1,9 @@
 /** @file One `serve`: opens a model, listens, answers until it is stopped, and then lets running requests finish. */
 import type { LanguageModel } from "../../language/open-model.node.ts";
 import type { TextModel } from "../../language/index.ts";
+import type { ServeOptions } from "../../serve/app.ts";
 import type { Listener } from "../../serve/listen.node.ts";
+import type { ServedModel } from "../../serve/served-model.ts";
 import { texts as common } from "../dictionary/common.ts";
 import { texts as generateTexts } from "../dictionary/generate.ts";
 import { texts } from "../dictionary/serve.ts";
@@ -40,9 +42,10 @@ export async function serveModel(
   try {
     model = await openModel(flags, session, signal);
     listener = await listenAt(flags);
-    await serveAt(listener, model, place, flags, session, signal, (count) => {
+    const onApp = (count: () => number): void => {
       running = count;
-    });
+    };
+    await serveAt({ listener, model, place, flags, graceMs, signal, onApp }, session);
   } catch (error) {
     await listener?.close(0);
     if (!signal.aborted) throw error;
@@ -53,16 +56,20 @@ export async function serveModel(
   }
 }
 
-/** @param onApp - is given how to count the requests that run */
-async function serveAt(
-  listener: Listener,
-  model: LanguageModel,
-  place: Place,
-  flags: ServeFlags,
-  session: Session,
-  signal: AbortSignal,
-  onApp: (running: () => number) => void,
-): Promise<void> {
+/** What is served, where and until when. */
+interface Serving {
+  readonly listener: Listener;
+  readonly model: LanguageModel;
+  readonly place: Place;
+  readonly flags: ServeFlags;
+  readonly graceMs: number;
+  readonly signal: AbortSignal;
+  /** Is given how to count the requests that run. */
+  readonly onApp: (running: () => number) => void;
+}
+
+async function serveAt(serving: Serving, session: Session): Promise<void> {
+  const { listener, model, place, flags, signal } = serving;
   const { serveApp } = await import("../../serve/app.ts");
   const { modelAttentions } = await import("../../serve/attention-weights.ts");
   const { longestTokenOf } = await import("../../serve/encode-prompt.ts");
@@ -75,49 +82,53 @@ async function serveAt(
   let requests = 0;
   try {
     signal.throwIfAborted();
-    const app = serveApp(
-      {
-        id: place.id,
-        contextLength: config.maximumLength,
-        tokenizer,
-        longestToken: longestTokenOf(model),
-        chat,
-        endTokens,
-        texts: loaded,
-        attentions,
+    const served: ServedModel = {
+      id: place.id,
+      contextLength: config.maximumLength,
+      tokenizer,
+      longestToken: longestTokenOf(model),
+      chat,
+      endTokens,
+      texts: loaded,
+      attentions,
+    };
+    const app = serveApp(served, {
+      ...appOptions(place, flags, session),
+      onRequest(request) {
+        requests += 1;
+        // Probes come every few seconds.
+        const write = probes.has(request.route) ? session.detail : session.tell;
+        write(requestLine(request, new Date()));
       },
-      {
-        token: place.token,
-        origins: flags.cors ?? [],
-        seed: flags.seed,
-        limits: {
-          running: flags.maxConcurrent,
-          waiting: flags.maxQueue,
-          bodyBytes: flags.maxBody,
-          stallMs,
-        },
-        onRequest(request) {
-          requests += 1;
-          // Probes come every few seconds.
-          const write = probes.has(request.route) ? session.detail : session.tell;
-          write(requestLine(request, new Date()));
-        },
-        onError: (error) => session.tell(texts.failed(errorText(error, session))),
-      },
-    );
-    onApp(() => app.load.running);
+    });
+    serving.onApp(() => app.load.running);
     listener.serve(app);
     await session.print(`${listener.address}\n`);
     session.tell(texts.serving(place.id, listener.address));
     session.tell(common.next(exampleCall(listener.address, { ...place, isChat: chat !== undefined })));
     await aborted(signal);
-    await listener.close(flags.grace ?? usualGraceMs);
+    await listener.close(serving.graceMs);
     session.tell(texts.stopped(requests));
     const adapted = flags.adapter === undefined ? [] : ["--adapter", flags.adapter];
     session.next("generate", "--model", flags.model, ...adapted, "--prompt", "Once upon a time");
   } finally {
     await disposeAll(loaded, attentions);
   }
+}
+
+function appOptions({ token }: Place, flags: ServeFlags, session: Session): ServeOptions {
+  return {
+    token,
+    origins: flags.cors ?? [],
+    seed: flags.seed,
+    limits: {
+      running: flags.maxConcurrent,
+      waiting: flags.maxQueue,
+      bodyBytes: flags.maxBody,
+      stallMs,
+    },
+    onError: (error) => session.tell(texts.failed(errorText(error, session))),
+  };
 }
 
 async function disposeAll(loaded: TextModel, attentions: { dispose(): Promise<void> }): Promise<void> {
