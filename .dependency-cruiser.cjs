@@ -28,6 +28,8 @@ const layers = [
   // Trained models before and after; its report is drawn as that of comparisons.
   ["swap"],
   ["distil"],
+  // A trained model for other programs, and its attentions.
+  ["serve"],
   ["claims"],
   ["cli"],
 ];

@@ -9,6 +9,7 @@ import { addEmit } from "./commands/emit.ts";
 import { addGenerate } from "./commands/generate.ts";
 import { addInspect } from "./commands/inspect.ts";
 import { addList } from "./commands/list.ts";
+import { addServe } from "./commands/serve.ts";
 import { addSwap } from "./commands/swap.ts";
 import { addTrain } from "./commands/train.ts";
 import { texts } from "./dictionary/common.ts";
@@ -23,6 +24,7 @@ const commands: readonly ((program: Command, session: Session) => Command)[] = [
   addCompare,
   addTrain,
   addGenerate,
+  addServe,
   addSwap,
   addDistil,
   addAttend,

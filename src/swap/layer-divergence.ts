@@ -74,7 +74,7 @@ export async function compareLayers(
 }
 
 /** The heads of a model's layer, each as [B, 1, …]; undefined where they cannot be had. */
-async function runLayer(
+export async function runLayer(
   { model, arrays }: Pick<SwappedModel, "model" | "arrays">,
   { engine }: TrainedModel,
   given: LayerActivations,

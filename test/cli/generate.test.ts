@@ -1,19 +1,17 @@
 /** @file `qklab generate`: what it says with real weights and with small ones laid by hand, and what it refuses. */
 import { readFileSync } from "node:fs";
-import { cp, mkdir, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { cp, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { sizeOf, type Tensor } from "../../src/base/tensor.ts";
-import { random } from "../../src/base/random.ts";
 import { minimindFolder } from "../../src/checkpoints/minimind.node.ts";
-import { writeSafetensors } from "../../src/checkpoints/safetensors-file.node.ts";
 import { exitCodeOf } from "../../src/cli/exit-codes.ts";
 import { generateText } from "../../src/cli/generate/generate.ts";
 import { type GenerateFlags } from "../../src/cli/generate/options.ts";
 import { serveHub } from "../../src/hub/hub-server-fixture.node.ts";
+import { start } from "../../src/language/laid-fixtures.ts";
 import { publishedIds } from "../../src/language/trained-fixtures.ts";
-import { decoder, type DecoderConfig } from "../../src/models/index.ts";
-import { byteLevelTokenizer } from "../../src/text/tokenizer-fixtures.ts";
+import { type DecoderConfig } from "../../src/models/index.ts";
+import { layModelAt } from "../laid-model.ts";
 import { describeWithSharedData } from "../shared-data.ts";
 import { type Heard, heardSession } from "./heard-session.ts";
 import { startCli, temporaryFolder, useBuiltCli } from "./run-cli.ts";
@@ -43,79 +41,11 @@ interface Document {
 const sayJson = async (flags: Partial<GenerateFlags> & { readonly model: string }): Promise<Document> =>
   JSON.parse((await say({ ...flags, json: true })).out) as Document;
 
-const [start, end] = [261, 262];
-/** After each token another: `h` is followed by 天 and 你 in pieces that are no characters, x and y by each other for ever. */
-const followers: readonly (readonly [number, number])[] = [
-  [0x68, 260],
-  [260, 0xa9],
-  [0xa9, 0xe4],
-  [0xe4, 0xbd],
-  [0xbd, 0xa0],
-  [0xa0, end],
-  [0x78, 0x79],
-  [0x79, 0x78],
-];
-const config = {
-  model_type: "llama",
-  vocab_size: 264,
-  hidden_size: 64,
-  intermediate_size: 8,
-  num_hidden_layers: 2,
-  num_attention_heads: 4,
-  max_position_embeddings: 100_000,
-};
-
-/** A Hugging Face folder whose layers add nothing: its head says what follows the last token. */
-async function layModel(
+const layModel = (
   name: string,
   change: Readonly<Record<string, unknown>> = {},
   layers: Partial<DecoderConfig> = {},
-): Promise<string> {
-  const place = join(folder, name);
-  await mkdir(place);
-  const { parameters } = decoder({
-    vocabulary: 264,
-    width: 64,
-    hidden: 8,
-    layers: 2,
-    heads: 4,
-    norm: "rms",
-    feedForward: "swiglu",
-    tiedHead: false,
-    attention: "dot+rope+causal",
-    maximumLength: 100,
-    ...layers,
-  });
-  const draw = (parameter: string, shape: readonly number[]): Tensor => ({
-    data: random(1, parameter).normals(sizeOf(shape)),
-    shape,
-  });
-  const tensors = Object.fromEntries(
-    parameters.map(({ name: own, shape }) => {
-      const tensor = draw(own, shape);
-      if (/norm/.test(own)) tensor.data.fill(1);
-      else if (/o_proj|down_proj|lm_head/.test(own)) tensor.data.fill(0);
-      return [own, tensor];
-    }),
-  );
-  const drawn = new Map(Object.entries(tensors));
-  const dataOf = (own: string): Float32Array => drawn.get(own)!.data;
-  const table = dataOf("model.embed_tokens.weight");
-  for (const [token, next] of followers) {
-    dataOf("lm_head.weight").set(table.subarray(token * 64, token * 64 + 64), next * 64);
-  }
-  await writeSafetensors(join(place, "model.safetensors"), tensors);
-  const json = (file: string, value: unknown): Promise<void> =>
-    writeFile(join(place, file), JSON.stringify(value));
-  await json("config.json", { ...config, ...change });
-  await json("tokenizer.json", byteLevelTokenizer());
-  await json("tokenizer_config.json", { eos_token: "<|im_end|>" });
-  await writeFile(
-    join(place, "chat_template.jinja"),
-    "{% for message in messages %}<|im_start|>{{ message.content }}{% endfor %}",
-  );
-  return place;
-}
+): Promise<string> => layModelAt(join(folder, name), change, layers);
 
 const small = await layModel("small");
 

@@ -1,7 +1,7 @@
 /** @file Opens and loads the model of a command, and says how far it has come. */
 import type { ReadAdapter } from "../../language/adapter.node.ts";
 import type { LanguageModel } from "../../language/open-model.node.ts";
-import type { TextModel } from "../../language/index.ts";
+import type { LoadOptions, TextModel } from "../../language/index.ts";
 import { formatBytes, formatDuration } from "../../compare/format.ts";
 import { startJax } from "../../kernels/jax/start.ts";
 import { CommandError } from "../command-error.ts";
@@ -53,23 +53,30 @@ export async function openModel(
   }
 }
 
+/** What the flags change in a model, and what computes it. */
+export async function readLoadOptions(model: LanguageModel, flags: ModelFlags): Promise<LoadOptions> {
+  const adapter = await adapterOf(model, flags);
+  const attention = adapter?.attention ?? (await attentionOf(model, flags));
+  const { nodeEngine } = await import("../../kernels/wasm/engine/pool.node.ts");
+  const { threads } = flags;
+  return {
+    engine: flags.device === "jax" ? undefined : nodeEngine(threads === undefined ? {} : { threads }),
+    ...(attention === undefined ? {} : { attention }),
+    ...(adapter === undefined ? {} : { tensors: adapter.tensors }),
+  };
+}
+
 /** Loads the model with the attention that was asked for. */
 export async function loadTexts(
   model: LanguageModel,
   flags: ModelFlags,
   session: Session,
+  given?: LoadOptions,
 ): Promise<TextModel> {
   const startMs = performance.now();
-  const adapter = await adapterOf(model, flags);
-  const attention = adapter?.attention ?? (await attentionOf(model, flags));
-  const { nodeEngine } = await import("../../kernels/wasm/engine/pool.node.ts");
-  const { threads } = flags;
-  const engine = flags.device === "jax" ? undefined : nodeEngine(threads === undefined ? {} : { threads });
-  const loaded = await model.texts({
-    engine,
-    ...(attention === undefined ? {} : { attention }),
-    ...(adapter === undefined ? {} : { tensors: adapter.tensors }),
-  });
+  const options = given ?? (await readLoadOptions(model, flags));
+  const { attention } = options;
+  const loaded = await model.texts(options);
   const { name, layers, width } = { ...model.layout, ...model.layout.config };
   session.tell(texts.loaded(model.name, name, layers, width, formatDuration(performance.now() - startMs)));
   if (loaded.byStages !== undefined) session.tell(texts.byStages(loaded.byStages));
