@@ -243,7 +243,7 @@ export async function distillation(options: DistillationOptions): Promise<Distil
         basePerplexity: Math.exp(base),
         swappedPerplexity: Math.exp(swapped),
         distilledPerplexity: Math.exp(distilled),
-        ...(swapped === base
+        ...(swapped <= base
           ? {}
           : {
               recovered: (swapped - distilled) / (swapped - base),

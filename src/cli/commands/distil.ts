@@ -36,7 +36,7 @@ export function addDistil(program: Command, session: Session): Command {
     .option("--out <folder>", say(texts.out))
     .option("--resume <folder>", say(texts.resume))
     .option("--max-time <time>", say(shared.maxTime), (time) => durationMs("--max-time", time))
-    .option("--threads <number>", say(shared.threads), whole("--threads", 1))
+    .option("--threads <number>", say(texts.threads), whole("--threads", 1))
     .action(async (flags: DistilFlags & FormatOptions) => {
       const { distil } = await import("../distil/distil.ts");
       await distil(flags, session);

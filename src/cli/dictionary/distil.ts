@@ -49,6 +49,7 @@ export const texts = {
   rate: { en: "learning rate of the layers (default 0.01)", zh: "逐层学习的学习率（默认 0.01）" },
   tuneRate: { en: "learning rate of the whole model (default 0.001)", zh: "整个模型的学习率（默认 0.001）" },
   seed: { en: "seed (default 0)", zh: "随机种子（默认 0）" },
+  threads: { en: "threads of the kernels (default: all processors)", zh: "内核线程数（默认：所有处理器）" },
   out: { en: "the adapter's folder", zh: "适配器的文件夹" },
   resume: { en: "go on with the stopped run in this folder", zh: "继续此文件夹中已停止的运行" },
   needs: {
