@@ -103,6 +103,19 @@ export interface LanguageProblem {
   readonly pass: "at once" | "one by one";
 }
 
+/** A step of the distillation of one layer of a trained language model. */
+export interface DistillationProblem {
+  readonly kind: "distillation";
+  /** What takes the place of the layer's attention. */
+  readonly selector: string;
+  readonly layer: number;
+  /** Windows of `length` tokens a step. */
+  readonly batch: number;
+  readonly length: number;
+  /** The text. */
+  readonly tokens: readonly number[];
+}
+
 export type Problem =
   | TensorProblem
   | RecurrentStepProblem
@@ -111,7 +124,8 @@ export type Problem =
   | DecodingProblem
   | CopyProblem
   | FeedForwardProblem
-  | LanguageProblem;
+  | LanguageProblem
+  | DistillationProblem;
 
 /** What a contestant is asked. */
 export type Request =

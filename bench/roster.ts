@@ -40,6 +40,7 @@ export type ContestantName =
   | "torch-chunks"
   | "own-language"
   | "own-language-one"
+  | "own-distillation"
   | "onnxruntime-language"
   | "onnxruntime-language-one";
 
@@ -117,6 +118,7 @@ export const entries: Readonly<Record<ContestantName, Entry>> = {
     isPackage: false,
     command: onOneThread(program("language")),
   },
+  "own-distillation": { title: "qklab", isPackage: false, command: program("distillation") },
   "onnxruntime-language": {
     title: "onnxruntime-node",
     isPackage: true,

@@ -10,6 +10,7 @@ import { build } from "tsdown";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const contestants = [
+  "distillation",
   "own",
   "jax",
   "language",

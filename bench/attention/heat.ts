@@ -13,7 +13,7 @@ import {
 } from "../protocol.ts";
 import { errorOfRecurrence } from "../recurrence/correctness.ts";
 import { recurrenceText } from "../recurrence/problems.ts";
-import { languageText } from "../language/problems.ts";
+import { distillationText, languageText } from "../language/problems.ts";
 import { type ContestantName } from "../roster.ts";
 import { type Entrant, interleaved, type Times } from "../rounds.ts";
 import { type Context } from "./context.ts";
@@ -102,6 +102,8 @@ export function textOf(problem: Problem): string {
       return feedForwardText(problem);
     case "language":
       return languageText(problem);
+    case "distillation":
+      return distillationText(problem);
     case "training":
       return `training step, width ${problem.width}, batch ${problem.batch} × ${problem.length}`;
   }

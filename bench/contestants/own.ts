@@ -55,6 +55,7 @@ await serve({
         return prepareSteps(engine, problem);
       case "training":
       case "language":
+      case "distillation":
         throw new Error(`a problem of the kind '${problem.kind}' is not part of this program`);
     }
   },

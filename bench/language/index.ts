@@ -10,6 +10,7 @@ import { writeDocument } from "../document/write.ts";
 import { UsageError } from "../options.ts";
 import { runParts } from "../run-parts.ts";
 import { type GraphWeights, type LlamaSizes, readGraphWeights } from "./graph-reference.ts";
+import { distilling } from "./distilling.ts";
 import { type LanguageHeats } from "./heat.ts";
 import {
   decoding,
@@ -26,7 +27,7 @@ import { type LanguageReport } from "./report.ts";
 import { textTokens } from "./text.ts";
 
 /** In this order they are run and reported. */
-const parts: Readonly<Record<string, LanguagePart>> = { logits, start, prefill, decoding };
+const parts: Readonly<Record<string, LanguagePart>> = { logits, start, prefill, decoding, distilling };
 
 /** `npm run bench -- language` */
 export const language: Benchmark<LanguageReport> = {
