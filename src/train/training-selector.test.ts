@@ -31,7 +31,8 @@ test("a recurrence has its order in time, and takes places that are added to emb
   expect(trainingSelector("gla+causal", rope())).toBe("gla");
   expect(trainingSelector("deltanet", learned())).toBe("deltanet+learned");
   expect(trainingSelector("deltanet+nope", learned())).toBe("deltanet+nope");
-  expect(() => trainingSelector("deltanet+rope")).toThrow("order enters a state by its updates");
+  expect(trainingSelector("deltanet+rope", learned())).toBe("deltanet+rope");
+  expect(() => trainingSelector("deltanet+alibi")).toThrow("order enters a state by its updates");
 });
 
 test("a run says what is not computed where it was asked for", () => {

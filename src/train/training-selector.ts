@@ -4,7 +4,7 @@
  */
 import { parseSelector, partFactories, printSelector } from "../attention/index.ts";
 import { type OptionRule } from "../base/options.ts";
-import { parseMixer, printMixer } from "../models/index.ts";
+import { parseMixer, positionOf, printMixer } from "../models/index.ts";
 import { causal } from "../patterns/index.ts";
 import { nope, type Position } from "../positions/index.ts";
 import { type Similarity } from "../similarities/index.ts";
@@ -21,7 +21,7 @@ import { type Similarity } from "../similarities/index.ts";
 export function trainingSelector(selector: string, position: Position = nope()): string {
   const mixer = parseMixer(selector);
   if (mixer.kind === "recurrence") {
-    const isGiven = mixer.position !== undefined || position.place !== "embedding";
+    const isGiven = positionOf(mixer) !== undefined || position.place !== "embedding";
     return printMixer(isGiven ? mixer : { ...mixer, position });
   }
   const { parts } = mixer;
