@@ -141,7 +141,11 @@ describeWithSharedData("distilling stories260K", "stories260K/stories260K.bin", 
     const before = readFileSync(place);
     const one = await distillation(options("linear:map=hedgehog"));
     await run(one, 0, 9);
-    const { distilledNats, baseNats, swappedNats, recovered } = await one.test();
+    const { distilledNats, imitatedNats, baseNats, swappedNats, recovered } = await one.test();
+    const early = await distillation(options("linear:map=hedgehog"));
+    await run(early, 0, 6);
+    expect([imitatedNats, imitatedNats === distilledNats]).toEqual([(await early.validate())["nats"], false]);
+    early.dispose();
     expect(recovered).toBeCloseTo((swappedNats - distilledNats) / (swappedNats - baseNats), 12);
     await writeAdapter(folder, model, await one.adapter({ steps: 9 }));
     one.dispose();

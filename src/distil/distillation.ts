@@ -122,6 +122,8 @@ export async function distillation(options: DistillationOptions): Promise<Distil
   const tuning = endToEnd(student, adaptable, lowRank);
   let arrays = arraysOf(Object.fromEntries(undecayed.map(({ name, initial }) => [name, initial(seed)])));
   let taken = 0;
+  /** The held tokens' loss between the two phases. */
+  let imitatedNats: number | undefined;
 
   const pick = (names: readonly string[]): Record<string, np.Array> =>
     Object.fromEntries(names.map((name) => [name, arrays[name]]));
@@ -229,6 +231,7 @@ export async function distillation(options: DistillationOptions): Promise<Distil
     async step(step) {
       const report = step < layerSteps ? await layerStep(step) : await tuneStep(step - layerSteps);
       taken = step + 1;
+      if (taken === layerSteps && tuneSteps > 0) imitatedNats = await studentNats(await learned());
       return report;
     },
     validate: async () => ({ nats: await studentNats(await learned()) }),
@@ -236,16 +239,20 @@ export async function distillation(options: DistillationOptions): Promise<Distil
       const base = await nats(teacher, frozen);
       const swapped = await studentNats(initial());
       const distilled = await studentNats(await learned());
+      const imitated = imitatedNats ?? distilled;
       return {
         baseNats: base,
         swappedNats: swapped,
+        imitatedNats: imitated,
         distilledNats: distilled,
         basePerplexity: Math.exp(base),
         swappedPerplexity: Math.exp(swapped),
+        imitatedPerplexity: Math.exp(imitated),
         distilledPerplexity: Math.exp(distilled),
         ...(swapped <= base
           ? {}
           : {
+              imitationRecovered: (swapped - imitated) / (swapped - base),
               recovered: (swapped - distilled) / (swapped - base),
               recoveredPerplexity:
                 (Math.exp(swapped) - Math.exp(distilled)) / (Math.exp(swapped) - Math.exp(base)),
@@ -260,11 +267,12 @@ export async function distillation(options: DistillationOptions): Promise<Distil
       return {
         model: await learned(),
         optimiser: Object.assign({}, ...moments, tuned) as Record<string, Tensor>,
-        state: { stepsTaken: taken },
+        state: { stepsTaken: taken, ...(imitatedNats === undefined ? {} : { imitatedNats }) },
       };
     },
     restore({ model, optimiser, state }) {
       taken = Number(state["stepsTaken"]);
+      imitatedNats = state["imitatedNats"] === undefined ? undefined : Number(state["imitatedNats"]);
       const moments = optimiser as Readonly<Record<string, Tensor>>;
       optimisers.forEach((one, index) =>
         one.restore(unprefixed(`${index}/`, moments), Math.min(taken, layerSteps)),

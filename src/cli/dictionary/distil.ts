@@ -72,10 +72,20 @@ export const texts = {
     en: `The model writes its text: ${done} of ${all} tokens`,
     zh: `模型正在写文本：${done}/${all} 个词元`,
   }),
-  measured: (base: string, swapped: string, distilled: string, share: string, nats: string): Bilingual => ({
-    en: `Perplexity ${base} of the model, ${swapped} swapped, ${distilled} distilled: ${share} of what was lost is recovered (${nats} in nats)`,
-    zh: `困惑度：原模型 ${base}，替换后 ${swapped}，蒸馏后 ${distilled}：挽回了损失的 ${share}（以奈特计为 ${nats}）`,
-  }),
+  measured: (
+    [base, swapped, imitated, distilled]: readonly string[],
+    { perplexity, nats }: Readonly<Record<"perplexity" | "nats", string>>,
+  ): Bilingual => {
+    const isTuned = imitated !== distilled;
+    return {
+      en:
+        `Perplexity ${base} of the model, ${swapped} swapped, ${isTuned ? `${imitated} when its layers had learned, ` : ""}${distilled} distilled: ` +
+        `${perplexity} of what was lost is recovered (${nats} in nats)`,
+      zh:
+        `困惑度：原模型 ${base}，替换后 ${swapped}，${isTuned ? `逐层学习后 ${imitated}，` : ""}蒸馏后 ${distilled}：` +
+        `挽回了损失的 ${perplexity}（以奈特计为 ${nats}）`,
+    };
+  },
   resumable: (folder: string): Bilingual => ({
     en: `The run is kept as far as it came: qklab distil --resume ${folder} goes on`,
     zh: `运行已保存到目前为止的进度：可用 qklab distil --resume ${folder} 继续`,

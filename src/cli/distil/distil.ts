@@ -153,18 +153,14 @@ async function report(
     await printSections(session, [{ table: { columns: columns("name", "value"), rows } }], format);
   }
   if (measured !== undefined) {
-    const { basePerplexity = NaN, swappedPerplexity = NaN, distilledPerplexity = NaN } = measured;
     const { recovered, recoveredPerplexity } = measured;
+    const perplexities = ["base", "swapped", "imitated", "distilled"].map((name) =>
+      printNumber(measured[`${name}Perplexity`] ?? NaN),
+    );
     const share = (part: number | undefined): string =>
       part === undefined ? "—" : `${(part * 100).toFixed(1)} %`;
     session.tell(
-      texts.measured(
-        printNumber(basePerplexity),
-        printNumber(swappedPerplexity),
-        printNumber(distilledPerplexity),
-        share(recoveredPerplexity),
-        share(recovered),
-      ),
+      texts.measured(perplexities, { perplexity: share(recoveredPerplexity), nats: share(recovered) }),
     );
   }
   if (outcome.kind === "done") {
