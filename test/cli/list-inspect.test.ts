@@ -125,13 +125,14 @@ describe("inspect SELECTOR", () => {
   });
 
   test("of a recurrence lists its inputs, its parameters and the size of its state", async () => {
-    const [document, text, refused] = await Promise.all([
+    const [document, text, turned, refused] = await Promise.all([
       cliJson<{
         readonly inputs: readonly Listed[];
         readonly state: object;
         readonly parameters: readonly Listed[];
       }>(["inspect", "linear:map=hedgehog", "--width", "8", "--heads", "2"]),
       cli(["inspect", "rwkv7"]),
+      cli(["inspect", "retnet+rope:theta=100"]),
       cli(["inspect", "gla", "--derivatives"]),
     ]);
     expect(document.inputs.map(({ name }) => name)).toEqual(["q", "k", "v", "state"]);
@@ -139,6 +140,7 @@ describe("inspect SELECTOR", () => {
     expect(document.parameters.map(({ name }) => name)).toEqual(["projection"]);
     expect(text.stdout).toContain("logDecay");
     expect(text.stderr).toMatch(/Next: .* attend --spec rwkv7 /);
+    expect(turned.stdout).toContain("rope:theta=100: pair m");
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain("only similarities have a score of pairs");
   });

@@ -100,6 +100,7 @@ export const texts = {
     calibrated: { en: "temperature at which that is 1", zh: "使其为 1 的温度" },
     formula: { en: "update and reading", zh: "更新与读取" },
     paper: { en: "source", zh: "来源" },
+    turned: { en: "turns q and k before", zh: "先旋转 q 与 k" },
     order: { en: "what a token sees", zh: "一个词元能看到的内容" },
     weights: { en: "weights of a token's experts", zh: "一个词元的各专家权重" },
     weighing: { en: "softmax over", zh: "softmax 的范围" },

@@ -1,7 +1,8 @@
 /** @file `inspect SELECTOR` of a recurrence: its update, the inputs it takes, its parameters and the size of its state. */
 import { initialValues } from "../../attention/parameters.ts";
-import { sizeOf } from "../../base/index.ts";
+import { printPart, sizeOf } from "../../base/index.ts";
 import { formatBytes } from "../../compare/format.ts";
+import { rope } from "../../positions/index.ts";
 import {
   printRecurrence,
   type RecurrenceComposition,
@@ -23,6 +24,8 @@ export interface RecurrenceDescription extends InspectedSizes {
   readonly selector: string;
   readonly formula: string;
   readonly source: string;
+  /** What turns queries and keys before the rule sees them, with its formula. */
+  readonly position?: string;
   /** Whether every query sees all tokens. */
   readonly whole: boolean;
   /** Tokens of a chunk, where the selector names them. */
@@ -40,7 +43,7 @@ export function describeRecurrence(
   composition: RecurrenceComposition,
   sizes: InspectedSizes,
 ): RecurrenceDescription {
-  const { rule, whole } = composition;
+  const { rule, position, whole } = composition;
   const { width, heads } = sizes;
   const call: RuleSizes = {
     batch: 1,
@@ -59,6 +62,7 @@ export function describeRecurrence(
     ...sizes,
     formula: definition?.formula ?? "",
     source: definition?.source ?? "",
+    ...(position === undefined ? {} : { position: `${printPart(position)}: ${rope.definition.formula}` }),
     whole,
     ...(rule.chunk === undefined ? {} : { chunk: rule.chunk }),
     inputs: rule.inputs.map(({ name, extents, domain, need }) => ({ name, extents, domain, need })),
@@ -76,7 +80,8 @@ const domains: Readonly<Record<RuleInput["domain"], string>> = {
 
 /** The update, its inputs, its parameters. */
 export function recurrenceSections(description: RecurrenceDescription, { say }: Session): Section[] {
-  const { selector, width, heads, formula, source, whole, chunk, inputs, parameters, state } = description;
+  const { selector, width, heads, formula, source, position, whole, chunk, inputs, parameters, state } =
+    description;
   return [
     {
       title: texts.attention(selector, width, heads),
@@ -84,6 +89,7 @@ export function recurrenceSections(description: RecurrenceDescription, { say }: 
         {
           formula,
           paper: source,
+          turned: position,
           order: say(whole ? texts.whole : texts.past),
           chunk: chunk === undefined ? undefined : String(chunk),
           memory: `[${state.shape.join(", ")}], ${formatBytes(state.sizeBytes)}`,
