@@ -41,12 +41,10 @@ test("merging with a heap is merging by scanning, equal scores included", () => 
 /** A tokenizer.bin with three marks, the bytes and more tokens. */
 function layTokenizer(
   more: readonly { readonly text: string; readonly score: number }[],
+  spelt: (byte: number) => string = (byte) => `<0x${byte.toString(16).padStart(2, "0").toUpperCase()}>`,
 ): Uint8Array<ArrayBuffer> {
   const marks = ["<unk>", "\n<s>\n", "\n</s>\n"];
-  const byteTokens = Array.from(
-    { length: 256 },
-    (_, byte) => `<0x${byte.toString(16).padStart(2, "0").toUpperCase()}>`,
-  );
+  const byteTokens = Array.from({ length: 256 }, (_, byte) => spelt(byte));
   const entries = [...[...marks, ...byteTokens].map((text) => ({ text, score: 0 })), ...more];
   const parts = entries.map(({ text, score }) => {
     const piece = new TextEncoder().encode(text);
@@ -59,16 +57,20 @@ function layTokenizer(
   return Uint8Array.from([8, 0, 0, 0, ...parts.flatMap((part) => [...part])]);
 }
 
-const small = layTokenizer([
+const more = [
   { text: " ", score: -3 },
   { text: "a", score: -4 },
   { text: "b", score: -5 },
   { text: "ab", score: -1 },
   { text: " a", score: -2 },
-]);
+];
+const small = layTokenizer(more);
 
-describe("a tokenizer.bin laid by hand", () => {
-  const tokenizer = llama2cTokenizer(small);
+describe.each([
+  ["laid by hand", small],
+  ["with the bytes as characters, as older files have them", layTokenizer(more, String.fromCharCode)],
+])("a tokenizer.bin %s", (_, file) => {
+  const tokenizer = llama2cTokenizer(file);
 
   test.each([
     // The space in front and the best-scored pair first: " " + "ab", not " a" + "b".
@@ -81,7 +83,9 @@ describe("a tokenizer.bin laid by hand", () => {
     expect(tokenizer.encode(text)).toEqual([1, ...tokens]);
     expect(tokenizer.decode(tokens)).toBe(text);
   });
+});
 
+describe("a tokenizer.bin", () => {
   test.each([
     { name: "cut inside a token", file: small.slice(0, -1) },
     { name: "cut inside the head of a token", file: small.slice(0, -6) },

@@ -1,7 +1,7 @@
 /**
  * @file The tokenizer of llama2.c (`tokenizer.bin`): the length of the longest token as int32, then for each token its score
- * (float32), its length (int32) and its bytes, all little-endian. Characters that are no token are bytes, `<0x0A>`; a space goes
- * before the text. Source: karpathy/llama2.c, run.c and tokenizer.py.
+ * (float32), its length (int32) and its bytes, all little-endian. Characters that are no token are bytes, written as `<0x0A>`, or in older
+ * files as the character of that number; a space goes before the text. Source: karpathy/llama2.c, run.c and tokenizer.py.
  */
 import { MissingError } from "../base/errors.ts";
 import { mergePairs } from "./merge-pairs.ts";
@@ -13,6 +13,8 @@ const beginToken = 1;
 const endToken = 2;
 /** The tokens before the 256 bytes: unknown, BOS and EOS. */
 const marks = 3;
+/** Bytes are never read as the characters that a file writes them as. */
+const isByte = (token: number): boolean => token >= marks && token < marks + 256;
 /** Longer than any token in use: what a file may claim before it is refused. */
 const longestToken = 1 << 16;
 
@@ -40,12 +42,9 @@ export function llama2cTokenizer(
   const texts = pieces.map((piece) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(piece));
   const numberOf = new Map<string, number>();
   texts.forEach((text, token) => {
-    if (!numberOf.has(text)) numberOf.set(text, token);
+    if (!isByte(token) && !numberOf.has(text)) numberOf.set(text, token);
   });
-  const bytes = pieces.map((piece, token) => {
-    const byte = byteTokenOf(texts[token]);
-    return byte === undefined ? piece : Uint8Array.of(byte);
-  });
+  const bytes = pieces.map((piece, token) => (isByte(token) ? Uint8Array.of(token - marks) : piece));
 
   const mergeOf = (left: number, right: number): { token: number; score: number } | undefined => {
     const token = numberOf.get(texts[left] + texts[right]);
@@ -105,9 +104,10 @@ function readPieces(file: Uint8Array, source: string): { scores: number[]; piece
   if (pieces.length < marks + 256) {
     throw unreadable(source, `it must have at least ${marks} marks and 256 bytes`, `${pieces.length} tokens`);
   }
-  const stranger = pieces
-    .slice(marks, marks + 256)
-    .findIndex((piece, byte) => byteTokenOf(String.fromCharCode(...piece)) !== byte);
+  const stranger = pieces.slice(marks, marks + 256).findIndex((piece, byte) => {
+    const text = new TextDecoder().decode(piece);
+    return byteTokenOf(text) !== byte && text !== String.fromCharCode(byte);
+  });
   if (stranger !== -1)
     throw unreadable(source, "tokens 3 to 258 must be the 256 bytes", `another at ${marks + stranger}`);
   return { scores, pieces };
