@@ -86,6 +86,8 @@ describe.each([
 });
 
 describe("a tokenizer.bin", () => {
+  const tokenizer = llama2cTokenizer(small);
+
   test.each([
     { name: "cut inside a token", file: small.slice(0, -1) },
     { name: "cut inside the head of a token", file: small.slice(0, -6) },
