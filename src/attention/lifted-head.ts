@@ -122,13 +122,16 @@ export function rotate(
   { cos, sin, pairs }: RotaryTable,
   direction: 1 | -1,
 ): void {
-  const count = rows.length / width;
-  for (let row = 0; row < count; row++) {
-    pairs.forEach(([a, b], m) => {
-      const [c, s] = [cos[row * pairs.length + m], direction * sin[row * pairs.length + m]];
-      const [x, y] = [rows[row * width + a], rows[row * width + b]];
-      rows[row * width + a] = c * x - s * y;
-      rows[row * width + b] = c * y + s * x;
-    });
+  let angle = 0;
+  for (let row = 0; row < rows.length; row += width) {
+    for (const [a, b] of pairs) {
+      const c = cos[angle];
+      const s = direction * sin[angle];
+      const x = rows[row + a];
+      const y = rows[row + b];
+      rows[row + a] = c * x - s * y;
+      rows[row + b] = c * y + s * x;
+      angle++;
+    }
   }
 }

@@ -41,7 +41,7 @@ export interface DistillationOptions {
   readonly layout: ModelLayout<DecoderConfig>;
   /** Of every layer, after the swap; temperatures that are `auto` begin turned to the teacher's own scores, as in a swap. */
   readonly attention: LayerAttentions;
-  /** The layers that learn. */
+  /** The layers that learn, in rising order. */
   readonly layers: readonly number[];
   readonly loss: LayerLoss;
   readonly lowRank: LowRank;
@@ -131,7 +131,7 @@ export async function distillation(options: DistillationOptions): Promise<Distil
   /** The temperatures that are `auto`, by the first batch. */
   async function turnedTemperatures(): Promise<Readonly<Record<string, Tensor>>> {
     const { tokens } = batchAt(0);
-    const activations = await teacher.activations(frozen, tokens, batch, Math.max(...layers));
+    const activations = await teacher.activations(frozen, tokens, batch);
     const first = arraysOf(Object.fromEntries(own.map(({ name, initial }) => [name, initial(seed)])));
     const base = { model: teacher, arrays: frozen, config: layout.config, engine };
     const swapped = { model: student, arrays: { ...frozen, ...first } };

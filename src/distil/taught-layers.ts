@@ -6,7 +6,7 @@ import { type TaughtLayer } from "./layer-distillation.ts";
 /**
  * One pass of the teacher.
  *
- * @param layers - which are wanted
+ * @param layers - which are wanted, in rising order
  */
 export async function taughtLayers(
   teacher: Decoder,
@@ -14,8 +14,6 @@ export async function taughtLayers(
   { tokens, batch }: Pick<TokenBatch, "tokens" | "batch">,
   layers: readonly number[],
 ): Promise<readonly TaughtLayer[]> {
-  const { embedded, layers: made } = await teacher.activations(arrays, tokens, batch, Math.max(...layers));
-  return layers.map((layer) => {
-    return { x: layer === 0 ? embedded : made[layer - 1].fed, ...headsOf(made[layer]) };
-  });
+  const made = await teacher.headActivations(arrays, tokens, batch, layers);
+  return made.map(({ before, groups }) => ({ x: before, ...headsOf({ groups }) }));
 }

@@ -231,19 +231,26 @@ describe("decoder", () => {
         expect(Math.max(...apart)).toBeLessThan(spreadTolerance);
         // Without a feed-forward, a layer adds what its heads give by the output projection, and that is all.
         if (config !== experts) expect(found.layers[1].fed).toEqual(found.layers[1].attended);
-        for (const last of [0, 1]) {
-          const { layers } = await one.activations(arrays, tokens, 2, last);
-          const { groups, attended } = found.layers[last];
-          expect(layers).toEqual([...found.layers.slice(0, last), { groups, attended, fed: attended }]);
+        const [first, second] = found.layers;
+        const heads = [
+          { before: found.embedded, groups: first.groups },
+          { before: first.fed, groups: second.groups },
+        ];
+        for (const layers of [[0], [1], [0, 1]]) {
+          const wanted = layers.map((layer) => heads[layer]);
+          expect(await one.headActivations(arrays, tokens, 2, layers)).toEqual(wanted);
         }
       });
       one.dispose();
       other.dispose();
     }
     const reversible = decoder({ ...base, residual: "reversible" });
-    expect(() => reversible.activations({}, tokens, 2)).toThrow(
-      expect.objectContaining({ code: "activations-residual" }),
-    );
+    for (const read of [
+      () => reversible.activations({}, tokens, 2),
+      () => reversible.headActivations({}, tokens, 2, [0]),
+    ]) {
+      expect(read).toThrow(expect.objectContaining({ code: "activations-residual" }));
+    }
     reversible.dispose();
   });
 

@@ -18,7 +18,7 @@ import { kindOf, numbersOf, placesOf, placeTable } from "./decoder-places.ts";
 import { type Decoding } from "./decoding-session.ts";
 import { decodingStages } from "./decoding.ts";
 import { fusedLayers, fusedLoss } from "./fused-layers.ts";
-import { type Activations, activationStages } from "./layer-activations.ts";
+import { type Activations, activationStages, type HeadActivations } from "./layer-activations.ts";
 import { type ModelArrays, type ModelParameter } from "./model.ts";
 import { reversibleLayers } from "./reversible-layers.ts";
 import { activeCountOf, routedFeedForward } from "./routed-feed-forward.ts";
@@ -36,11 +36,24 @@ export interface Decoder extends TokenModel {
    *
    * @param tokens - [B, N]
    * @param batch - B
-   * @param last - the last layer that is wanted (default the last of all): nothing after its attention is computed, so that its `fed`
-   *   is its `attended`
    * @throws UnsupportedError `activations-residual` with reversible residuals
    */
-  activations(arrays: ModelArrays, tokens: Int32Array, batch: number, last?: number): Promise<Activations>;
+  activations(arrays: ModelArrays, tokens: Int32Array, batch: number): Promise<Activations>;
+  /**
+   * What some layers' heads make, and of what: nothing else is read, and nothing after the last of them is computed.
+   *
+   * @param tokens - [B, N]
+   * @param batch - B
+   * @param layers - which, in rising order
+   * @returns one entry for each of `layers`
+   * @throws UnsupportedError `activations-residual` with reversible residuals
+   */
+  headActivations(
+    arrays: ModelArrays,
+    tokens: Int32Array,
+    batch: number,
+    layers: readonly number[],
+  ): Promise<readonly HeadActivations[]>;
   /**
    * Begins to decode token by token, or a prompt at once, from an empty past: the logits are those of {@link Decoder.logits}, and the
    * memory is that of the keys and values of attentions, as far back as they see, and of the states of recurrences.
@@ -154,8 +167,14 @@ export function decoder(
       layers.map(({ routed }) => routed),
     ),
     config: resolved,
-    activations: (arrays, tokens, batch, last) =>
-      activations.read(arrays, (tape) => tokenInputs(tape, { tokens, batch }, resolved, constants), last),
+    activations: (arrays, tokens, batch) =>
+      activations.read(arrays, (tape) => tokenInputs(tape, { tokens, batch }, resolved, constants)),
+    headActivations: (arrays, tokens, batch, layers) =>
+      activations.readHeads(
+        arrays,
+        (tape) => tokenInputs(tape, { tokens, batch }, resolved, constants),
+        layers,
+      ),
     decode: (arrays, { batch = 1 } = {}) => decoding.start(arrays, batch),
   };
 }

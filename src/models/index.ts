@@ -7,7 +7,12 @@ export { type Decoding } from "./decoding-session.ts";
 export { inference, type InferenceModel, type InferenceWeights } from "./inference.ts";
 export { groupPrefix } from "./group-prefix.ts";
 export { type ComposedGroup, type LayerAttentions } from "./head-groups.ts";
-export type { Activations, GroupActivations, LayerActivations } from "./layer-activations.ts";
+export type {
+  Activations,
+  GroupActivations,
+  HeadActivations,
+  LayerActivations,
+} from "./layer-activations.ts";
 export { linearTransformer, type PresetConfig } from "./linear-transformer.ts";
 export { type Mixer, parseMixer, positionOf, printMixer } from "./mixer.ts";
 export {

@@ -35,6 +35,13 @@ export interface LayerActivations {
   readonly fed: Tensor;
 }
 
+/** What the heads of one layer make, and of what. */
+export interface HeadActivations {
+  /** The residual stream before the layer, [B, N, width]. */
+  readonly before: Tensor;
+  readonly groups: readonly GroupActivations[];
+}
+
 /** What tokens become. */
 export interface Activations {
   /** What goes into the first layer, [B, N, width]. */
@@ -44,11 +51,14 @@ export interface Activations {
 
 /** What activations are computed by; stages are compiled at the first call. */
 export interface ActivationStages {
-  /**
-   * @param given - `tokens`, and `places` as in `ComputedLayers.run`
-   * @param last - the last layer that is wanted, of which only the attention is computed; all of all layers when absent
-   */
-  read(arrays: ModelArrays, given: (tape: Tape) => Values, last?: number): Promise<Activations>;
+  /** @param given - `tokens`, and `places` as in `ComputedLayers.run` */
+  read(arrays: ModelArrays, given: (tape: Tape) => Values): Promise<Activations>;
+  /** @param layers - which, in rising order */
+  readHeads(
+    arrays: ModelArrays,
+    given: (tape: Tape) => Values,
+    layers: readonly number[],
+  ): Promise<readonly HeadActivations[]>;
   dispose(): void;
 }
 
@@ -67,9 +77,12 @@ export function activationStages(
 ): ActivationStages {
   const embed: ComputedEmbedding = stagedEmbedding(embedding);
   const seen = new WeakMap<Tape, GroupActivations[]>();
+  /** Tapes whose next layer is to be seen. */
+  const watched = new WeakSet<Tape>();
   const observed = layers.map((layer): ObservedLayer => {
     const { attention } = layer;
     const attend: typeof attention.attend = async (tape, projected) => {
+      if (!watched.has(tape)) return attention.attend(tape, projected);
       const before = await Promise.all(
         attention.groups.map(async ({ names }) => ({
           q: await tensorOf(projected[names.q]),
@@ -90,15 +103,14 @@ export function activationStages(
     return { attention: first, after };
   });
   return {
-    read: (arrays, given, last) => {
+    read: (arrays, given) => {
       if (residual === "reversible") refuseStreams();
       return withoutGradient(arrays, async (tape, values) => {
         let x = await embed.run(tape, given(tape), values);
         const embedded = await tensorOf(x);
         const made: LayerActivations[] = [];
-        const wanted = observed.slice(0, last === undefined ? undefined : last + 1);
-        for (const [layer, { attention, after: next }] of wanted.entries()) {
-          const after = layer === last ? undefined : next;
+        watched.add(tape);
+        for (const { attention, after } of observed) {
           ({ x } = await attention.run(tape, x, values));
           const attended = await tensorOf(x);
           const groups = seen.get(tape)!;
@@ -106,6 +118,23 @@ export function activationStages(
           made.push({ groups, attended, fed: after === undefined ? attended : await tensorOf(x) });
         }
         return { embedded, layers: made };
+      });
+    },
+    readHeads: (arrays, given, layers) => {
+      if (residual === "reversible") refuseStreams();
+      return withoutGradient(arrays, async (tape, values) => {
+        let x = await embed.run(tape, given(tape), values);
+        const made: HeadActivations[] = [];
+        const last = Math.max(...layers);
+        for (const [layer, { attention, after }] of observed.slice(0, last + 1).entries()) {
+          if (layers.includes(layer)) watched.add(tape);
+          else watched.delete(tape);
+          const before = watched.has(tape) ? await tensorOf(x) : undefined;
+          ({ x } = await attention.run(tape, x, values));
+          if (before !== undefined) made.push({ before, groups: seen.get(tape)! });
+          if (after !== undefined && layer < last) ({ x } = await after.run(tape, x, values));
+        }
+        return made;
       });
     },
     dispose() {

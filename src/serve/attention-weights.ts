@@ -54,9 +54,9 @@ export function modelAttentions(
     },
     async weights(tokens, layer) {
       const { model, arrays } = await opened();
-      const { layers } = await model.activations(arrays, tokens, 1, layer);
+      const [given] = await model.headActivations(arrays, tokens, 1, [layer]);
       const base = { model, arrays, config, engine };
-      const heads = await runLayer({ model, arrays }, base, layers[layer], layer);
+      const heads = await runLayer({ model, arrays }, base, given, layer);
       return heads.map((head) => head?.weights?.data);
     },
     async dispose() {

@@ -77,7 +77,7 @@ export async function compareLayers(
 export async function runLayer(
   { model, arrays }: Pick<SwappedModel, "model" | "arrays">,
   { engine }: TrainedModel,
-  given: LayerActivations,
+  given: Pick<LayerActivations, "groups">,
   layer: number,
 ): Promise<readonly (HeadOutputs | undefined)[]> {
   const { q, k, v } = headsOf(given);

@@ -32,7 +32,7 @@ export interface HeadOutputs {
 }
 
 /** All heads of a layer, whatever groups they are in. */
-export function headsOf({ groups }: LayerActivations): HeadInputs & { readonly out: Tensor } {
+export function headsOf({ groups }: Pick<LayerActivations, "groups">): HeadInputs & { readonly out: Tensor } {
   const joined = (name: "q" | "k" | "v" | "out"): Tensor => joinHeads(groups.map((group) => group[name]));
   return { q: joined("q"), k: joined("k"), v: joined("v"), out: joined("out") };
 }
