@@ -105,10 +105,13 @@ function section(report: PartsReport, heading: string, remarks: readonly string[
       row(goalCells(goal).map((cell, column) => (column === 1 ? caseText(cell) : cell))),
     ),
     "",
-    ...contestants.map(({ name, versions, threads, notes }) => {
-      const version = Object.values(versions).map((word) => ` ${word}`);
-      return `- ${name}${version.join("")}: ${[`${threads} ${threads === 1 ? "thread" : "threads"}`, ...notes].join("; ")}.`;
-    }),
+    // One that takes part in several programs is told once.
+    ...new Set(
+      contestants.map(({ name, versions, threads, notes }) => {
+        const version = Object.values(versions).map((word) => ` ${word}`);
+        return `- ${name}${version.join("")}: ${[`${threads} ${threads === 1 ? "thread" : "threads"}`, ...notes].join("; ")}.`;
+      }),
+    ),
     ...(absent.length === 0 ? ["", "Nobody was absent."] : ["", "Absent:", ""]),
     ...absent.map(
       ({ peer, case: of, reason }) => `- ${peer}${of === undefined ? "" : ` (${caseText(of)})`}: ${reason}`,
