@@ -28,7 +28,7 @@ import {
   type StepReport,
   type Trainable,
 } from "../train/index.ts";
-import { calibrateSwap } from "../swap/calibrate-swap.ts";
+import { calibrateSwap, hasOpenTemperatures } from "../swap/calibrate-swap.ts";
 import { endToEnd } from "./end-to-end.ts";
 import { layerDistillation, type LayerLoss } from "./layer-distillation.ts";
 import { type LowRank } from "./mixing-layer.ts";
@@ -130,6 +130,7 @@ export async function distillation(options: DistillationOptions): Promise<Distil
 
   /** The temperatures that are `auto`, by the first batch. */
   async function turnedTemperatures(): Promise<Readonly<Record<string, Tensor>>> {
+    if (!hasOpenTemperatures(student)) return {};
     const { tokens } = batchAt(0);
     const activations = await teacher.activations(frozen, tokens, batch);
     const first = arraysOf(Object.fromEntries(own.map(({ name, initial }) => [name, initial(seed)])));

@@ -6,7 +6,13 @@ import { calibratedParameters, parseSelector, printSelector, rowSpread } from ".
 import { type AnyPartFactory } from "../attention/index.ts";
 import { type Parameter } from "../base/parameter.ts";
 import { type Tensor, type Tensor64 } from "../base/tensor.ts";
-import { type Activations, type ComposedGroup, groupPrefix, parseMixer } from "../models/index.ts";
+import {
+  type Activations,
+  type ComposedGroup,
+  type Decoder,
+  groupPrefix,
+  parseMixer,
+} from "../models/index.ts";
 import { heldName, heldValues, holdValues, isTrained } from "../nn/attention-parameters.ts";
 import { headsOf, scoresAlone, takeHeads } from "./layer-heads.ts";
 import { type SwappedModel, type TrainedModel } from "./swapped-model.ts";
@@ -84,6 +90,11 @@ export async function calibrateSwap(
     }
   }
   return found;
+}
+
+/** Whether {@link calibrateSwap} has anything to turn. */
+export function hasOpenTemperatures({ config }: Pick<Decoder, "config">): boolean {
+  return config.groups.flat().some((group) => temperaturesOf(group).some(({ mode }) => mode === "auto"));
 }
 
 /** A temperature of a group of heads that lie side by side. */
