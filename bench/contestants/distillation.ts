@@ -9,6 +9,7 @@ import { swapAttention } from "../../src/language/index.ts";
 import { type LanguageModel, openLanguageModel } from "../../src/language/open-model.node.ts";
 import { decoder } from "../../src/models/index.ts";
 import { type DistillationProblem } from "../protocol.ts";
+import { describeEngine } from "./describe-engine.ts";
 import { type Prepared, serve } from "./serve.ts";
 
 const threads = Number(process.argv[2]);
@@ -20,11 +21,7 @@ let opening: Promise<LanguageModel> | undefined;
 const steps = 10_000;
 
 await serve({
-  describe: () => ({
-    versions: {},
-    threads: engine.threads,
-    notes: engine.relaxed ? [] : ["without relaxed SIMD, which this machine's WebAssembly does not have"],
-  }),
+  describe: () => describeEngine(engine),
   async prepare(problem) {
     if (problem.kind !== "distillation")
       throw new Error(`it does not know problems of the kind '${problem.kind}'`);

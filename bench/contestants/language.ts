@@ -3,6 +3,7 @@ import { nodeEngine } from "../../src/kernels/wasm/engine/pool.node.ts";
 import { openLanguageModel } from "../../src/language/open-model.node.ts";
 import { type TextModel, type TextSession } from "../../src/language/text-session.ts";
 import { type LanguageProblem } from "../protocol.ts";
+import { describeEngine } from "./describe-engine.ts";
 import { type Prepared, serve } from "./serve.ts";
 
 const threads = Number(process.argv[2]);
@@ -10,11 +11,7 @@ const engine = nodeEngine({ threads });
 let loading: Promise<{ readonly texts: TextModel; readonly loadMs: number }> | undefined;
 
 await serve({
-  describe: () => ({
-    versions: {},
-    threads: engine.threads,
-    notes: engine.relaxed ? [] : ["without relaxed SIMD, which this machine's WebAssembly does not have"],
-  }),
+  describe: () => describeEngine(engine),
   async prepare(problem) {
     if (problem.kind !== "language")
       throw new Error(`it does not know problems of the kind '${problem.kind}'`);

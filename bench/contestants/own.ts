@@ -16,16 +16,13 @@ import { microKernelLimit, operationsPerThread } from "./micro-kernel-limit.ts";
 import { prepareDense, prepareExperts } from "./experts.ts";
 import { prepareRecurrence, prepareSteps } from "./recurrence.ts";
 import { type Inputs, type Prepared, serve } from "./serve.ts";
+import { describeEngine } from "./describe-engine.ts";
 
 const threads = Number(process.argv[2]);
 const engine = nodeEngine({ threads });
 
 await serve({
-  describe: () => ({
-    versions: {},
-    threads: engine.threads,
-    notes: engine.relaxed ? [] : ["without relaxed SIMD, which this machine's WebAssembly does not have"],
-  }),
+  describe: () => describeEngine(engine),
   async prepare(problem, inputs) {
     switch (problem.kind) {
       case "attention":

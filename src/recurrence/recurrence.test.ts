@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { random } from "../base/random.ts";
 import { sizeOf, type Tensor, tensor } from "../base/tensor.ts";
 import { causal, full } from "../patterns/index.ts";
+import { nope, rope } from "../positions/index.ts";
 import { type RecurrenceBackend, recurrentReference } from "./backend.ts";
 import { deltanet } from "./deltanet.ts";
 import { gla } from "./gla.ts";
@@ -35,26 +36,30 @@ describe("a recurrence", () => {
     expect(attend.selector).toBe("gla:chunk=3");
   });
 
-  it("steps through tokens in the memory of one state", async () => {
-    const attend = recurrence({ rule: retnet({ chunk: 3 }) });
-    const whole = await attend({ q, k, v });
-    const at = ({ data, shape }: Tensor, t: number): Tensor =>
-      tensor(
-        data.filter((_, place) => Math.floor(place / shape[3]) % 6 === t),
-        [2, 4, 1, shape[3]],
-      );
-    let state: Tensor | undefined;
-    for (let t = 0; t < 6; t++) {
-      const token = { q: at(q, t), k: at(k, t), v: at(v, t) };
-      const result = await attend.step(state === undefined ? token : { ...token, state });
-      // The state is rounded to f32 between tokens.
-      const expected = at(whole.out, t);
-      result.out.data.forEach((x, place) => expect(Math.abs(x - expected.data[place])).toBeLessThan(1e-5));
-      ({ state } = result);
-      expect(state.shape).toEqual([2, 4, 8, 5]);
-    }
-    await expect(attend.step({ q, k, v })).rejects.toThrow(code("step-length", "ShapeError"));
-  });
+  it.each([nope(), rope({ theta: 50 })])(
+    "steps through tokens in the memory of one state: $name",
+    async (position) => {
+      const attend = recurrence({ rule: retnet({ chunk: 3 }), position });
+      const whole = await attend({ q, k, v });
+      const at = ({ data, shape }: Tensor, t: number): Tensor =>
+        tensor(
+          data.filter((_, place) => Math.floor(place / shape[3]) % 6 === t),
+          [2, 4, 1, shape[3]],
+        );
+      let state: Tensor | undefined;
+      for (let t = 0; t < 6; t++) {
+        const place = position.name === "rope" ? { offset: t } : {};
+        const token = { q: at(q, t), k: at(k, t), v: at(v, t), ...place };
+        const result = await attend.step(state === undefined ? token : { ...token, state });
+        // The state is rounded to f32 between tokens.
+        const expected = at(whole.out, t);
+        result.out.data.forEach((x, place) => expect(Math.abs(x - expected.data[place])).toBeLessThan(1e-5));
+        ({ state } = result);
+        expect(state.shape).toEqual([2, 4, 8, 5]);
+      }
+      await expect(attend.step({ q, k, v })).rejects.toThrow(code("step-length", "ShapeError"));
+    },
+  );
 
   it("keeps its digits from call to call where the state has scales of any size", async () => {
     // The largest logarithms are about −300²/(2√8) = −16,000, which float32 knows to 1e-3 only; queries opposite to keys
@@ -204,6 +209,20 @@ describe("a recurrence refuses", () => {
       "recurrence-shape",
       "ShapeError",
       /q must/,
+    ],
+    [
+      "an offset that nothing reads",
+      () => delta({ q, k, v, beta, offset: 2 }),
+      "unused-input",
+      "DomainError",
+      /add \+rope/,
+    ],
+    [
+      "an offset below zero",
+      () => recurrence({ rule: retnet(), position: rope() })({ q, k, v, offset: -1 }),
+      "offset",
+      "DomainError",
+      /counts the tokens before the first one: -1/,
     ],
     ["NaN", () => delta({ q, k, v: filled(NaN, v.shape), beta }), "not-finite", "NumbersError", /v /],
     [

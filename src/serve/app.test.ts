@@ -107,7 +107,7 @@ describe("completions", () => {
     });
     const [first, second, ...said] = logprobs!["token_logprobs"] as (number | null)[];
     expect(first).toBeNull();
-    // After x comes y: h is as unlikely as any other.
+    // The model goes on from "x" with "y", so that "h" is as unlikely as any other letter.
     expect(second).toBeLessThan(-5);
     for (const value of said) expect(Math.exp(value!)).toBeGreaterThan(0.99);
     expect(Object.keys(logprobs!["top_logprobs"][1] as object)).toContain("y");

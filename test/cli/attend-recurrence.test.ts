@@ -53,6 +53,23 @@ describe("attend with a recurrence", () => {
     await expectFile(join(folder, "out.safetensors"), expected, exact);
   });
 
+  test.each([
+    ["reference", exact],
+    ["wasm", kernelRounding],
+  ])("turns queries and keys from the place that is given, on %s", async (device, tolerance) => {
+    const input = await writeInputs(folder, "turned", { q, k, v, state, dout });
+    const spec = "retnet+rope:theta=9,dims=2";
+    const { code } = await attend(spec, input, "--backward", "--offset", "4", "--device", device);
+    expect(code).toBe(0);
+    const composition = parseRecurrence(spec);
+    const inputs: RecurrenceInputs<Tensor64> = { q, k, v, state };
+    const { out, state: last } = recurrenceForward(composition, inputs, undefined, 4);
+    const gradients = recurrenceBackward(composition, inputs, { dOut: dout }, 4);
+    const { dq, dk, dv, dState } = gradients as Required<typeof gradients>;
+    const expected = { out, state: last, dq, dk, dv, dstate: dState };
+    await expectFile(join(folder, "out.safetensors"), expected, tolerance);
+  });
+
   test("rounds to F32 where the inputs are, and says what it did not use", async () => {
     const narrow = (tensor: Tensor64): { data: Float32Array; shape: readonly number[] } => ({
       data: Float32Array.from(tensor.data),
